@@ -1,0 +1,60 @@
+"""What a track is, and the coded frames it is made of: the words every room above shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["AccessUnit", "Codec", "Kind", "Track"]
+
+Kind = Literal["video", "audio"]
+Codec = Literal["h264", "jpeg", "aac", "pcmu", "pcma", "l16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One media stream with its codec parameters.
+
+    codec            the registry's name of the codec (see `reelcast.rtp.payload`)
+    clock_rate       RTP clock in Hz: 90000 for video, the sample rate for audio (RFC 3551)
+    payload_type     RTP payload type; static where RFC 3551 gives one, else 96 to 127
+    channels         audio channels, 0 for video
+    parameter_sets   H.264: the SPS and PPS NAL units, without start codes
+    config           AAC: the AudioSpecificConfig (ISO 14496-3)
+    width, height    video size in pixels, 0 where unknown
+    frame_rate       frames a second, 0.0 where unknown
+    bit_rate         bits a second, 0 where unknown
+    control          the track's control attribute, relative to its presentation ("trackID=1")
+    """
+
+    kind: Kind
+    codec: Codec
+    clock_rate: int
+    payload_type: int
+    channels: int = 0
+    parameter_sets: tuple[bytes, ...] = ()
+    config: bytes = b""
+    width: int = 0
+    height: int = 0
+    frame_rate: float = 0.0
+    bit_rate: int = 0
+    control: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """One coded frame of a track (or one audio unit).
+
+    data       H.264: NAL units, each behind a four-byte start code (Annex B); JPEG: a whole image; AAC: one raw
+               data block without ADTS; PCMU, PCMA: samples; L16: big-endian interleaved samples (RFC 3551)
+    pts        presentation time in units of 1/clock_rate s; of a received unit the 32-bit RTP timestamp
+    dts        decoding time in the same units, on the same axis; the order in which units are sent
+    keyframe   True where decoding can start
+    duration   in the same units, 0 where unknown
+    """
+
+    data: bytes
+    pts: int
+    dts: int
+    keyframe: bool = True
+    duration: int = 0
