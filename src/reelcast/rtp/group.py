@@ -1,0 +1,229 @@
+"""A Group: the bursts of one stretch of a presentation, all tracks in sending order, as tables.
+
+A session that plays the stretch needs headers of its own (sequence numbers, timestamps, SSRC) in front of
+payloads that all sessions share. Tables (numpy) let it make them all in a few operations, a second of media
+at a time: see `reelcast.rtp.sender.stamp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelcast.rtp.burst import Burst
+from reelcast.rtp.packet import HEADER_SIZE
+from reelcast.track import Track
+
+__all__ = ["MAX_RUN_PACKETS", "Group", "Run"]
+
+MAX_RUN_PACKETS = 32
+"""Packets sent in one go to one reader: 46 kB, under half of what a default socket buffer of 208 kB holds."""
+SPREAD = 0.5
+"""The part of a frame's duration over which the runs of a large burst are spread (RFC 3550 says nothing;
+receivers' socket buffers do)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Packets of one burst that are equal in size but for the last, which may be shorter.
+
+    first      index of its first packet in the group
+    count      number of packets
+    size       bytes of each, header included
+    track      index of the track
+    due        seconds on the presentation's time axis at which it is to be sent
+    spread     the same, later where the burst is large: for transports whose receivers could overflow
+    burst      index of its burst in the group
+    pts        presentation time of the burst, seconds
+    keyframe   whether decoding can start at this burst
+    """
+
+    first: int
+    count: int
+    size: int
+    track: int
+    due: float
+    spread: float
+    burst: int
+    pts: float
+    keyframe: bool
+
+
+class Group:
+    """One stretch of a presentation, packetised; immutable, shared by the sessions that play it.
+
+    index         its number: stretch k of a file begins k stretches after the start
+    data          all packets back to back, headers included
+    runs          the runs in sending order
+    tracks        of each packet: the index of its track (uint8)
+    sequences     of each packet: its number in its track, from 0 (uint32)
+    flags         of each packet: the first header word without the sequence number (uint32)
+    timestamps    of each packet: the RTP timestamp counted from media time 0 (uint32)
+    offsets       of each packet: where its payload begins in data (uint64)
+    sizes         of each packet: bytes of payload (uint64)
+    end           seconds at which the last unit in it has been presented
+    last          nothing follows it
+    """
+
+    __slots__ = (
+        "data",
+        "end",
+        "flags",
+        "index",
+        "last",
+        "offsets",
+        "runs",
+        "sequences",
+        "sizes",
+        "timestamps",
+        "tracks",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        data: bytes,
+        runs: tuple[Run, ...],
+        packets: NDArray[np.int64],
+        *,
+        end: float,
+        last: bool,
+    ) -> None:
+        """`packets` has a row a packet: track, first header word, timestamp, payload offset, payload size."""
+        self.index = index
+        self.data = data
+        self.runs = runs
+        self.end = end
+        self.last = last
+        self.tracks = packets[:, 0].astype(np.uint8)
+        self.flags = packets[:, 1].astype(np.uint32)
+        self.timestamps = packets[:, 2].astype(np.uint32)
+        self.offsets = packets[:, 3].astype(np.uint64)
+        self.sizes = packets[:, 4].astype(np.uint64)
+        self.sequences = _numbered(self.tracks)
+
+    @classmethod
+    def build(
+        cls, index: int, bursts: Iterable[tuple[int, Burst]], tracks: Sequence[Track], *, last: bool
+    ) -> Group:
+        """Put bursts, each with the index of its track, in sending order and lay them out."""
+        placed = _in_sending_order(list(bursts), tracks)
+        pieces: list[bytes] = []
+        runs: list[Run] = []
+        rows: list[tuple[int, int, int, int, int]] = []
+        position, end = 0, 0.0
+        for number, (due, track, burst) in enumerate(placed):
+            rate = tracks[track].clock_rate
+            timestamp = burst.pts & 0xFFFFFFFF
+            runs += _runs(burst, number, len(rows), track, due, rate)
+            start = 0
+            for size in burst.sizes:
+                flags = int.from_bytes(burst.data[start : start + 2], "big") << 16
+                payload = position + start + HEADER_SIZE
+                rows.append((track, flags, timestamp, payload, size - HEADER_SIZE))
+                start += size
+            position += start
+            pieces.append(burst.data)
+            end = max(end, (burst.pts + burst.duration) / rate)
+        packets = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        return cls(index, b"".join(pieces), tuple(runs), packets, end=end, last=last)
+
+    def __len__(self) -> int:
+        """Packets in the group."""
+        return len(self.tracks)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the group holds, roughly."""
+        return len(self.data) + 32 * len(self.tracks) + 200 * len(self.runs)
+
+    def select(self, chosen: Iterable[Run]) -> Group:
+        """The same group with the chosen runs alone, in their order, sharing its data."""
+        runs: list[Run] = []
+        packets: list[int] = []
+        for run in chosen:
+            runs.append(
+                Run(
+                    len(packets),
+                    run.count,
+                    run.size,
+                    run.track,
+                    run.due,
+                    run.spread,
+                    run.burst,
+                    run.pts,
+                    run.keyframe,
+                )
+            )
+            packets.extend(range(run.first, run.first + run.count))
+        rows = np.stack([self.tracks, self.flags, self.timestamps, self.offsets, self.sizes], axis=1)
+        taken = rows[packets].astype(np.int64) if packets else np.empty((0, 5), np.int64)
+        return Group(self.index, self.data, tuple(runs), taken, end=self.end, last=self.last)
+
+
+def _numbered(tracks: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    numbers = np.empty(len(tracks), np.uint32)
+    for track in np.unique(tracks):
+        places = np.nonzero(tracks == track)[0]
+        numbers[places] = np.arange(len(places), dtype=np.uint32)
+    return numbers
+
+
+def _in_sending_order(
+    bursts: list[tuple[int, Burst]], tracks: Sequence[Track]
+) -> list[tuple[float, int, Burst]]:
+    """Sort by decoding time; audio goes out with the video frame before it: one write to a reader for both."""
+    timed = sorted(
+        ((burst.dts / tracks[track].clock_rate, track, burst) for track, burst in bursts),
+        key=lambda placed: (placed[0], tracks[placed[1]].kind != "video", placed[1]),
+    )
+    has_video = any(tracks[track].kind == "video" for _, track, _ in timed)
+    if not has_video:
+        return timed
+    aligned: list[tuple[float, int, Burst]] = []
+    frame_due: float | None = None
+    for due, track, burst in timed:
+        if tracks[track].kind == "video":
+            frame_due = due
+        elif frame_due is not None:
+            due = frame_due
+        aligned.append((due, track, burst))
+    return aligned
+
+
+def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: int) -> list[Run]:
+    cuts = list(_cuts(burst.sizes))
+    # Only what is larger than one run needs spreading: several small runs (a frame of many slices) do not.
+    packets = len(burst.sizes)
+    step = SPREAD * burst.duration / rate / packets if packets > MAX_RUN_PACKETS else 0.0
+    pts = burst.pts / rate
+    return [
+        Run(
+            first + start,
+            count,
+            burst.sizes[start],
+            track,
+            due,
+            due + step * start,
+            number,
+            pts,
+            burst.keyframe,
+        )
+        for start, count in cuts
+    ]
+
+
+def _cuts(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where runs begin and how many packets they hold."""
+    start = 0
+    while start < len(sizes):
+        stop = start + 1
+        while stop < len(sizes) and stop - start < MAX_RUN_PACKETS and sizes[stop] <= sizes[start]:
+            stop += 1
+            if sizes[stop - 1] < sizes[start]:
+                break
+        yield start, stop - start
+        start = stop

@@ -1,0 +1,87 @@
+"""What one session sends of one track: its numbers, its counts (RFC 3550 sections 5.1 and 6.4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelcast.rtp.group import Group
+from reelcast.rtp.rtcp import SenderReport
+
+__all__ = ["Sender", "stamp"]
+
+
+class Sender:
+    """The sending side of one RTP stream.
+
+    ssrc       its synchronisation source, random for a session (RFC 3550 section 8)
+    sequence   the number of the packet that will be sent next, 16 bits
+    offset     the RTP timestamp of media time 0, 32 bits; moved by seeks so that RTP time never jumps
+    packets    RTP packets sent
+    octets     payload bytes sent
+    """
+
+    __slots__ = ("clock_rate", "octets", "offset", "packets", "sequence", "ssrc")
+
+    def __init__(self, ssrc: int, sequence: int, offset: int, clock_rate: int) -> None:
+        self.ssrc = ssrc
+        self.sequence = sequence & 0xFFFF
+        self.offset = offset & 0xFFFFFFFF
+        self.clock_rate = clock_rate
+        self.packets = 0
+        self.octets = 0
+
+    def timestamp(self, seconds: float) -> int:
+        """The RTP timestamp of a media time."""
+        return (self.offset + round(seconds * self.clock_rate)) & 0xFFFFFFFF
+
+    def count(self, packets: int, octets: int) -> None:
+        """Note what was sent."""
+        self.packets += packets
+        self.octets += octets
+
+    def report(self, ntp: int, media_time: float) -> SenderReport:
+        """A sender report saying that `media_time` (seconds) is now, `ntp` in 64-bit NTP format."""
+        return SenderReport(
+            self.ssrc,
+            ntp,
+            self.timestamp(media_time),
+            self.packets & 0xFFFFFFFF,
+            self.octets & 0xFFFFFFFF,
+            (),
+        )
+
+
+def stamp(
+    group: Group, senders: Mapping[int, Sender], channels: Mapping[int, int] | None = None
+) -> NDArray[np.uint32]:
+    """Make the headers of all packets of a group for one session, and move the senders' sequence numbers on.
+
+    `senders` has a Sender for each track index that occurs in the group. Returns big-endian words, a row a
+    packet: the RTP header's three (RFC 3550 section 5.1), behind the interleaved frame's head where `channels`
+    gives each track its channel (RFC 2326 section 10.12).
+    """
+    tracks = max(senders) + 1
+    sequence = np.zeros(tracks, np.uint32)
+    offset = np.zeros(tracks, np.uint32)
+    ssrc = np.zeros(tracks, np.uint32)
+    for track, sender in senders.items():
+        sequence[track], offset[track], ssrc[track] = sender.sequence, sender.offset, sender.ssrc
+    words = np.empty((len(group), 3 if channels is None else 4), np.uint32)
+    if channels is not None:
+        heads = np.zeros(tracks, np.uint32)
+        for track, channel in channels.items():
+            heads[track] = 0x24 << 24 | channel << 16
+        words[:, 0] = heads[group.tracks] + (group.sizes + 12).astype(np.uint32)
+    words[:, -3] = group.flags | ((group.sequences + sequence[group.tracks]) & 0xFFFF)
+    words[:, -2] = group.timestamps + offset[group.tracks]
+    words[:, -1] = ssrc[group.tracks]
+    counts = np.bincount(group.tracks, minlength=tracks)
+    for track, sender in senders.items():
+        sender.sequence = (sender.sequence + int(counts[track])) & 0xFFFF
+    return words.byteswap() if _LITTLE_ENDIAN else words
+
+
+_LITTLE_ENDIAN = np.dtype(np.uint32).newbyteorder("=").str.startswith("<")
