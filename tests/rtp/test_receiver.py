@@ -1,0 +1,239 @@
+"""The receiver: order, loss, duplicates, new beginnings, jitter and reports, with time as an argument."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelcast.rtp.packet import Packet
+from reelcast.rtp.receiver import MAX_DROPOUT, MAX_MISORDER, MAX_WAITING, Receiver, Statistics
+from reelcast.rtp.rtcp import ReportBlock, SenderReport
+
+RATE = 90_000
+SSRC = 0xCAFE
+
+
+def datagram(sequence: int, *, timestamp: int = 0, ssrc: int = SSRC, payload_type: int = 96) -> bytes:
+    return Packet(payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, False, b"media").to_bytes()
+
+
+SIZE = len(datagram(0))
+
+
+def feed(receiver: Receiver, *sequences: int, now: float = 0.0) -> list[int]:
+    """Sequence numbers released when these arrive, all at once."""
+    return [packet.sequence for number in sequences for packet in receiver.receive(datagram(number), now)]
+
+
+ORDERS = {
+    "in order": ([5, 6, 7], [5, 6, 7], 0, 0),
+    "over the wrap": ([65534, 65535, 0, 1], [65534, 65535, 0, 1], 0, 0),
+    "swapped": ([5, 7, 6, 8], [5, 6, 7, 8], 1, 0),
+    "swapped over the wrap": ([65535, 1, 0, 2], [65535, 0, 1, 2], 1, 0),
+    "backwards": ([1, 5, 4, 3, 2], [1, 2, 3, 4, 5], 3, 0),
+    "duplicate": ([5, 5, 6], [5, 6], 0, 1),
+    "duplicate of a waiting one": ([5, 7, 7, 6], [5, 6, 7], 1, 1),
+    "earlier than the first": ([5, 4, 6], [5, 6], 0, 0),
+}
+
+
+@pytest.mark.parametrize(("arrivals", "released", "reordered", "duplicates"), ORDERS.values(), ids=ORDERS)
+def test_order(arrivals: list[int], released: list[int], reordered: int, duplicates: int) -> None:
+    receiver = Receiver(RATE, 96)
+    assert feed(receiver, *arrivals) == released
+    assert receiver.deadline is None
+    statistics = receiver.statistics
+    assert (statistics.reordered, statistics.duplicates) == (reordered, duplicates)
+    assert (statistics.lost, statistics.late) == (0, len(arrivals) - len(released) - duplicates)
+
+
+def test_a_gap_is_given_up_on_in_time() -> None:
+    receiver = Receiver(RATE, 96, max_delay=0.1)
+    assert feed(receiver, 1, now=0.0) == [1]
+    assert feed(receiver, 3, now=0.5) == []
+    assert receiver.deadline == pytest.approx(0.6)
+    assert feed(receiver, 5, now=0.55) == []
+    assert receiver.flush(0.59) == []
+    assert [packet.sequence for packet in receiver.flush(0.6)] == [3]
+    assert receiver.deadline == pytest.approx(0.65)
+    assert feed(receiver, 6, now=0.66) == [5, 6]
+    assert feed(receiver, 2, now=0.67) == []
+    statistics = replace(receiver.statistics, jitter=0.0)
+    assert statistics == Statistics(received=5, bytes=5 * SIZE, lost=1, late=1)
+
+
+def test_no_packet_waits_longer_behind_a_second_gap() -> None:
+    receiver = Receiver(RATE, 96, max_delay=0.1)
+    feed(receiver, 1)
+    assert feed(receiver, 9, now=1.0) == []
+    assert feed(receiver, 5, now=1.05) == []
+    assert [packet.sequence for packet in receiver.flush(1.1)] == [5, 9]
+
+
+def test_waiting_packets_are_bounded() -> None:
+    receiver = Receiver(RATE, 96)
+    assert feed(receiver, 0, *range(2, MAX_WAITING + 2)) == [0]
+    assert feed(receiver, MAX_WAITING + 2) == list(range(2, MAX_WAITING + 3))
+
+
+def test_a_transport_that_keeps_order_never_waits() -> None:
+    receiver = Receiver(RATE, 96, max_delay=0)
+    assert feed(receiver, 1, 3, 4, 8, 8) == [1, 3, 4, 8]
+    assert receiver.statistics.lost == 4
+    assert receiver.statistics.duplicates == 1
+    assert receiver.deadline is None
+    assert feed(receiver, 2, 3) == [2, 3]
+    assert receiver.statistics.restarts == 1
+    assert receiver.statistics.lost == 4
+
+
+def test_flush_with_infinity_empties() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1, 3, 9, 10)
+    assert [packet.sequence for packet in receiver.flush(math.inf)] == [3, 9, 10]
+
+
+@pytest.mark.parametrize("step", [-MAX_MISORDER - 1, -3000, MAX_DROPOUT, 30_000], ids=str)
+@pytest.mark.parametrize("same", [True, False], ids=["same SSRC", "new SSRC"])
+def test_new_beginning(step: int, same: bool) -> None:
+    receiver = Receiver(RATE, 96)
+    ssrc = SSRC if same else 1
+    assert feed(receiver, 10_000, 10_002) == [10_000]
+    first = 10_002 + step
+    assert receiver.receive(datagram(first, ssrc=ssrc), 0.01) == []
+    released = receiver.receive(datagram(first + 1, ssrc=ssrc), 0.02)
+    assert [packet.sequence for packet in released] == [10_002, first & 0xFFFF, first + 1 & 0xFFFF]
+    assert receiver.ssrc == ssrc
+    statistics = receiver.statistics
+    assert (statistics.restarts, statistics.lost, statistics.received) == (1, 1, 4)
+    block = receiver.report_block(1.0)
+    assert block is not None
+    assert (block.ssrc, block.cumulative_lost, block.highest_sequence & 0xFFFF) == (
+        ssrc,
+        0,
+        first + 1 & 0xFFFF,
+    )
+
+
+def test_a_new_source_within_reach_begins_again_too() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 10)
+    assert receiver.receive(datagram(12, ssrc=1), 0) == []
+    assert [packet.sequence for packet in receiver.receive(datagram(13, ssrc=1), 0)] == [12, 13]
+
+
+def test_strays_are_dropped() -> None:
+    receiver = Receiver(RATE, 96)
+    assert feed(receiver, 1, 20_000, 2, 20_001, 3) == [1, 2, 3]
+    assert receiver.receive(datagram(4, ssrc=1), 0) == []
+    assert receiver.receive(datagram(9, ssrc=1), 0) == []
+    assert feed(receiver, 4) == [4]
+    assert receiver.statistics.restarts == 0
+
+
+def test_other_payload_types() -> None:
+    """They hold a place in the sequence (RFC 3551 section 4.1); a source of their own is no new beginning."""
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1)
+    assert receiver.receive(datagram(2, payload_type=13), 0) == []
+    assert feed(receiver, 4) == []
+    assert receiver.receive(datagram(3, payload_type=13), 0) != []
+    assert receiver.statistics.lost == 0
+    for sequence in range(4):
+        assert receiver.receive(datagram(sequence, ssrc=9, payload_type=97), 0) == []
+    assert receiver.ssrc == SSRC
+
+
+def test_any_payload_type() -> None:
+    receiver = Receiver(RATE)
+    assert [p.payload_type for n in (1, 2) for p in receiver.receive(datagram(n, payload_type=n), 0)] == [
+        1,
+        2,
+    ]
+
+
+def test_invalid_datagrams_are_counted_and_move_time_on() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1, 3)
+    assert [packet.sequence for packet in receiver.receive(b"junk", 5.0)] == [3]
+    assert receiver.statistics.invalid == 1
+
+
+def test_report_block_before_anything() -> None:
+    assert Receiver(RATE).report_block(0) is None
+    assert Receiver(RATE).statistics == Statistics()
+
+
+def test_report_block() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 65534, 65535, 0, 3)
+    receiver.sender_report(SenderReport(SSRC, 0x0001_0002_0003_0004, 0, 0, 0), 10.0)
+    assert receiver.report_block(10.5) == ReportBlock(SSRC, (2 << 8) // 6, 2, 0x10003, 0, 0x0002_0003, 32768)
+    assert receiver.report_block(11.0) == ReportBlock(SSRC, 0, 2, 0x10003, 0, 0x0002_0003, 65536)
+    feed(receiver, 1, 2, 4)
+    assert receiver.report_block(12.0) == ReportBlock(SSRC, 0, 0, 0x10004, 0, 0x0002_0003, 131072)
+
+
+def test_duplicates_make_the_loss_negative() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1, 1, 1)
+    block = receiver.report_block(0)
+    assert block is not None
+    assert (block.cumulative_lost, block.fraction_lost) == (-2, 0)
+    assert receiver.statistics.lost == 0
+
+
+def test_delay_since_a_report_from_the_future_is_none() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1)
+    receiver.sender_report(SenderReport(SSRC, 1 << 40, 0, 0, 0), 10.0)
+    block = receiver.report_block(9.0)
+    assert block is not None
+    assert block.delay_since_last_sr == 0
+
+
+@pytest.mark.parametrize("start", [0, 2**32 - 5 * 3600], ids=["from 0", "over the wrap"])
+def test_jitter(start: int) -> None:
+    """Packets that alternate 10 ms early and late: the jitter nears 20 ms, whether timestamps wrap or not."""
+    receiver = Receiver(RATE, 96)
+    for n in range(200):
+        receiver.receive(datagram(n, timestamp=start + n * 3600), 5.0 + n * 0.04 + 0.02 * (n % 2))
+    assert receiver.statistics.jitter == pytest.approx(0.02, rel=0.01)
+    block = receiver.report_block(9.0)
+    assert block is not None
+    assert block.jitter == pytest.approx(1800, rel=0.01)
+
+
+def test_steady_packets_have_no_jitter() -> None:
+    receiver = Receiver(RATE, 96)
+    for n in range(100):
+        receiver.receive(datagram(n, timestamp=n * 3600), n * 0.04)
+    assert receiver.statistics.jitter <= 1 / RATE
+
+
+@given(st.integers(0, 65535), st.lists(st.tuples(st.integers(-8, 8), st.booleans()), max_size=60))
+@settings(max_examples=150)
+def test_shuffled_and_repeated_packets_come_out_in_order(first: int, moves: list[tuple[int, bool]]) -> None:
+    order = sorted(range(len(moves)), key=lambda n: (n + moves[n][0], n))
+    arrivals = [-9, *(n for n in order for _ in range(1 + moves[n][1]))]
+    receiver = Receiver(RATE, 96)
+    released = feed(receiver, *(first + n for n in arrivals))
+    released += [packet.sequence for packet in receiver.flush(math.inf)]
+    assert released == [first + n & 0xFFFF for n in [-9, *range(len(moves))]]
+    assert receiver.statistics.duplicates == sum(twice for _, twice in moves)
+    assert receiver.statistics.lost == (8 if moves else 0)
+
+
+@given(st.lists(st.binary(max_size=40) | st.integers(0, 65535).map(datagram), max_size=40), st.booleans())
+@settings(max_examples=150)
+def test_any_datagrams(datagrams: list[bytes], ordered: bool) -> None:
+    receiver = Receiver(RATE, max_delay=0 if ordered else 0.1)
+    for number, data in enumerate(datagrams):
+        receiver.receive(data, number * 0.03)
+        receiver.report_block(number * 0.03)
+    receiver.flush(math.inf)
+    assert receiver.deadline is None
