@@ -1,0 +1,1 @@
+"""RTSP: messages, headers and states, without I/O: bytes in, events out (RFC 2326)."""
