@@ -25,6 +25,7 @@ class Track:
     frame_rate       frames a second, 0.0 where unknown
     bit_rate         bits a second, 0 where unknown
     control          the track's control attribute, relative to its presentation ("trackID=1")
+    au_header        AAC: bits of AU-size, AU-Index and AU-Index-delta before each unit (RFC 3640 section 4.1)
     """
 
     kind: Kind
@@ -39,6 +40,7 @@ class Track:
     frame_rate: float = 0.0
     bit_rate: int = 0
     control: str = ""
+    au_header: tuple[int, int, int] = (13, 3, 3)
 
 
 @dataclass(frozen=True, slots=True)

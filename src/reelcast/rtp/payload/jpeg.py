@@ -1,0 +1,193 @@
+"""JPEG (RFC 2435): types 0 (4:2:2) and 1 (4:2:0), with restart markers 64 and 65.
+
+The headers of the image do not travel: the receiver writes them anew from type, size and quantization tables. We
+send Q=255, so the tables come in the first packet of each frame and any encoder's quality is kept exactly.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from reelcast.errors import PayloadError
+from reelcast.rtp.burst import Burst, lay_out
+from reelcast.rtp.packet import Packet
+from reelcast.rtp.payload.base import (
+    MAX_UNIT_BYTES,
+    Continuity,
+    PayloadFormat,
+    Step,
+    ignore_parameters,
+    no_parameters,
+    payload_room,
+)
+from reelcast.rtp.payload.jpeg_image import BLOCK, TABLE_BYTES, Image, parse_image, scaled_tables
+from reelcast.track import AccessUnit, Track
+
+__all__ = ["FORMAT", "JpegDepacketizer", "JpegPacketizer"]
+
+_MAIN = Struct("!IBBBB")
+"""Type-specific byte and 24-bit fragment offset, type, Q, width and height in blocks (RFC 2435 section 3.1)."""
+_RESTART = Struct("!HH")
+"""Restart interval; F, L and restart count (section 3.1.7)."""
+_TABLES = Struct("!BBH")
+"""Zero, precision, length (section 3.1.8)."""
+
+_RESTART_TYPES = 64
+_WHOLE_FRAME = 0xFFFF
+"""F and L set, count 0x3FFF: the fragments of a frame are only good together."""
+_IN_BAND = 255
+"""The Q whose tables come with each frame."""
+_FIRST_IN_BAND = 128
+_LAST_COMPUTED = 99
+_MAX_BLOCKS = 255
+_MAX_OFFSET = 0xFFFFFF
+
+
+class JpegPacketizer:
+    """JPEG images of one track into bursts."""
+
+    def __init__(self, track: Track, max_packet_size: int) -> None:
+        self._payload_type = track.payload_type
+        self._room = payload_room(max_packet_size)
+
+    def packetize(self, unit: AccessUnit) -> list[Burst]:
+        """Lay out one image; PayloadError where RFC 2435 has no room for what it is."""
+        image = parse_image(unit.data)
+        across, down = -(-image.width // BLOCK), -(-image.height // BLOCK)
+        if across > _MAX_BLOCKS or down > _MAX_BLOCKS:
+            raise PayloadError(
+                f"the JPEG is {image.width}x{image.height}, RTP carries up to 2040x2040; scale it down"
+            )
+        if len(image.scan) > _MAX_OFFSET:
+            raise PayloadError(
+                f"the JPEG has {len(image.scan)} bytes, RTP carries up to 16 MiB; lower its quality"
+            )
+        kind = image.sampling + (_RESTART_TYPES if image.restart_interval else 0)
+        restart = _RESTART.pack(image.restart_interval, _WHOLE_FRAME) if image.restart_interval else b""
+        extra = restart + _TABLES.pack(0, 0, 2 * TABLE_BYTES) + image.luma + image.chroma
+        payloads: list[bytes] = []
+        offset = 0
+        while offset < len(image.scan):
+            end = offset + self._room - _MAIN.size - len(extra)
+            main = _MAIN.pack(offset, kind, _IN_BAND, across, down)
+            payloads.append(main + extra + image.scan[offset:end])
+            offset, extra = end, restart
+        return [
+            lay_out(payloads, self._payload_type, unit.pts, unit.dts, keyframe=True, duration=unit.duration)
+        ]
+
+    def flush(self) -> list[Burst]:
+        """Nothing ever waits: an image is sent whole."""
+        return []
+
+
+class JpegDepacketizer:
+    """Packets of one JPEG track into images that stand alone, with all their headers."""
+
+    def __init__(self, track: Track) -> None:
+        self._continuity = Continuity()
+        self._shown = track.width, track.height
+        # Tables of Q 128 to 254 stay good for later frames that send none (section 4.2): at most 127 pairs.
+        self._kept: dict[int, tuple[bytes, bytes]] = {}
+        self._timestamp = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._image: Image | None = None
+        self._signature = b""
+        self._scan = bytearray()
+
+    def receive(self, packet: Packet) -> list[AccessUnit]:
+        """Take the next packet; see `Depacketizer`."""
+        units: list[AccessUnit] = []
+        step = self._continuity.step(packet.sequence)
+        if step is Step.REPEATED:
+            return units
+        if step is Step.GAP:
+            self._reset()
+        elif packet.timestamp != self._timestamp:
+            units += self._finish()
+        self._timestamp = packet.timestamp
+        self._take(packet.payload)
+        if packet.marker:
+            units += self._finish()
+        return units
+
+    def _finish(self) -> list[AccessUnit]:
+        image, scan = self._image, bytes(self._scan)
+        self._reset()
+        if image is None or not scan:
+            return []
+        return [AccessUnit(image.with_scan(scan), self._timestamp, self._timestamp)]
+
+    def _take(self, payload: bytes) -> None:
+        if len(payload) < _MAIN.size:
+            self._reset()
+            return
+        offset, kind, quality, across, down = _MAIN.unpack_from(payload)
+        offset &= _MAX_OFFSET
+        place = _MAIN.size
+        interval = 0
+        if kind & _RESTART_TYPES:
+            if len(payload) < place + _RESTART.size:
+                self._reset()
+                return
+            interval = _RESTART.unpack_from(payload, place)[0]
+            place += _RESTART.size
+        signature = payload[4:8] + interval.to_bytes(2, "big")
+        if offset == 0:
+            self._reset()
+            found = self._read_tables(quality, payload, place)
+            if found is None or kind & ~(_RESTART_TYPES | 1) or (kind & _RESTART_TYPES and not interval):
+                return
+            (luma, chroma), place = found
+            width, height = self._size(across, down)
+            if not (width and height):
+                return
+            self._signature = signature
+            self._image = Image(width, height, kind & 1, interval, luma, chroma)
+        elif offset != len(self._scan) or signature != self._signature or offset > MAX_UNIT_BYTES:
+            self._reset()
+            return
+        if self._image is not None:
+            self._scan += payload[place:]
+
+    def _size(self, across: int, down: int) -> tuple[int, int]:
+        """Pixels of an image whose size is known in blocks; SDP may know better, also what is too large for them."""
+        width, height = self._shown
+        fits = across in (0, -(-width // BLOCK)) and down in (0, -(-height // BLOCK))
+        return (width, height) if fits else (BLOCK * across, BLOCK * down)
+
+    def _read_tables(
+        self, quality: int, payload: bytes, place: int
+    ) -> tuple[tuple[bytes, bytes], int] | None:
+        """The quantization tables for a frame and where its data begin; None where there are none."""
+        if quality < _FIRST_IN_BAND:
+            return (scaled_tables(quality), place) if 0 < quality <= _LAST_COMPUTED else None
+        if len(payload) < place + _TABLES.size:
+            return None
+        _, precision, length = _TABLES.unpack_from(payload, place)
+        place += _TABLES.size
+        if length == 0:
+            kept = self._kept.get(quality)
+            return None if kept is None else (kept, place)
+        # One table serves both; 16-bit tables are no part of baseline JPEG.
+        if length > len(payload) - place or length < TABLE_BYTES or precision & 3:
+            return None
+        luma = payload[place : place + TABLE_BYTES]
+        chroma = payload[place + TABLE_BYTES : place + 2 * TABLE_BYTES] if length >= 2 * TABLE_BYTES else luma
+        tables = luma, chroma
+        if quality != _IN_BAND:
+            self._kept[quality] = tables
+        return tables, place + length
+
+
+FORMAT = PayloadFormat(
+    codec="jpeg",
+    kind="video",
+    encoding="JPEG",
+    packetizer=JpegPacketizer,
+    depacketizer=JpegDepacketizer,
+    format_parameters=no_parameters,
+    apply_parameters=ignore_parameters,
+)
