@@ -1,7 +1,7 @@
 """RTP payload formats, one module a codec, behind one registry.
 
-A Packetizer turns access units into bursts, a Depacketizer turns packets back into access units. A format also
-knows what SDP says of its codec: encoding name and format parameters, written and read.
+A Packetizer turns access units into bursts, a Depacketizer turns packets back into access units. A format
+also knows what SDP says of its codec: encoding name and format parameters, written and read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """AAC (RFC 3640), mode AAC-hbr; AAC-lbr is read too.
 
 Sending: units share a packet while they fit and it stays short, a big one is cut into fragments of one size.
-Receiving: an AU header before each unit tells its size and place; a fragment's header tells the size of the whole.
+Receiving: an AU header before each unit tells its size and place; that of a fragment the size of the whole.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ class AacPacketizer:
         self._size = _AU_HEADER
 
     def packetize(self, unit: AccessUnit) -> list[Burst]:
-        """Add one unit; the packet goes when the next would not fit it. PayloadError for one without or with too
-        much data."""
+        """Add one unit; the packet goes when the next would not fit. PayloadError for no data, or too much."""
         size = len(unit.data)
         if not 0 < size <= _MAX_UNIT:
             raise PayloadError(
@@ -101,7 +100,7 @@ class AacPacketizer:
 
 
 def _au_headers(*sizes: int) -> bytes:
-    """The AU Header Section (RFC 3640 section 3.2.1): its length in bits, then size and index 0 for each unit."""
+    """The AU Header Section (RFC 3640 section 3.2.1): its length in bits, then a header for each."""
     bits = 8 * _AU_HEADER * len(sizes)
     return b"".join(value.to_bytes(2, "big") for value in (bits, *(size << _HBR[1] for size in sizes)))
 
@@ -154,7 +153,7 @@ class AacDepacketizer:
         return []
 
     def _read(self, payload: bytes) -> tuple[list[tuple[int, int]], bytes]:
-        """Size and place in time of each unit, counted in units from the first; and the data behind the headers."""
+        """Size and place of each unit, counted in units from the first; and the data behind the headers."""
         bits = int.from_bytes(payload[:_AU_HEADER], "big")
         begin = _AU_HEADER + (bits + 7) // 8
         if begin > len(payload):

@@ -35,7 +35,7 @@ class AudioConfig:
     frame_samples: int = 1024
 
     def frame_ticks(self, clock_rate: int) -> int:
-        """Duration of an access unit in RTP clock ticks; with SBR the clock may run at twice the core's rate."""
+        """Duration of an access unit in RTP clock ticks; with SBR the clock may run twice as fast."""
         return self.frame_samples * clock_rate // self.rate
 
 

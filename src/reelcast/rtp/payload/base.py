@@ -89,7 +89,7 @@ def ignore_parameters(track: Track, parameters: Mapping[str, str]) -> Track:
 
 
 def payload_room(max_packet_size: int) -> int:
-    """Bytes that a packet of this size leaves to its payload; ValueError where that is too few to work with."""
+    """Bytes that a packet of this size leaves to its payload; ValueError where that is too few."""
     room = max_packet_size - HEADER_SIZE
     if room < MIN_PAYLOAD_ROOM:
         raise ValueError(f"packets of {max_packet_size} bytes are too small: {MIN_PAYLOAD_ROOM} must be left")

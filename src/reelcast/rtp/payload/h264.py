@@ -1,9 +1,9 @@
 """H.264 (RFC 6184), packetization mode 1: single NAL units, STAP-A and FU-A.
 
-Sending: small NAL units that stand side by side share a STAP-A, big ones are cut into FU-A fragments of one size,
-because a kernel that segments for us (UDP GSO) wants all packets of a send equal but the last.
-Receiving: an access unit ends at its marker or where the timestamp changes, and only with a picture in it; after a
-loss a unit counts as whole when it opens the way units of its kind opened before.
+Sending: small NAL units that stand side by side share a STAP-A, big ones are cut into FU-A fragments of one
+size, because a kernel that segments for us (UDP GSO) wants all packets of a send equal but the last.
+Receiving: an access unit ends at its marker or where the timestamp changes, and only with a picture in it;
+after a loss a unit counts as whole when it opens the way units of its kind opened before.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ _START, _END = 0x80, 0x40
 
 
 def split_nal_units(data: bytes) -> Iterator[bytes]:
-    """The NAL units of an Annex B byte stream, without start codes and trailing zeros; what precedes the first
-    start code is no part of it (H.264 annex B.1)."""
+    """The NAL units of an Annex B byte stream (H.264 annex B.1), without start codes and trailing zeros.
+
+    What precedes the first start code is no part of it.
+    """
     begin = data.find(_SHORT_START_CODE)
     while begin >= 0:
         begin += 3
@@ -250,7 +252,7 @@ class H264Depacketizer:
 
 
 def _format_parameters(track: Track) -> dict[str, str]:
-    """RFC 6184 section 8.1; the parameter sets are named here and go in-band too, as peers need one or both."""
+    """RFC 6184 section 8.1; parameter sets stand here and in-band, as peers need one or both."""
     parameters = {"packetization-mode": "1"}
     sps = next((nal for nal in track.parameter_sets if len(nal) >= 4 and nal[0] & _TYPE == _SPS), None)
     if sps is not None:

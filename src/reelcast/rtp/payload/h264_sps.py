@@ -1,4 +1,4 @@
-"""The few things of an H.264 sequence parameter set that a stream's description needs (H.264 section 7.3.2.1.1)."""
+"""What a description needs of an H.264 sequence parameter set (H.264 section 7.3.2.1.1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """JPEG (RFC 2435): types 0 (4:2:2) and 1 (4:2:0), with restart markers 64 and 65.
 
-The headers of the image do not travel: the receiver writes them anew from type, size and quantization tables. We
-send Q=255, so the tables come in the first packet of each frame and any encoder's quality is kept exactly.
+The headers of the image do not travel: the receiver writes them anew from type, size and quantization tables.
+We send Q=255, so the tables come in the first packet of each frame and any encoder's quality is kept exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reelcast.track import AccessUnit, Track
 __all__ = ["FORMAT", "JpegDepacketizer", "JpegPacketizer"]
 
 _MAIN = Struct("!IBBBB")
-"""Type-specific byte and 24-bit fragment offset, type, Q, width and height in blocks (RFC 2435 section 3.1)."""
+"""Type-specific byte and 24-bit fragment offset, type, Q, width and height in blocks (RFC 2435 3.1)."""
 _RESTART = Struct("!HH")
 """Restart interval; F, L and restart count (section 3.1.7)."""
 _TABLES = Struct("!BBH")
@@ -153,7 +153,7 @@ class JpegDepacketizer:
             self._scan += payload[place:]
 
     def _size(self, across: int, down: int) -> tuple[int, int]:
-        """Pixels of an image whose size is known in blocks; SDP may know better, also what is too large for them."""
+        """Pixels of an image whose size is known in blocks; SDP may know better, or alone (0 blocks)."""
         width, height = self._shown
         fits = across in (0, -(-width // BLOCK)) and down in (0, -(-height // BLOCK))
         return (width, height) if fits else (BLOCK * across, BLOCK * down)

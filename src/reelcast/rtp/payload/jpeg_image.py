@@ -29,8 +29,8 @@ _SAMPLINGS = {(0x21, 0x11, 0x11): 0, (0x22, 0x11, 0x11): 1}
 """Sampling factors of Y, Cb, Cr: the type of RFC 2435 section 4.1."""
 _LUMA_FACTORS = (0x21, 0x22)
 
-# The typical Huffman tables of T.81 annex K.3 (table class and number, sixteen counts, values), which RFC 2435
-# takes for granted.
+# The typical Huffman tables of T.81 annex K.3 (class and number, sixteen counts, values), which RFC 2435 takes
+# for granted.
 _DC_VALUES = bytes(range(12))
 _HUFFMAN = {
     0x00: bytes.fromhex("00010501010101010100000000000000") + _DC_VALUES,
@@ -166,14 +166,14 @@ class _Reader:
             raise PayloadError("the JPEG is broken: a scan without a frame header")
         if frame[5] != 3 or len(frame) < 15:
             raise PayloadError(
-                f"the JPEG has {frame[5]} colour component(s), RTP carries three (YCbCr); convert it to YUV 4:2:0"
+                f"the JPEG has {frame[5]} colour component(s), RTP carries three; convert it to YUV 4:2:0"
             )
         sampling = _SAMPLINGS.get((frame[7], frame[10], frame[13]))
         if sampling is None:
             factors = ", ".join(f"{frame[place] >> 4}x{frame[place] & 15}" for place in (7, 10, 13))
             raise PayloadError(
-                f"the JPEG samples its components {factors}, RTP carries 4:2:0 (2x2, 1x1, 1x1) and 4:2:2 (2x1, 1x1,"
-                " 1x1); convert it to YUV 4:2:0"
+                f"the JPEG samples its components {factors}, RTP carries 4:2:0 (2x2, 1x1, 1x1) and 4:2:2"
+                " (2x1, 1x1, 1x1); convert it to YUV 4:2:0"
             )
         height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
         if not (width and height):
@@ -198,13 +198,13 @@ class _Reader:
                 standard = _HUFFMAN[usual + (component > 0)]
                 if self.huffman.get(used, _HUFFMAN.get(used)) != standard:
                     raise PayloadError(
-                        "the JPEG has Huffman tables of its own, RTP carries the standard ones only; encode without"
-                        " optimised tables (ffmpeg: -huffman default)"
+                        "the JPEG has Huffman tables of its own, RTP carries the standard ones only; encode"
+                        " without optimised tables (ffmpeg: -huffman default)"
                     )
 
 
 def parse_image(data: bytes) -> Image:
-    """Take a JPEG file apart; what follows its end is dropped. PayloadError where RFC 2435 cannot carry it."""
+    """Take a JPEG file apart; what follows its end is dropped. PayloadError where RTP cannot carry it."""
     if not data.startswith(b"\xff\xd8"):
         raise PayloadError("the frame is no JPEG: it does not begin with FF D8")
     reader = _Reader()

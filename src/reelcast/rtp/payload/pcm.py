@@ -1,7 +1,7 @@
 """PCM audio: PCMU, PCMA (8 bits a sample) and L16 (16 bits, big-endian), RFC 3551 section 4.5.
 
-A packet is any run of whole sample frames; its timestamp is that of the first. Units are cut anew, whatever their
-size, so that packets last 20 ms (RFC 3551 section 4.2) but where the audio is interrupted.
+A packet is any run of whole sample frames; its timestamp is that of the first. Units are cut anew, whatever
+their size, so that packets last 20 ms (RFC 3551 section 4.2) but where the audio is interrupted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PcmPacketizer:
         """Cut samples into packets; a rest waits for the next unit. PayloadError for half a sample."""
         if len(unit.data) % self._frame:
             raise PayloadError(
-                f"the audio unit has {len(unit.data)} bytes, which is no multiple of {self._frame}, one sample"
+                f"the audio unit has {len(unit.data)} bytes, no multiple of {self._frame}, one sample"
             )
         bursts: list[Burst] = []
         if unit.pts != self._pts + len(self._waiting) // self._frame:
