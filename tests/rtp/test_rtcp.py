@@ -18,6 +18,7 @@ from reelcast.rtp.rtcp import (
     SenderReport,
     SourceDescription,
     compound,
+    is_rtcp,
     next_interval,
     parse,
 )
@@ -136,6 +137,11 @@ def test_padding_before_the_last_packet() -> None:
 def test_unknown_types_are_stepped_over() -> None:
     feedback, application = packet(206, 1, bytes(8)), packet(204, 0, bytes(12))
     assert parse(feedback + application + EMPTY_RR) == [ReceiverReport(1)]
+
+
+@pytest.mark.parametrize(("data", "expected"), [(EMPTY_RR, True), (b"\x80\xe0", False), (b"\x80", False)])
+def test_is_rtcp(data: bytes, expected: bool) -> None:
+    assert is_rtcp(data) is expected
 
 
 def test_reduced_size_is_accepted() -> None:

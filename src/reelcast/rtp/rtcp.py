@@ -22,6 +22,7 @@ __all__ = [
     "SenderReport",
     "SourceDescription",
     "compound",
+    "is_rtcp",
     "next_interval",
     "parse",
 ]
@@ -115,6 +116,11 @@ class Bye:
 
 
 Report = SenderReport | ReceiverReport | SourceDescription | Bye
+
+
+def is_rtcp(data: bytes) -> bool:
+    """Whether a datagram looks like RTCP rather than RTP, where both may arrive (RFC 5761 section 4)."""
+    return len(data) > 1 and data[1] in _TYPES
 
 
 def parse(data: bytes) -> list[Report]:
