@@ -1,9 +1,9 @@
 """The one parser of what arrives on an RTSP connection: bytes in, events out, in both roles.
 
-Requests, responses and interleaved frames come in any order and in any chunks (RFC 2326 sections 4, 10.12); the
+Requests, responses and interleaved frames come in any order and any chunks (RFC 2326 sections 4, 10.12); the
 same bytes give the same events however they are cut. What is malformed becomes an event too. Where its end is
-known, reading goes on behind it; where the boundary between messages is lost, the reader looks for the next frame
-or message; where nothing more can be made of the stream, it says so (`Malformed.fatal`) and reads no further.
+known, reading goes on behind it; where the boundary between messages is lost, the reader looks for the next
+frame or message; where nothing more can be made of the stream, it says so (`Malformed.fatal`) and stops.
 """
 
 from __future__ import annotations
