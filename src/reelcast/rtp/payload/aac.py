@@ -52,7 +52,7 @@ class AacPacketizer:
         self._size = _AU_HEADER
 
     def packetize(self, unit: AccessUnit) -> list[Burst]:
-        """Add one unit; the packet goes when the next would not fit. PayloadError for no data, or too much."""
+        """Add one unit; the packet goes when the next would not fit. PayloadError for no data or too much."""
         size = len(unit.data)
         if not 0 < size <= _MAX_UNIT:
             raise PayloadError(

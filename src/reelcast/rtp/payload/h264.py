@@ -267,7 +267,7 @@ def _apply_parameters(track: Track, parameters: Mapping[str, str]) -> Track:
     sets: list[bytes] = []
     for text in parameters.get("sprop-parameter-sets", "").split(","):
         try:
-            nal = b64decode(text)
+            nal = b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             continue
         # Some cameras leave a start code, or both sets with start codes between them, in the value.
@@ -276,12 +276,7 @@ def _apply_parameters(track: Track, parameters: Mapping[str, str]) -> Track:
     info = next((parse_sps(nal) for nal in sets if nal[0] & _TYPE == _SPS), None)
     if info is None or not any(nal[0] & _TYPE == _PPS for nal in sets):
         return track
-    return replace(
-        track,
-        parameter_sets=tuple(sets),
-        width=track.width or info.width,
-        height=track.height or info.height,
-    )
+    return replace(track, parameter_sets=tuple(sets), width=info.width, height=info.height)
 
 
 FORMAT = PayloadFormat(

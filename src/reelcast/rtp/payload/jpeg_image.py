@@ -29,8 +29,8 @@ _SAMPLINGS = {(0x21, 0x11, 0x11): 0, (0x22, 0x11, 0x11): 1}
 """Sampling factors of Y, Cb, Cr: the type of RFC 2435 section 4.1."""
 _LUMA_FACTORS = (0x21, 0x22)
 
-# The typical Huffman tables of T.81 annex K.3 (class and number, sixteen counts, values), which RFC 2435 takes
-# for granted.
+# The typical Huffman tables of T.81 annex K.3 (class and number, sixteen counts, values), which RFC 2435
+# takes for granted.
 _DC_VALUES = bytes(range(12))
 _HUFFMAN = {
     0x00: bytes.fromhex("00010501010101010100000000000000") + _DC_VALUES,
