@@ -45,7 +45,7 @@ STOP = (0, 1)
 NUMBER_BITS = 12
 CHECK_BITS = 6
 CHECK_POLYNOMIAL = 0b1000011
-"""x^6 + x + 1: finds every error of up to two cells in a row this short."""
+"""x^6 + x + 1: no two wrong cells go unseen in a row this short."""
 CELLS = len(START) + NUMBER_BITS + CHECK_BITS + len(STOP)
 MAX_NUMBER = (1 << NUMBER_BITS) - 1
 
@@ -62,8 +62,8 @@ CLEAR = 0.15
 """A cell nearer than this to the middle (as a part of the contrast) is doubtful, and the row is refused."""
 FLASH_LEVEL = 150
 """The flash is white (235 and more, also in limited-range luma), the resting border darker than 40."""
-BEEP_LEVEL = 0.1
-"""Of full scale; the beep peaks at half of it, all other sound stays below."""
+BEEP_LEVEL = 0.2
+"""Of full scale; the beep reaches it within its second sample or so, no other sound does."""
 BEEP_GAP = 0.2
 """Seconds of no beep after which a tone is a new one."""
 
@@ -155,7 +155,7 @@ def beep_starts(samples: NDArray[Any], rate: int) -> list[float]:
     scale = np.iinfo(samples.dtype).max if np.issubdtype(samples.dtype, np.integer) else 1
     level = np.abs(samples.astype(np.float64)) / scale
     envelope = level.max(axis=0) if level.ndim == 2 else level
-    loud = np.flatnonzero(envelope >= BEEP_LEVEL * 2)
+    loud = np.flatnonzero(envelope >= BEEP_LEVEL)
     if not loud.size:
         return []
     firsts = np.r_[True, np.diff(loud) > BEEP_GAP * rate]
