@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from reelcast.errors import PayloadError
-from reelcast.media import h264
+from reelcast.media import annexb
 from reelcast.rtp.payload import packetizer_for
 from reelcast.rtp.payload.aac_config import build_config, parse_config
 from reelcast.track import AccessUnit, Codec, Track
@@ -68,7 +68,7 @@ def wants_first(stream: VideoStream | AudioStream) -> bool:
     extradata = stream.codec_context.extradata or b"" if stream.codec_context is not None else b""
     return (
         name == "mjpeg"
-        or (name == "h264" and not h264.parameter_sets(extradata))
+        or (name == "h264" and not annexb.parameter_sets(extradata))
         or (name == "aac" and parse_config(extradata) is None)
     )
 
@@ -93,13 +93,13 @@ def adapt(stream: VideoStream | AudioStream, first: bytes) -> Lane:
 
 def _h264(stream: VideoStream, first: bytes) -> Lane:
     extradata = stream.codec_context.extradata or b""
-    size = h264.length_size(extradata)
+    size = annexb.length_size(extradata)
 
     def from_lengths(data: bytes) -> bytes:
-        return h264.lengths_to_annex_b(data, size)
+        return annexb.lengths_to_annex_b(data, size)
 
-    convert = from_lengths if size else h264.with_long_start_codes
-    sets = h264.parameter_sets(extradata) or h264.parameter_sets(convert(first))
+    convert = from_lengths if size else annexb.with_long_start_codes
+    sets = annexb.parameter_sets(extradata) or annexb.parameter_sets(convert(first))
     if not sets:
         raise PayloadError("it has no SPS and PPS at its beginning")
     return Lane(replace(_video(stream, "h264"), parameter_sets=sets), convert)

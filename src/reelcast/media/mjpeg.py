@@ -2,7 +2,7 @@
 
 The classroom format (Kurose and Ross' RTSP assignment) puts five ASCII decimal digits, the image's length
 in bytes, in front of each JPEG. Plain files are cut at the markers of ITU-T T.81 annex B: segments are passed
-over by their length (a thumbnail in an APP segment is no frame), entropy-coded data up to the next true marker.
+over by their length (a thumbnail in an APP segment is no frame), entropy-coded data to the next true marker.
 Neither has timestamps: frame n is shown at n / frame_rate. An index of the frames is built when a file is
 opened, in bounded reads; images are read one at a time.
 """

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from reelcast.rtp.payload.h264 import split_nal_units
 
-__all__ = ["length_size", "lengths_to_annex_b", "parameter_sets", "with_long_start_codes"]
+__all__ = [
+    "MAX_PARAMETER_SETS",
+    "length_size",
+    "lengths_to_annex_b",
+    "parameter_sets",
+    "with_long_start_codes",
+]
 
 _START_CODE = b"\0\0\0\1"
 _SHORT_START_CODE = b"\0\0\1"
@@ -56,8 +62,8 @@ def with_long_start_codes(data: bytes) -> bytes:
     """An Annex B frame with all its start codes four bytes long; empty where it has none."""
     if _SHORT_START_CODE not in data:
         return b""
-    # Two zeros and a one stand nowhere inside a NAL unit (H.264 section 7.4.1): replacing needs not know where
-    # units begin.
+    # Two zeros and a one stand nowhere inside a NAL unit (H.264 section 7.4.1): where units begin need not be
+    # known.
     return data.replace(_START_CODE, _SHORT_START_CODE).replace(_SHORT_START_CODE, _START_CODE)
 
 
