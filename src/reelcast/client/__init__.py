@@ -1,0 +1,1 @@
+"""The client: the RTSP conversation, and the stream of coded frames that comes of it."""

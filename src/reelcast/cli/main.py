@@ -1,0 +1,50 @@
+"""The command `reelcast`: its verbs, one a file, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from reelcast.cli.read import read
+from reelcast.errors import ReelcastError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="reelcast",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# The verbs, in the order of the help page.
+app.command()(read)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reelcast {version('reelcast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    """An RTSP server, client and player."""
+
+
+def main() -> None:
+    """Run a verb; an error that was foreseen is one line on stderr, and exit code 1."""
+    try:
+        app()
+    except ReelcastError as error:
+        notes = getattr(error, "__notes__", ())
+        print(" ".join([f"reelcast: {error}", *(f"({note})" for note in notes)]), file=sys.stderr)
+        sys.exit(1)

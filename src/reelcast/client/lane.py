@@ -1,0 +1,107 @@
+"""How one track comes to us: over a pair of UDP ports, or interleaved on the RTSP connection.
+
+A lane is opened before its SETUP, which it words; the response then tells it where the server sends from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Protocol
+
+from reelcast.client.dialogue import Dialogue
+from reelcast.errors import ProtocolError
+from reelcast.net.receive import MediaPorts
+from reelcast.rtsp.headers import TransportSpec, parse_transport
+
+__all__ = ["InterleavedLane", "Lane", "Receive", "UdpLane"]
+
+Receive = Callable[[bytes], None]
+
+
+class Lane(Protocol):
+    """One track's way, in both directions."""
+
+    async def open(self) -> TransportSpec:
+        """Get ready to receive; what to offer in SETUP. TransportError where there is no port."""
+
+    def agree(self, answer: str | None) -> None:
+        """Take the Transport header of the response; ProtocolError(461) if it is another way than offered."""
+
+    def send_control(self, data: bytes) -> None:
+        """Send RTCP to the server."""
+
+    def close(self) -> None:
+        """Give up what was opened; closing twice is no error."""
+
+
+class UdpLane:
+    """RTP/AVP: a pair of ports of our own, at the address that the RTSP connection uses."""
+
+    def __init__(self, dialogue: Dialogue, on_media: Receive, on_control: Receive) -> None:
+        self._ours, self._theirs = dialogue.hosts
+        self._ports = MediaPorts(on_media, on_control)
+
+    async def open(self) -> TransportSpec:
+        """Bind the ports."""
+        return TransportSpec("RTP/AVP", client_port=await self._ports.open(self._ours))
+
+    def agree(self, answer: str | None) -> None:
+        """Listen to the server's address, or to the other one that it names."""
+        spec = _agreed(answer, tcp=False)
+        hosts = [self._theirs]
+        if spec.source and _same_family(spec.source, self._theirs):
+            hosts.insert(0, spec.source)
+        self._ports.listen_to(hosts, spec.server_port)
+
+    def send_control(self, data: bytes) -> None:
+        """Send from our RTCP port to theirs."""
+        self._ports.send_control(data)
+
+    def close(self) -> None:
+        """Free the ports."""
+        self._ports.close()
+
+
+class InterleavedLane:
+    """RTP/AVP/TCP: two channels of the RTSP connection, those that the server's answer names."""
+
+    def __init__(self, dialogue: Dialogue, channel: int, on_media: Receive, on_control: Receive) -> None:
+        self._dialogue = dialogue
+        self._channels = channel, channel + 1
+        self._receivers = on_media, on_control
+
+    async def open(self) -> TransportSpec:
+        """Nothing is to be opened."""
+        return TransportSpec("RTP/AVP/TCP", interleaved=self._channels)
+
+    def agree(self, answer: str | None) -> None:
+        """Listen on the channels."""
+        self._channels = _agreed(answer, tcp=True).interleaved or self._channels
+        self._dialogue.channels.update(zip(self._channels, self._receivers, strict=True))
+
+    def send_control(self, data: bytes) -> None:
+        """Send a frame on the RTCP channel."""
+        self._dialogue.send_frame(self._channels[1], data)
+
+    def close(self) -> None:
+        """Leave the channels."""
+        for channel in self._channels:
+            self._dialogue.channels.pop(channel, None)
+
+
+def _agreed(answer: str | None, *, tcp: bool) -> TransportSpec:
+    """The one spec of the answer; no header or an unreadable one is taken as agreement to all."""
+    specs = parse_transport(answer or "")
+    if not specs:
+        return TransportSpec()
+    if specs[0].tcp != tcp or specs[0].multicast:
+        raise ProtocolError(f"the server insists on {specs[0].protocol}", 461)
+    return specs[0]
+
+
+def _same_family(host: str, other: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == ipaddress.ip_address(other).version
+    except ValueError:
+        return False

@@ -1,0 +1,79 @@
+"""What a DESCRIBE response says: the tracks that can be received, and the URIs to ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reelcast import sdp
+from reelcast.errors import ProtocolError, ReelcastError
+from reelcast.rtp.description import tracks_of
+from reelcast.rtsp.headers import parse_rtp_info
+from reelcast.rtsp.message import Response
+from reelcast.rtsp.ranges import Range
+from reelcast.rtsp.url import RtspUrl
+from reelcast.track import Track
+
+__all__ = ["Presentation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """One presentation, from the client's side.
+
+    base      what the control attributes are relative to (RFC 2326 appendix C.1.1)
+    uri       the aggregate control URI, for PLAY and TEARDOWN (appendix C.3)
+    tracks    those whose codec we know, in the order described
+    duration  in seconds, None for a live source
+    """
+
+    base: RtspUrl
+    uri: str
+    tracks: tuple[Track, ...]
+    duration: float | None
+
+    @classmethod
+    def of(cls, response: Response, url: RtspUrl) -> Presentation:
+        """Read the response to a DESCRIBE of `url`; ReelcastError where nothing in it can be received.
+
+        The Content-Type is not asked for: some cameras leave it out.
+        """
+        description = sdp.parse(response.body)
+        tracks = tuple(tracks_of(description))
+        if not tracks:
+            kinds = ", ".join(media.kind for media in description.media) or "no media at all"
+            raise ReelcastError(f"{url.request_uri}: no track has a codec that can be received ({kinds})")
+        base = url.base(response.headers.get("Content-Base") or response.headers.get("Content-Location"))
+        uri = base.join(description.attribute("control") or "*").request_uri
+        return cls(base, uri, tracks, _duration(description.attribute("range")))
+
+    def uri_of(self, track: Track) -> str:
+        """The URI for SETUP of one track."""
+        return self.base.join(track.control).request_uri
+
+    def rtptimes(self, rtp_info: str | None) -> list[int | None]:
+        """Of each track, the RTP timestamp at the start of the Range, by the RTP-Info of a PLAY response.
+
+        None where the server does not say. Entries whose URLs fit no track are taken in order.
+        """
+        entries = parse_rtp_info(rtp_info or "")
+        by_url = {self._joined(entry.url): entry.rtptime for entry in entries}
+        uris = [self.uri_of(track) for track in self.tracks]
+        if len(entries) == len(uris) and by_url.keys().isdisjoint(uris):
+            return [entry.rtptime for entry in entries]
+        return [by_url.get(uri) for uri in uris]
+
+    def _joined(self, url: str) -> str:
+        try:
+            return self.base.join(url).request_uri
+        except ProtocolError:
+            return url
+
+
+def _duration(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        span = Range.parse(value)
+    except ProtocolError:
+        return None
+    return None if span.end is None else span.end - (span.start or 0.0)
