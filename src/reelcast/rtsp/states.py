@@ -1,8 +1,8 @@
 """The session state machine of RFC 2326 appendix A as one table, for servers and clients alike.
 
 A server asks `after` before it acts, a client when a 2xx answer has come. Methods that move no state are
-valid in all of them. `Paused` is the RFC's Ready of a session that has played or recorded: there a second PAUSE
-is no error, while a PAUSE before the first PLAY is one.
+valid in all of them. `Paused` is the RFC's Ready of a session that has played or recorded: there a second
+PAUSE is no error, while a PAUSE before the first PLAY is one.
 """
 
 from __future__ import annotations

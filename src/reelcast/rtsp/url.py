@@ -131,8 +131,8 @@ class RtspUrl:
     def join(self, control: str) -> RtspUrl:
         """The URL of a control attribute under this base; ProtocolError(400) where it is none.
 
-        Not as RFC 3986 would have it but as every peer does: "*" is the base itself, an absolute URL stands as
-        it is, anything else goes behind the base, its query included, after exactly one "/".
+        Not as RFC 3986 would have it but as every peer does: "*" is the base itself, an absolute URL
+        stands as it is, anything else goes behind the base, its query included, after exactly one "/".
         """
         control = control.strip()
         if control in ("", "*"):
@@ -151,7 +151,7 @@ def _split_query(text: str) -> tuple[str, str | None]:
 
 def _split_address(address: str) -> tuple[str, int | None]:
     """Host and port, if one is said; an IPv6 address may lack its brackets, as some cameras' do."""
-    # Errors quote nothing here: where a password holds "/", a piece of it stands where the port is looked for.
+    # Errors quote nothing here: where a password holds "/", a piece of it stands where a port is looked for.
     if address.startswith("["):
         host, bracket, rest = address[1:].partition("]")
         if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):
