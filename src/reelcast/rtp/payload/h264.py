@@ -133,6 +133,7 @@ class H264Depacketizer:
     def __init__(self, track: Track) -> None:
         self._continuity = Continuity()
         self._timestamp = 0
+        # How keyframes and other units open: the type of their first NAL unit.
         self._openings: dict[bool, int] = {}
         # The next unit may have lost its beginning: so it is when we join, and after a gap.
         self._doubtful = True
@@ -181,8 +182,9 @@ class H264Depacketizer:
         whole = not self._broken and (not self._doubtful or (self._from_top and self._opening == usual))
         units = []
         if whole:
-            self._openings[self._keyframe] = self._opening
             units.append(AccessUnit(bytes(self._data), self._timestamp, self._timestamp, self._keyframe))
+        if whole and (not self._doubtful or self._opening in (_SPS, _DELIMITER)):
+            self._openings[self._keyframe] = self._opening
         self._reset()
         self._doubtful = False
         return units

@@ -1,0 +1,49 @@
+"""Every codec is found by its name and by the one SDP has for it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from tests.rtp.payload.wire import packets_of, receive, send
+
+from reelcast.errors import PayloadError
+from reelcast.rtp.burst import MAX_PACKET_SIZE
+from reelcast.rtp.payload import depacketizer_for, format_by_encoding, format_of, packetizer_for
+from reelcast.rtp.payload.registry import FORMATS
+from reelcast.track import AccessUnit, Codec, Track
+
+
+def test_every_codec_has_a_format() -> None:
+    assert {one.codec for one in FORMATS} == set(get_args(Codec))
+
+
+@pytest.mark.parametrize("encoding", ["H264", "JPEG", "MPEG4-GENERIC", "PCMU", "PCMA", "L16"])
+def test_by_encoding(encoding: str) -> None:
+    found = format_by_encoding(encoding)
+    assert found is not None
+    assert found is format_by_encoding(encoding.lower()) is format_of(found.codec)
+    assert found.encoding == encoding
+
+
+@pytest.mark.parametrize("encoding", ["", "H265", "MP4A-LATM", "vnd.onvif.metadata"])
+def test_unknown_encoding(encoding: str) -> None:
+    assert format_by_encoding(encoding) is None
+
+
+def test_unknown_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reelcast.rtp.payload.registry._BY_CODEC", {"h264": FORMATS[0]})
+    with pytest.raises(PayloadError, match="no RTP payload format for aac; there are h264"):
+        format_of("aac")
+
+
+def test_made_for_a_track() -> None:
+    track = Track("video", "h264", 90000, 96)
+    unit = AccessUnit(b"\0\0\0\1\x65\x88" + b"a" * 5000, 7, 7)
+    whole, small = (
+        packets_of(send(packetizer, [unit]))
+        for packetizer in (packetizer_for(track), packetizer_for(track, 500))
+    )
+    assert max(len(one.to_bytes()) for one in whole) == MAX_PACKET_SIZE
+    assert max(len(one.to_bytes()) for one in small) == 500
+    assert receive(depacketizer_for(track), small) == [unit]
