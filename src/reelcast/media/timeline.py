@@ -15,8 +15,8 @@ MAX_GAP_SECONDS = 600
 """A longer gap in a track is a lie of the file, a shorter one may be a slide show."""
 MAX_REORDER_SECONDS = 10
 """pts and dts further apart than any reordering of frames: pts is not believed."""
-_MAX_STEP_BACK_SECONDS = 1
-"""Further back is no disorder among neighbours but a new beginning."""
+_NEIGHBOURHOOD_SECONDS = 1
+"""Further back is no disorder among neighbours but a new beginning; tracks break within this of each other."""
 _REORDER_DELAY_SECONDS = 1
 """No H.264 frame at 16 or more frames a second is decoded further ahead of its time."""
 _SNAP = Fraction(2, 1000)
@@ -110,12 +110,12 @@ class Timeline:
         """A dts moved as far as the last break asks; a new break where it still leaps."""
         if self._leaps(raw + self._shift):
             self._shift = round(self._splice.seconds * self._rate)
-            if abs(raw + self._shift - self._expected) > MAX_REORDER_SECONDS * self._rate:
+            if abs(raw + self._shift - self._expected) > _NEIGHBOURHOOD_SECONDS * self._rate:
                 self._shift = self._expected - raw
                 self._splice.seconds = Fraction(self._shift, self._rate)
         return raw + self._shift
 
     def _leaps(self, place: int) -> bool:
         gap = place - self._expected
-        back = MAX_GAP_SECONDS if self._last is None else _MAX_STEP_BACK_SECONDS
+        back = MAX_GAP_SECONDS if self._last is None else _NEIGHBOURHOOD_SECONDS
         return gap > MAX_GAP_SECONDS * self._rate or gap < -back * self._rate
