@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reelcast.cli.read import read
+from reelcast.cli.serve import serve
 from reelcast.errors import ReelcastError
 
 __all__ = ["app", "main"]
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 
 # The verbs, in the order of the help page.
+app.command()(serve)
 app.command()(read)
 
 

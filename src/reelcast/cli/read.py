@@ -62,7 +62,7 @@ async def _read(
         finally:
             elapsed = asyncio.get_running_loop().time() - began
             for track in stream.statistics:
-                console.print(_summary(track, elapsed, stream.transport))
+                console.print(_summary(track, elapsed, stream.transport), soft_wrap=True)
 
 
 async def _receive(stream: Stream, console: Console) -> None:

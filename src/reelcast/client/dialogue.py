@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -82,7 +84,7 @@ class Dialogue(asyncio.Protocol):
         except TimeoutError:
             raise TransportError(f"{url.request_uri}: no connection within {timeout:g} s") from None
         except OSError as error:
-            raise TransportError(f"{url.request_uri}: cannot connect: {error.strerror or error}") from error
+            raise TransportError(f"{url.request_uri}: cannot connect: {_cause(error)}") from error
         return dialogue
 
     @property
@@ -311,6 +313,13 @@ def _redirected(place: RtspUrl, response: Response) -> RtspUrl:
         raise ProtocolError(f"{place}: redirected to an unencrypted connection, {target}")
     log.debug("= redirected to %s", target)
     return target
+
+
+def _cause(error: OSError) -> str:
+    """One phrase: asyncio words failed connections as calls and tuples, the name resolver does not."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _ignore_loss(_: ReelcastError) -> None:

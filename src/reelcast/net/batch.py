@@ -1,7 +1,7 @@
 """Many datagrams in one system call: `sendmmsg` and UDP generic segmentation offload, through ctypes.
 
 A run is a row of packets that are equal in size but for the last; with segmentation offload the kernel takes
-it as one message (Linux 4.18, `UDP_SEGMENT`). What the machine offers is found out once, by `Batching.detect`,
+it as one message (Linux 4.18, `UDP_SEGMENT`). What the machine has is found out once, by `Batching.detect`,
 and decides which class sends: `SegmentedBatch` (runs), `MessageBatch` (packets, one call for many) or, where
 there is no `sendmmsg` (Windows, macOS, 32-bit systems), `PlainBatch` (a `sendto` a packet).
 
@@ -106,8 +106,9 @@ def _sockaddr(family: int, address: tuple[Any, ...]) -> bytes:
 class Batch(Protocol):
     """Collects runs for one socket and sends them all on `flush`."""
 
-    dropped: int
-    """Packets given up because the socket's buffer stayed full."""
+    @property
+    def dropped(self) -> int:
+        """Packets given up because the socket's buffer stayed full."""
 
     def add(self, flight: Flight, run: Run, destination: Destination) -> None:
         """Take one run of `flight` for this destination."""

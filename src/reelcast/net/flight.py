@@ -43,7 +43,8 @@ class Flight:
         """One packet, its header first."""
         group = self.group
         start = int(group.offsets[number])
-        return self.headers[number].tobytes() + group.data[start : start + int(group.sizes[number])]
+        header: bytes = self.headers[number].tobytes()
+        return header + group.data[start : start + int(group.sizes[number])]
 
     def packets(self, first: int, count: int) -> list[bytes]:
         """Some packets in a row."""
@@ -51,8 +52,10 @@ class Flight:
 
     def length(self, first: int, count: int) -> int:
         """Bytes of some packets in a row, headers included."""
-        return int(self.group.sizes[first : first + count].sum()) + count * self._header_bytes
+        payloads = int(self.group.sizes[first : first + count].sum())
+        return payloads + count * self._header_bytes
 
     def sequence(self, number: int) -> int:
         """The RTP sequence number of one packet."""
-        return int.from_bytes(self.headers[number].tobytes()[-10:-8], "big")
+        header: bytes = self.headers[number].tobytes()
+        return int.from_bytes(header[-10:-8])

@@ -1,8 +1,8 @@
 """RTP and RTCP inside the RTSP connection (RFC 2326 section 10.12), written past asyncio where that can be.
 
-While the transport's own buffer is empty, packets go to the socket with one `writev`, straight from the headers and
-shared payloads of a flight; what the kernel does not take is handed to the transport, which then says when it has
-drained. Elsewhere (Windows, TLS) the same bytes are joined and written through the transport.
+While the transport's own buffer is empty, packets go to the socket with one `writev`, straight from the
+headers and shared payloads of a flight; what the kernel does not take is handed to the transport, which says
+when it has drained. Elsewhere (Windows, TLS) the same bytes are joined and written through the transport.
 """
 
 from __future__ import annotations
@@ -17,20 +17,14 @@ from typing import Any
 from reelcast.net.batch import IOVEC_SIZE
 from reelcast.net.flight import Flight
 
-__all__ = ["InterleavedWriter", "frame"]
+__all__ = ["InterleavedWriter"]
 
-_FRAME = struct.Struct("!cBH")
 _IOV_PACKETS = 512
 """Packets in one `writev`: IOV_MAX is 1,024 iovecs, two a packet."""
 
 
-def frame(channel: int, data: bytes) -> bytes:
-    """One interleaved frame: `$`, channel, length, data."""
-    return _FRAME.pack(b"$", channel, len(data)) + data
-
-
 class InterleavedWriter:
-    """Writes the packets of flights to one connection; bounded, since it only writes when all before is gone."""
+    """Writes the packets of flights to one connection; bounded: it writes only when all before is gone."""
 
     def __init__(self, transport: asyncio.WriteTransport, *, direct: bool = True) -> None:
         self._transport = transport

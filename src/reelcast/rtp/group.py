@@ -8,7 +8,7 @@ at a time: see `reelcast.rtp.sender.stamp`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Run:
     spread     the same, later where the burst is large: for transports whose receivers could overflow
     burst      index of its burst in the group
     pts        presentation time of the burst, seconds
+    end        when its last unit has been presented, seconds
     keyframe   whether decoding can start at this burst
     """
 
@@ -49,6 +50,7 @@ class Run:
     spread: float
     burst: int
     pts: float
+    end: float
     keyframe: bool
 
 
@@ -64,12 +66,15 @@ class Group:
     timestamps    of each packet: the RTP timestamp counted from media time 0 (uint32)
     offsets       of each packet: where its payload begins in data (uint64)
     sizes         of each packet: bytes of payload (uint64)
+    dues          of each run: when it is due, seconds
+    spread        of each run: when it is due where large bursts are spread, seconds
     end           seconds at which the last unit in it has been presented
     last          nothing follows it
     """
 
     __slots__ = (
         "data",
+        "dues",
         "end",
         "flags",
         "index",
@@ -78,6 +83,7 @@ class Group:
         "runs",
         "sequences",
         "sizes",
+        "spread",
         "timestamps",
         "tracks",
     )
@@ -96,6 +102,8 @@ class Group:
         self.index = index
         self.data = data
         self.runs = runs
+        self.dues = tuple(run.due for run in runs)
+        self.spread = tuple(run.spread for run in runs)
         self.end = end
         self.last = last
         self.tracks = packets[:, 0].astype(np.uint8)
@@ -145,19 +153,7 @@ class Group:
         runs: list[Run] = []
         packets: list[int] = []
         for run in chosen:
-            runs.append(
-                Run(
-                    len(packets),
-                    run.count,
-                    run.size,
-                    run.track,
-                    run.due,
-                    run.spread,
-                    run.burst,
-                    run.pts,
-                    run.keyframe,
-                )
-            )
+            runs.append(replace(run, first=len(packets)))
             packets.extend(range(run.first, run.first + run.count))
         rows = np.stack([self.tracks, self.flags, self.timestamps, self.offsets, self.sizes], axis=1)
         taken = rows[packets].astype(np.int64) if packets else np.empty((0, 5), np.int64)
@@ -199,7 +195,7 @@ def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: i
     # Only what is larger than one run needs spreading: several small runs (a frame of many slices) do not.
     packets = len(burst.sizes)
     step = SPREAD * burst.duration / rate / packets if packets > MAX_RUN_PACKETS else 0.0
-    pts = burst.pts / rate
+    pts, end = burst.pts / rate, (burst.pts + burst.duration) / rate
     return [
         Run(
             first + start,
@@ -210,6 +206,7 @@ def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: i
             due + step * start,
             number,
             pts,
+            end,
             burst.keyframe,
         )
         for start, count in cuts

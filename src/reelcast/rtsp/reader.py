@@ -115,7 +115,7 @@ class Reader:
         self._scanned = 0  # bytes at its front that were searched already
         self._skipped = 0  # bytes dropped since the boundary was lost
         self._begun = False
-        self._message: Request | Response | Malformed | None = None  # waits for its body
+        self._message: Request | Response | Malformed  # waits for its body
 
     @property
     def pending(self) -> bool:
@@ -213,14 +213,10 @@ class Reader:
         return True
 
     def _body(self, events: list[Event]) -> bool:
-        """The body of a message whose head is read; of a malformed one it is skipped."""
-        if len(self._buffer) < self._needed:
-            return False
-        message, self._message = self._message, None
-        if message is not None:
-            if not isinstance(message, Malformed):
-                message.body = bytes(self._buffer[self._scanned : self._needed])
-            events.append(message)
+        """The body of a message whose head is read, now that all of it is there; a malformed one's is skipped."""
+        if not isinstance(self._message, Malformed):
+            self._message.body = bytes(self._buffer[self._scanned : self._needed])
+        events.append(self._message)
         del self._buffer[: self._needed]
         self._needed = 1
         self._state = Reader._between

@@ -1,1 +1,8 @@
 """The serving shell: connections, sessions, playheads, mounts, and the pacer that sends what is due."""
+
+from __future__ import annotations
+
+from reelcast.server.app import DEFAULT_PORT, Server
+from reelcast.server.session import DEFAULT_TIMEOUT
+
+__all__ = ["DEFAULT_PORT", "DEFAULT_TIMEOUT", "Server"]

@@ -1,0 +1,168 @@
+"""From a file to packetised groups: one second of all its tracks at a time, in any order, always the same.
+
+The time axis is cut on a fixed grid (`GROUP_SECONDS`), not at keyframes: so a group stays small however far
+apart keyframes are, its number alone says what is in it, and every session shares it. Where a group begins
+between two keyframes, it can be read in sequence or from the keyframe before it; both give the same bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from reelcast.media.demux import Demuxer, open_demuxer
+from reelcast.rtp.burst import Burst
+from reelcast.rtp.group import Group
+from reelcast.rtp.payload import packetizer_for
+from reelcast.track import AccessUnit, Track
+
+__all__ = ["GROUP_SECONDS", "GroupReader", "leading_track"]
+
+GROUP_SECONDS = 1.0
+"""Long enough to make a session's headers seldom, short enough that they are small and memory is bounded."""
+INTERLEAVE_SECONDS = 5.0
+"""How far one track may run ahead of another in the file before the slower one is no longer waited for."""
+SEEK_MARGIN = 1.0
+"""Seconds read before a group that is reached by seeking: in a file, audio may stand before its video."""
+MAX_CURSORS = 4
+"""Places in one file that are kept open for sequential reading."""
+
+_Units = list[tuple[float, int, AccessUnit]]
+
+
+class GroupReader:
+    """Reads the groups of one file. Blocking; may be called from several threads, one at a time gets in.
+
+    tracks     what the file offers
+    duration   seconds, None where the container does not say
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; raises MediaError where it cannot be served."""
+        self.path = path
+        self._lock = threading.Lock()
+        first = _Cursor(open_demuxer(path), 0)
+        self._cursors = [first]
+        self._scout: Demuxer | None = None
+        self.tracks: tuple[Track, ...] = first.demuxer.tracks
+        self.duration: float | None = first.demuxer.duration
+
+    def read(self, index: int) -> Group | None:
+        """Group number `index`, None behind the end. Raises MediaError where the file went bad meanwhile."""
+        with self._lock:
+            cursor = self._cursor_at(index)
+            group = cursor.next_group()
+            if group is None:
+                self._cursors.remove(cursor)
+                cursor.close()
+            return group
+
+    def keyframe_before(self, seconds: float) -> float:
+        """The decoding time of the last place at or before `seconds` where decoding can start, in seconds."""
+        with self._lock:
+            if self._scout is None:
+                self._scout = open_demuxer(self.path)
+            self._scout.seek(seconds)
+            leading = leading_track(self.tracks)
+            for track, unit in self._scout.units():
+                if track == leading:
+                    return unit.dts / self.tracks[track].clock_rate
+            return 0.0
+
+    def close(self) -> None:
+        """Close the file; it is opened again when needed."""
+        with self._lock:
+            for cursor in self._cursors:
+                cursor.close()
+            self._cursors.clear()
+            if self._scout is not None:
+                self._scout.close()
+                self._scout = None
+
+    def _cursor_at(self, index: int) -> _Cursor:
+        for cursor in self._cursors:
+            if cursor.index == index:
+                self._cursors.remove(cursor)
+                break
+        else:
+            cursor = _Cursor(open_demuxer(self.path), index)
+            if len(self._cursors) >= MAX_CURSORS:
+                self._cursors.pop(0).close()
+        self._cursors.append(cursor)
+        return cursor
+
+
+class _Cursor:
+    """One place in the file, moving forward a group at a time."""
+
+    def __init__(self, demuxer: Demuxer, index: int) -> None:
+        self.demuxer = demuxer
+        self.index = index
+        self._tracks = demuxer.tracks
+        self._start = index * GROUP_SECONDS if index else float("-inf")
+        if index:
+            demuxer.seek(self._start - SEEK_MARGIN)
+        self._units: Iterator[tuple[int, AccessUnit]] = demuxer.units()
+        self._waiting: dict[int, _Units] = defaultdict(list)
+        self._reached = [float("-inf")] * len(self._tracks)
+        self._ended = False
+
+    def close(self) -> None:
+        self.demuxer.close()
+
+    def next_group(self) -> Group | None:
+        """The group at this place; None behind the end."""
+        self._read_until((self.index + 1) * GROUP_SECONDS)
+        units = self._waiting.pop(self.index, [])
+        last = self._ended and not self._waiting
+        if last and not units:
+            return None
+        units.sort(key=lambda unit: unit[0])
+        bursts = list(_bursts(units, self._tracks))
+        group = Group.build(self.index, bursts, self._tracks, last=last)
+        self.index += 1
+        return group
+
+    def _read_until(self, end: float) -> None:
+        """Read on until every track has passed `end`, or is too far behind to be waited for."""
+        while min(self._reached) < end and max(self._reached) < end + INTERLEAVE_SECONDS:
+            try:
+                track, unit = next(self._units)
+            except StopIteration:
+                self._ended = True
+                return
+            due = unit.dts / self._tracks[track].clock_rate
+            if due < self._start:
+                continue
+            self._reached[track] = max(self._reached[track], due)
+            self._waiting[max(self.index, int(due // GROUP_SECONDS))].append((due, track, unit))
+
+
+def leading_track(tracks: tuple[Track, ...]) -> int:
+    """The index of the track whose keyframes are places to start at: the first of video, else the first."""
+    return next((index for index, track in enumerate(tracks) if track.kind == "video"), 0)
+
+
+def _bursts(units: _Units, tracks: tuple[Track, ...]) -> Iterator[tuple[int, Burst]]:
+    """Packetise; audio units do not share a packet across a keyframe, so that a seek finds them apart."""
+    packetizers = [packetizer_for(track) for track in tracks]
+    leading = leading_track(tracks)
+    keyframes = [
+        unit.pts / tracks[track].clock_rate for _, track, unit in units if track == leading and unit.keyframe
+    ]
+    passed = [0] * len(tracks)
+    for _, track, unit in units:
+        if track != leading:
+            place = bisect_right(keyframes, unit.pts / tracks[track].clock_rate)
+            if place != passed[track]:
+                passed[track] = place
+                for burst in packetizers[track].flush():
+                    yield track, burst
+        for burst in packetizers[track].packetize(unit):
+            yield track, burst
+    for track, packetizer in enumerate(packetizers):
+        for burst in packetizer.flush():
+            yield track, burst

@@ -1,0 +1,291 @@
+"""The server: what listens, what is mounted, and the care for what clients leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from reelcast.errors import TransportError
+from reelcast.media.cache import DEFAULT_CACHE_BYTES
+from reelcast.net.batch import Batching
+from reelcast.net.udp import Address, UdpPair
+from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
+from reelcast.rtsp.message import Request
+from reelcast.server.connection import Connection, Reply
+from reelcast.server.methods import Services, answer
+from reelcast.server.mounts import Mounts
+from reelcast.server.pacer import Pacer
+from reelcast.server.session import DEFAULT_TIMEOUT, Sessions
+from reelcast.server.source import Source
+
+__all__ = ["DEFAULT_PORT", "Server"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 8554
+"""Where RTSP servers listen that have no rights to port 554."""
+BACKLOG = 4096
+"""Connections that wait to be accepted; the kernel takes less where its own limit is lower."""
+MAX_CONNECTIONS = 10_000
+CARE_SECONDS = 1.0
+"""How often what has timed out is looked for."""
+IDLE_SECONDS = 70.0
+"""A connection that is silent for so long and has no session is closed."""
+CLOSE_SECONDS = 1.0
+"""How long connections may take to drain when the server stops."""
+
+
+class Server:
+    """An RTSP server.
+
+    server = Server(port=8554)
+    server.mount("/movie", "movie.mp4")
+    server.run()                    # until SIGINT or SIGTERM; or:
+
+    async with server:              # in a running event loop
+        ...
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        port: int = DEFAULT_PORT,
+        *,
+        rtp_port: int = 0,
+        timeout: int = DEFAULT_TIMEOUT,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        batching: Batching | None = None,
+    ) -> None:
+        """Prepare a server; nothing is opened before `start`.
+
+        host          a numeric address to listen on, None for all, of IPv4 and IPv6
+        port          of RTSP, 0 for any free one
+        rtp_port      UDP port that media is sent from, reports go to the one above; 0 for any free pair
+        timeout       seconds after which a session without a sign of life ends
+        cache_bytes   memory for packetised media, shared by all sessions
+        batching      how datagrams are sent, None for the best this system has
+        """
+        self.port = port
+        self._host = host
+        self._rtp_port = rtp_port
+        self._batching = batching
+        self._mounts = Mounts(cache_bytes)
+        self._sessions = Sessions(timeout, on_end=lambda session: self._mounts.release(session.source))
+        self._connections: set[Connection] = set()
+        self._services: Services | None = None
+        self._listener: asyncio.Server | None = None
+        self._care: asyncio.Task[None] | None = None
+        self._drained: asyncio.Event | None = None
+
+    def mount(self, path: str, what: Source | Path | str) -> None:
+        """Serve a file, a folder (recursively) or a source at `path` ("/movie"; "/" for the root).
+
+        Raises MediaError where a file is missing or a folder holds no media. May be called while serving.
+        """
+        self._mounts.add(path, Path(what) if isinstance(what, str) else what)
+
+    def unmount(self, path: str) -> None:
+        """No longer serve `path`; who plays it plays on. Raises KeyError where nothing is mounted."""
+        self._mounts.remove(path)
+
+    def urls(self, host: str | None = None) -> list[str]:
+        """The URLs of everything that is served, as seen from `host` (127.0.0.1 where not said)."""
+        shown = host or self._host or "127.0.0.1"
+        shown = f"[{shown}]" if ":" in shown else shown
+        return [f"rtsp://{shown}:{self.port}{path}" for path in self._mounts.paths()]
+
+    async def start(self) -> None:
+        """Open the ports and serve. Raises TransportError where a port cannot be had."""
+        batching = self._batching or Batching.detect()
+        log.info("datagrams are sent by %s", batching.value)
+        pairs: dict[int, UdpPair] = {}
+
+        def flush() -> None:
+            for pair in pairs.values():
+                pair.batch.flush()
+
+        try:
+            for host in self._udp_hosts():
+                pair = await UdpPair.open(host, self._rtp_port, batching, self._heard, self._unreachable)
+                pairs[pair.family] = pair
+            self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs)
+            self._listener = await self._listen(batching)
+        except TransportError:
+            for pair in pairs.values():
+                pair.close()
+            raise
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._care = asyncio.get_running_loop().create_task(self._take_care())
+
+    async def stop(self) -> None:
+        """Say goodbye to every reader, close every connection and free every port."""
+        if self._services is None or self._listener is None or self._care is None:
+            return
+        self._care.cancel()
+        self._listener.close()
+        for session in self._sessions:
+            self._sessions.end(session)
+        for connection in list(self._connections):
+            connection.close()
+        if self._connections:
+            self._drained = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), CLOSE_SECONDS)
+        for connection in list(self._connections):
+            connection.abort()
+        self._services.pacer.close()
+        for pair in self._services.pairs.values():
+            pair.close()
+        self._mounts.close()
+        self._services = self._listener = self._care = None
+
+    def run(self) -> None:
+        """Serve until SIGINT or SIGTERM. Raises what `start` raises."""
+        asyncio.run(self.serve_until_signal())
+
+    async def serve_until_signal(self, on_start: Callable[[], None] = lambda: None) -> None:
+        """Start, call `on_start`, wait for SIGINT or SIGTERM, and stop."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as handlers:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # Windows' loops have no signal handlers: there KeyboardInterrupt ends `run`.
+                with contextlib.suppress(NotImplementedError):
+                    loop.add_signal_handler(number, stop.set)
+                    handlers.callback(loop.remove_signal_handler, number)
+            async with self:
+                on_start()
+                await stop.wait()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # What a connection asks for (see `connection.Handler`)
+
+    async def answer(self, connection: Connection, request: Request) -> Reply:
+        """Answer one request."""
+        assert self._services is not None
+        return await answer(self._services, connection, request)
+
+    def opened(self, connection: Connection) -> bool:
+        """Note a connection, if there is room for it."""
+        if len(self._connections) >= MAX_CONNECTIONS:
+            log.warning("%s is turned away: there are %d connections", connection, MAX_CONNECTIONS)
+            return False
+        self._connections.add(connection)
+        log.info("%s connected", connection)
+        return True
+
+    def alive(self, connection: Connection) -> None:
+        """Its sessions are alive."""
+        for session in connection.sessions:
+            session.touch()
+
+    def closed(self, connection: Connection) -> None:
+        """Interleaved sessions end with their connection; those over UDP outlive it (RFC 2326 1.1)."""
+        self._connections.discard(connection)
+        if self._drained is not None and not self._connections:
+            self._drained.set()
+        log.info("%s disconnected%s", connection, f" ({connection.agent[:80]})" if connection.agent else "")
+        for session in list(connection.sessions):
+            if session.interleaved:
+                self._sessions.end(session)
+
+    # What comes over UDP
+
+    def _heard(self, data: bytes, address: Address) -> None:
+        """A report, or a packet that opens a way through a NAT: its sender is alive."""
+        session = self._sessions.at(address)
+        if session is None and len(data) >= 8:
+            ssrcs = [
+                block.ssrc
+                for report in parse(data)
+                if isinstance(report, ReceiverReport | SenderReport)
+                for block in report.blocks
+            ]
+            session = self._sessions.sending(ssrcs, address[0])
+        if session is not None:
+            session.touch()
+
+    def _unreachable(self, address: Address) -> None:
+        session = self._sessions.at(address)
+        if session is not None and session.receives_media_at(address):
+            log.info("%s:%d no longer listens: its session ends", *address[:2])
+            self._sessions.end(session)
+
+    # Care
+
+    async def _take_care(self) -> None:
+        while True:
+            await asyncio.sleep(CARE_SECONDS)
+            for session in self._sessions:
+                # Over TCP, taking media is a sign of life: ffmpeg sends nothing for half a timeout.
+                if session.interleaved and session.flowing:
+                    session.touch()
+            for session in self._sessions.expired():
+                log.info(
+                    "%s: no sign of life for %d s: the session ends", session.host, self._sessions.timeout
+                )
+                if isinstance(session.owner, Connection):
+                    session.owner.abort()
+                self._sessions.end(session)
+            for connection in list(self._connections):
+                self._close_idle(connection)
+
+    def _close_idle(self, connection: Connection) -> None:
+        if connection.stuck:
+            log.info("%s began a message and did not finish it: closed", connection)
+            connection.abort()
+        elif connection.blocked:
+            log.info("%s takes nothing any more: closed", connection)
+            connection.abort()
+        elif not connection.sessions and connection.heard < time.monotonic() - IDLE_SECONDS:
+            log.info("%s is idle: closed", connection)
+            connection.close()
+
+    # Sockets
+
+    def _udp_hosts(self) -> list[str]:
+        if self._host is not None:
+            return [self._host]
+        return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
+
+    async def _listen(self, batching: Batching) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        direct = batching is not Batching.PLAIN
+        try:
+            return await loop.create_server(
+                lambda: Connection(self, direct=direct), self._host, self.port, backlog=BACKLOG
+            )
+        except OSError as error:
+            where = f"{self._host or 'all addresses'} port {self.port}"
+            if error.errno == errno.EADDRINUSE:
+                raise TransportError(f"{where} is in use: choose another with --port") from error
+            if error.errno in (errno.EACCES, errno.EPERM):
+                hint = "run with the rights for it (CAP_NET_BIND_SERVICE) or choose one above 1023"
+                raise TransportError(f"{where} is not allowed: {hint} with --port") from error
+            raise TransportError(f"cannot listen on {where}: {error.strerror or error}") from error
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

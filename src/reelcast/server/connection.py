@@ -1,0 +1,237 @@
+"""One client's RTSP connection: bytes in, requests answered one after the other, in the order they came."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from reelcast.errors import ProtocolError
+from reelcast.net.interleaved import InterleavedWriter
+from reelcast.rtsp.message import Frame, Request, Response
+from reelcast.rtsp.reader import Malformed, Reader
+from reelcast.server.session import Session
+
+Pair = tuple[int, int]
+
+__all__ = ["Connection", "Handler", "Reply"]
+
+log = logging.getLogger(__name__)
+dialogue = logging.getLogger("reelcast.dialogue")
+
+MAX_WAITING = 64
+"""Requests read ahead of the one that is being answered; then the socket is left unread."""
+HEAD_SECONDS = 10.0
+"""A message that has begun must be complete within this time."""
+BLOCKED_SECONDS = 60.0
+"""How long a client may leave its answers unread."""
+MAX_CHANNELS = 256
+"""Interleaved channels of one connection: they are one byte."""
+
+
+class Reply:
+    """A response, and what to do once it is on its way."""
+
+    __slots__ = ("after", "response")
+
+    def __init__(self, response: Response, after: Callable[[], None] | None = None) -> None:
+        self.response = response
+        self.after = after
+
+
+class Handler(Protocol):
+    """What a connection needs of its server."""
+
+    async def answer(self, connection: Connection, request: Request) -> Reply:
+        """Answer one request; never raises but CancelledError."""
+
+    def alive(self, connection: Connection) -> None:
+        """Interleaved data came: whose sessions these are, those are alive."""
+
+    def opened(self, connection: Connection) -> bool:
+        """Whether there is room for one more."""
+
+    def closed(self, connection: Connection) -> None:
+        """It is gone."""
+
+
+class Connection(asyncio.Protocol):
+    """The server's end of a connection.
+
+    peer       the client's address: host, port and what else its family has
+    local      ours
+    agent      what the client calls itself, "" until it has said
+    channels   the interleaved channels in use
+    sessions   the sessions made over it
+    heard      when the last bytes came (monotonic seconds)
+    """
+
+    def __init__(self, handler: Handler, *, direct: bool) -> None:
+        self.peer: tuple[Any, ...] = ("", 0)
+        self.local: tuple[Any, ...] = ("", 0)
+        self.family = 0
+        self.agent = ""
+        self.channels: set[int] = set()
+        self.sessions: set[Session] = set()
+        self.heard = time.monotonic()
+        self.writer: InterleavedWriter
+        self._direct = direct
+        self._handler = handler
+        self._reader = Reader()
+        self._transport: asyncio.Transport
+        self._begun = 0.0
+        self._waiting: deque[Request | Malformed] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+        self._full_since: float | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.peer[0]}]" if ":" in self.peer[0] else self.peer[0]
+        return f"{host}:{self.peer[1]}"
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a message was begun too long ago and has not been finished."""
+        return self._reader.pending and time.monotonic() - self._begun > HEAD_SECONDS
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the client has long taken nothing of what is being written to it."""
+        return self._full_since is not None and time.monotonic() - self._full_since > BLOCKED_SECONDS
+
+    def close(self) -> None:
+        """Close behind what is still to be written."""
+        self._ended = True
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._ended = True
+        self._transport.abort()
+
+    def choose_channels(self, wanted: Pair | None, own: Pair | None) -> Pair:
+        """Two interleaved channels: those wanted where they are free, else others; ProtocolError 461.
+
+        `own` are those that the track has already, which count as free.
+        """
+        used = self.channels.difference(own or ())
+        if wanted is not None and not used.intersection(wanted):
+            return wanted
+        for channel in range(0, MAX_CHANNELS, 2):
+            if not used.intersection((channel, channel + 1)):
+                return channel, channel + 1
+        raise ProtocolError("all interleaved channels of this connection are in use", 461)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.writer = InterleavedWriter(transport, direct=self._direct)
+        self.peer = transport.get_extra_info("peername") or ("", 0)
+        self.local = transport.get_extra_info("sockname") or ("", 0)
+        self.family = transport.get_extra_info("socket").family
+        if not self._handler.opened(self):
+            self._write(Response(503))
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        self._ended = True
+        if self._task is not None:
+            self._task.cancel()
+        self._waiting.clear()
+        self._handler.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        self.heard = time.monotonic()
+        if not self._reader.pending:
+            self._begun = self.heard
+        framed = False
+        for event in self._reader.receive(data):
+            self._begun = self.heard
+            if isinstance(event, Frame):
+                framed = True
+            elif not isinstance(event, Response):
+                # A response would answer a request of ours; this server makes none.
+                self._waiting.append(event)
+        if framed:
+            self._handler.alive(self)
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """Called by the event loop: the client says no more, but may still wait for answers."""
+        if self._task is None:
+            return False
+        self._waiting.append(Malformed(400, "", fatal=True))
+        return True
+
+    def pause_writing(self) -> None:
+        """Called by the event loop: what does not read its answers is asked nothing more."""
+        self._full_since = time.monotonic()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Called by the event loop."""
+        self._full_since = None
+        self._transport.resume_reading()
+
+    # Requests
+
+    def _go_on(self) -> None:
+        if self._waiting and self._task is None and not self._ended:
+            self._task = asyncio.get_running_loop().create_task(self._answer_all())
+            self._task.add_done_callback(self._answered_all)
+
+    async def _answer_all(self) -> None:
+        if len(self._waiting) > MAX_WAITING:
+            self._transport.pause_reading()
+        while self._waiting and not self._ended:
+            request = self._waiting.popleft()
+            if isinstance(request, Malformed):
+                self._refuse(request)
+                continue
+            if dialogue.isEnabledFor(logging.DEBUG):
+                dialogue.debug("%s < %s", self, _shown(request))
+            reply = await self._handler.answer(self, request)
+            if not self._ended:
+                self._write(reply.response)
+                if reply.after is not None:
+                    reply.after()
+
+    def _answered_all(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if not self._ended:
+            self._transport.resume_reading()
+            self._go_on()
+
+    def _refuse(self, malformed: Malformed) -> None:
+        if malformed.message:
+            log.info("%s sent what is not RTSP: %s -> %d", self, malformed.message, malformed.status)
+            self._write(malformed.response())
+        if malformed.fatal:
+            self.close()
+
+    def _write(self, response: Response) -> None:
+        if dialogue.isEnabledFor(logging.DEBUG):
+            dialogue.debug("%s > %s", self, _shown(response))
+        self._transport.write(response.to_bytes())
+
+
+def _shown(message: Request | Response) -> str:
+    """A message for the log: each header on the same line, secrets left out."""
+    if isinstance(message, Request):
+        start = f"{message.method} {message.uri.rpartition('@')[2] if '@' in message.uri else message.uri}"
+    else:
+        start = f"{message.status} {message.reason}"
+    hidden = ("authorization", "proxy-authorization")
+    headers = (
+        f"{name}: {'…' if name.lower() in hidden else value}" for name, value in message.headers.items()
+    )
+    body = [f"({len(message.body)} bytes)"] if message.body else []
+    return " | ".join([start, *headers, *body])

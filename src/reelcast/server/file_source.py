@@ -1,0 +1,105 @@
+"""A file as a source: its groups, read in a thread and shared by the sessions that play it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from reelcast.media.cache import GroupCache
+from reelcast.media.groups import GROUP_SECONDS, GroupReader, leading_track
+from reelcast.net.carrier import Carrier
+from reelcast.rtp.group import Group, Run
+from reelcast.server.pacer import Pacer
+from reelcast.server.playhead import Playhead
+from reelcast.track import Track
+
+__all__ = ["FileSource"]
+
+
+class FileSource:
+    """See `reelcast.server.source.Source`; the playheads of its sessions ask it for groups."""
+
+    def __init__(self, reader: GroupReader, cache: GroupCache) -> None:
+        self.tracks: tuple[Track, ...] = reader.tracks
+        self.duration: float | None = reader.duration
+        self.origin = secrets.randbits(62)
+        self._leading = leading_track(reader.tracks)
+        self._reader = reader
+        self._cache = cache
+        self._loading: dict[int, asyncio.Task[Group | None]] = {}
+
+    @classmethod
+    async def open(cls, path: Path, cache: GroupCache) -> FileSource:
+        """Open a file; raises MediaError where it cannot be served."""
+        return cls(await asyncio.to_thread(GroupReader, path), cache)
+
+    def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Playhead:
+        """A playhead for one session."""
+        return Playhead(self, ssrcs, carrier, pacer)
+
+    def cached(self, index: int) -> Group | None:
+        """A group that is in memory."""
+        return self._cache.get(self, index)
+
+    def load(self, index: int) -> asyncio.Task[Group | None]:
+        """Read a group, None behind the end; all who want it share one task."""
+        task = self._loading.get(index)
+        if task is None:
+            task = self._loading[index] = asyncio.get_running_loop().create_task(self._load(index))
+        return task
+
+    async def start_before(self, seconds: float) -> tuple[Group, Run | None]:
+        """The last place at or before `seconds` where decoding can start: a group, and the run in it.
+
+        No run means the start of the file, where everything in it is sent. Raises MediaError.
+        """
+        wanted = int(max(0.0, seconds) // GROUP_SECONDS)
+        found = self._keyframe(await self._group(wanted), seconds)
+        if found is None:
+            due = await asyncio.to_thread(self._reader.keyframe_before, seconds)
+            for index in range(min(wanted, int(max(0.0, due) // GROUP_SECONDS)), -1, -1):
+                found = self._keyframe(await self._group(index), seconds)
+                if found is not None:
+                    break
+        if found is None or (found[0].index == 0 and found[1] is self._first(found[0])):
+            first = await self._group(0)
+            return first if first is not None else Group.build(0, [], self.tracks, last=True), None
+        return found
+
+    def close(self) -> None:
+        """Close the file and forget its groups."""
+        for task in self._loading.values():
+            task.cancel()
+        self._cache.forget(self)
+        self._reader.close()
+
+    async def _group(self, index: int) -> Group | None:
+        group = self.cached(index)
+        # Shielded: one who gives up waiting must not end it for the others.
+        return group if group is not None else await asyncio.shield(self.load(index))
+
+    async def _load(self, index: int) -> Group | None:
+        try:
+            group = await asyncio.to_thread(self._reader.read, index)
+            if group is not None:
+                self._cache.put(self, group)
+            return group
+        finally:
+            del self._loading[index]
+
+    def _first(self, group: Group) -> Run | None:
+        return next((run for run in group.runs if run.track == self._leading), None)
+
+    def _keyframe(self, group: Group | None, seconds: float) -> tuple[Group, Run] | None:
+        """The first run of the last keyframe in a group that is presented at or before `seconds`."""
+        found: Run | None = None
+        for run in group.runs if group is not None else ():
+            if run.track == self._leading and run.keyframe and run.pts <= seconds + _SAME_TIME:
+                found = run if found is None or run.burst != found.burst else found
+        return None if group is None or found is None else (group, found)
+
+
+_SAME_TIME = 0.0005
+"""A client that asks for the NPT it was told has it in milliseconds."""

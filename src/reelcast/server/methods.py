@@ -1,0 +1,401 @@
+"""The methods of RTSP, a handler each (RFC 2326 section 10), behind one table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from reelcast.errors import MediaError, ProtocolError
+from reelcast.net.batch import Destination
+from reelcast.net.udp import UdpPair
+from reelcast.rtp.description import describe
+from reelcast.rtsp.headers import (
+    RtpInfo,
+    SessionHeader,
+    TransportSpec,
+    format_tokens,
+    parse_parameters,
+    parse_scale,
+    parse_speed,
+    parse_tokens,
+    parse_transport,
+)
+from reelcast.rtsp.message import Request, Response
+from reelcast.rtsp.ranges import Range
+from reelcast.rtsp.states import NEEDS_SESSION, State, after, allowed, check_method
+from reelcast.rtsp.url import RtspUrl
+from reelcast.server.connection import Connection, Reply
+from reelcast.server.mounts import Found, Mounts
+from reelcast.server.pacer import Pacer
+from reelcast.server.session import Delivery, Session, Sessions
+from reelcast.server.source import Playing
+
+__all__ = ["METHODS", "Call", "Services", "answer"]
+
+log = logging.getLogger(__name__)
+
+FEATURES = frozenset({"play.basic"})
+"""Feature tags that a Require header may name (RFC 7826 section 11.1)."""
+LOWEST_PORT = 1024
+"""A reader is sent nothing on ports below, so that the server cannot be aimed at a system service."""
+_BASE_SUFFIX = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work with: one of each for a server; `pairs` has the UDP ports by address family."""
+
+    mounts: Mounts
+    sessions: Sessions
+    pacer: Pacer
+    pairs: dict[int, UdpPair]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through its handler.
+
+    session   the session it names, or has made
+    outcome   what the log says of it, beside the status
+    """
+
+    services: Services
+    connection: Connection
+    request: Request
+    url: RtspUrl
+    session: Session | None = None
+    outcome: str = ""
+
+    def reply(self, status: int = 200, *headers: tuple[str, str], body: bytes = b"") -> Response:
+        """A response with the session's header."""
+        response = Response.to(self.request, status, headers, body)
+        if self.session is not None:
+            header = SessionHeader(self.session.id, self.services.sessions.timeout)
+            response.headers.add("Session", str(header))
+        return response
+
+    def joined(self) -> Session:
+        """The session of a method that needs one; ProtocolError 454, 455."""
+        if self.session is None:
+            raise ProtocolError(f"{self.request.method} needs a Session header", 454)
+        return self.session
+
+
+async def answer(services: Services, connection: Connection, request: Request) -> Reply:
+    """Answer a request, whatever it is; what goes wrong becomes a status, and a line in the log."""
+    call = Call(services, connection, request, RtspUrl("", "", 554, "*"))
+    try:
+        _check(call)
+        reply = await METHODS[request.method](call)
+        level = logging.DEBUG if request.method in _QUIET else logging.INFO
+    except ProtocolError as error:
+        reply, level = _refusal(call, error), logging.INFO
+    except MediaError as error:
+        reply, level = _refusal(call, ProtocolError(str(error), 415)), logging.WARNING
+    except Exception as error:
+        log.error("%s: %s failed: %r", connection, request.method, error)
+        log.debug("the traceback:", exc_info=error)
+        reply, level = Reply(Response.to(request, 500)), logging.INFO
+    status = reply.response.status
+    outcome = f" {call.outcome}" if call.outcome else ""
+    log.log(level, "%s %s %s -> %d%s", connection, request.method[:40], _path(call), status, outcome)
+    return reply
+
+
+def _path(call: Call) -> str:
+    return call.url.path[:200]
+
+
+def _check(call: Call) -> None:
+    """What is checked of every request before its method is looked at."""
+    request, headers = call.request, call.request.headers
+    call.connection.agent = headers.get("User-Agent") or call.connection.agent
+    if request.cseq is None:
+        raise ProtocolError("a request without CSeq")
+    if request.version.startswith("RTSP/2"):
+        raise ProtocolError("this server speaks RTSP/1.0", 505)
+    check_method(request.method, tuple(METHODS))
+    call.url = RtspUrl.parse(request.uri)
+    unknown = [tag for tag in parse_tokens(*headers.get_all("Require")) if tag not in FEATURES]
+    unknown += [tag for tag in parse_tokens(*headers.get_all("Proxy-Require")) if tag not in FEATURES]
+    if unknown:
+        raise _UnsupportedError(unknown)
+    named = headers.get("Session")
+    if named is not None:
+        host = call.connection.peer[0]
+        session = call.services.sessions.find(SessionHeader.parse(named).id, host)
+        call.session = session
+        if request.method != "TEARDOWN":
+            session.touch()
+        if session.player is not None and session.player.ended:
+            session.state = State.PAUSED
+        after(session.state, request.method)
+        _check_place(call, session)
+    elif request.method in NEEDS_SESSION:
+        raise ProtocolError(f"{request.method} needs a Session header", 454)
+
+
+class _UnsupportedError(ProtocolError):
+    def __init__(self, tags: list[str]) -> None:
+        super().__init__(f"unknown feature: {', '.join(tags)[:200]}", 551)
+        self.tags = tags
+
+
+def _check_place(call: Call, session: Session) -> None:
+    """A session's requests name its presentation, or a track of it, or nothing in particular."""
+    if call.request.method in ("OPTIONS", "DESCRIBE", "GET_PARAMETER", "SET_PARAMETER"):
+        return
+    if call.url.path in ("*", "/"):
+        return
+    place = RtspUrl.parse(session.path).segments()
+    if call.url.segments()[: len(place)] != place:
+        raise ProtocolError(f"this session plays {session.path}", 459)
+
+
+def _refusal(call: Call, error: ProtocolError) -> Reply:
+    call.outcome = f"({error})"
+    response = Response.to(call.request, error.status)
+    if isinstance(error, _UnsupportedError):
+        response.headers.add("Unsupported", format_tokens(error.tags))
+    if error.status in (405, 455):
+        state = call.session.state if call.session is not None else State.INIT
+        response.headers.add("Allow", format_tokens(allowed(state, tuple(METHODS))))
+    if error.status == 501:
+        response.headers.add("Public", format_tokens(METHODS))
+    return Reply(response)
+
+
+async def _find(call: Call) -> Found:
+    found = await call.services.mounts.find(list(call.url.segments()))
+    if found is None:
+        raise ProtocolError("nothing is served there", 404)
+    return found
+
+
+async def _options(call: Call) -> Reply:
+    return Reply(call.reply(200, ("Public", format_tokens(METHODS))))
+
+
+async def _describe(call: Call) -> Reply:
+    accepted = parse_tokens(*call.request.headers.get_all("Accept"))
+    if accepted and not any(_accepts_sdp(kind) for kind in accepted):
+        raise ProtocolError("descriptions are application/sdp only", 406)
+    found = await _find(call)
+    base = _base(call, found)
+    source = found.source
+    description = describe(
+        source.tracks,
+        name=found.path.rpartition("/")[2] or "reelcast",
+        duration=source.duration,
+        session_id=source.origin,
+        address_family=6 if ":" in call.connection.local[0] else 4,
+        # Behind a query, what is relative goes astray: some append it to the query (conformance D6).
+        control_base=base if call.url.query is not None else None,
+    )
+    call.outcome = ", ".join(track.codec for track in source.tracks)
+    headers = ("Content-Base", base), ("Content-Type", "application/sdp")
+    return Reply(call.reply(200, *headers, body=str(description).encode()))
+
+
+def _accepts_sdp(kind: str) -> bool:
+    return kind.partition(";")[0].strip().lower() in ("application/sdp", "application/*", "*/*")
+
+
+def _base(call: Call, found: Found) -> str:
+    """The presentation's URL as the client wrote its server, with the slash that ffmpeg relies on."""
+    host, port = call.url.host, call.url.port
+    if not host:
+        host, port = call.connection.local[:2]
+    scheme = call.url.scheme or "rtsp"
+    return str(RtspUrl(scheme, host, port, found.path.rstrip("/") + _BASE_SUFFIX))
+
+
+async def _setup(call: Call) -> Reply:
+    session = call.session
+    found = await _find(call)
+    track = _track_of(found)
+    if session is not None and found.path != session.path:
+        raise ProtocolError(f"this session plays {session.path}", 459)
+    if session is not None and session.state is State.PLAYING:
+        raise ProtocolError("PAUSE before a track is set up again", 455)
+    specs = parse_transport(",".join(call.request.headers.get_all("Transport")))
+    spec = next((spec for spec in specs if _possible(call, spec, session)), None)
+    if spec is None:
+        raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
+    former = session.deliveries.get(track) if session is not None else None
+    agreed, delivery = _agree(call, spec, former)
+    sessions = call.services.sessions
+    if session is None:
+        session = sessions.create(found.path, found.source, call.connection, call.connection.peer[0])
+        call.services.mounts.hold(found.source)
+    session.rest()
+    session.udp = None if spec.tcp else call.services.pairs[call.connection.family]
+    sessions.deliver(session, track, delivery)
+    session.state = after(session.state, "SETUP")
+    call.session = session
+    call.outcome = f"{'TCP' if spec.tcp else 'UDP'} {agreed.interleaved or agreed.client_port}"
+    return Reply(call.reply(200, ("Transport", str(agreed))))
+
+
+def _track_of(found: Found) -> int:
+    tracks = found.source.tracks
+    if not found.control and len(tracks) == 1:
+        return 0
+    if not found.control:
+        raise ProtocolError("this presentation has several tracks: set up one after the other", 459)
+    for index, track in enumerate(tracks):
+        if track.control == found.control:
+            return index
+    raise ProtocolError("there is no such track", 404)
+
+
+def _possible(call: Call, spec: TransportSpec, session: Session | None) -> bool:
+    if spec.multicast or spec.mode not in (None, "PLAY"):
+        return False
+    others = session is not None and bool(session.deliveries)
+    if spec.protocol == "RTP/AVP/TCP":
+        # All tracks of a session go the same way, over the same connection.
+        return not others or (session is not None and session.owner is call.connection)
+    if spec.protocol != "RTP/AVP" or spec.client_port is None or spec.client_port[0] < LOWEST_PORT:
+        return False
+    return not others or (session is not None and session.udp is not None)
+
+
+def _agree(call: Call, spec: TransportSpec, former: Delivery | None) -> tuple[TransportSpec, Delivery]:
+    """What is agreed for a track, as the client is told and as it is carried; nothing is changed yet."""
+    connection = call.connection
+    ssrc = call.services.sessions.unused_ssrc()
+    if spec.tcp:
+        channels = connection.choose_channels(spec.interleaved, former.channels if former else None)
+        agreed = TransportSpec(protocol=spec.protocol, interleaved=channels, ssrc=ssrc, mode="PLAY")
+        return agreed, Delivery(ssrc, str(call.url), channels=channels)
+    assert spec.client_port is not None
+    # Media goes to the host that asked for it and nowhere else (RFC 2326 section 16).
+    rtp, rtcp = (
+        Destination(connection.family, (connection.peer[0], port, *connection.peer[2:]))
+        for port in spec.client_port
+    )
+    ports = call.services.pairs[connection.family].ports
+    agreed = TransportSpec(client_port=spec.client_port, server_port=ports, ssrc=ssrc, mode="PLAY")
+    return agreed, Delivery(ssrc, str(call.url), ports=(rtp, rtcp))
+
+
+async def _play(call: Call) -> Reply:
+    session = call.joined()
+    header = call.request.headers.get("Range")
+    wanted = Range.parse(header) if header is not None else Range()
+    start, end = wanted.to_npt()
+    if header is None:
+        start, session.place = session.place, None
+    player = session.ready(call.services.pacer)
+    playing = await player.play(start, end)
+    session.state = after(session.state, "PLAY")
+    answered = Range.of_npt(wanted.unit, playing.start, playing.end)
+    headers = [("Range", str(answered)), ("RTP-Info", _rtp_info(session, playing))]
+    headers += _rates(call.request)
+    call.outcome = f"from {playing.start:.3f}" + ("" if header is None else f" for {header[:60]}")
+    return Reply(call.reply(200, *headers), player.begin)
+
+
+def _rates(request: Request) -> list[tuple[str, str]]:
+    """Only the natural rate is played; a client that asks for another is told so (RFC 2326 section 12.34)."""
+    rates: list[tuple[str, str]] = []
+    scale, speed = request.headers.get("Scale"), request.headers.get("Speed")
+    if scale is not None:
+        parse_scale(scale)
+        rates.append(("Scale", "1.0"))
+    if speed is not None:
+        parse_speed(speed)
+        rates.append(("Speed", "1.0"))
+    return rates
+
+
+def _rtp_info(session: Session, playing: Playing) -> str:
+    entries = (
+        RtpInfo(session.deliveries[track].url, seq, rtptime)
+        for track, (seq, rtptime) in sorted(playing.first.items())
+    )
+    return ",".join(str(entry) for entry in entries)
+
+
+async def _pause(call: Call) -> Reply:
+    session = call.joined()
+    place = session.player.pause() if session.player is not None else session.place or 0.0
+    session.state = after(session.state, "PAUSE")
+    call.outcome = f"at {place:.3f}"
+    return Reply(call.reply(200, ("Range", str(Range.of_npt("npt", place, session.source.duration)))))
+
+
+async def _teardown(call: Call) -> Reply:
+    session = call.joined()
+    place = len(RtspUrl.parse(session.path).segments())
+    control = call.url.segments()[place:] if call.url.path not in ("*", "/") else ()
+    chosen = [track for track in session.deliveries if (session.source.tracks[track].control,) == control]
+    if control and not chosen:
+        raise ProtocolError("there is no such track in this session", 404)
+    if chosen and len(session.deliveries) > 1:
+        return await _teardown_track(call, session, chosen[0])
+    call.services.sessions.end(session)
+    call.session = None
+    return Reply(call.reply(200))
+
+
+async def _teardown_track(call: Call, session: Session, track: int) -> Reply:
+    """Take one track out; the others play on from where they were."""
+    session.rest()
+    call.services.sessions.withdraw(session, track)
+    if session.state is not State.PLAYING:
+        return Reply(call.reply(200))
+    player = session.ready(call.services.pacer)
+    await player.play(session.place, None)
+    return Reply(call.reply(200), player.begin)
+
+
+async def _get_parameter(call: Call) -> Reply:
+    names = _parameters(call)
+    known: dict[str, str] = {}
+    if call.session is not None and call.session.player is not None:
+        known["position"] = f"npt={call.session.player.position:.3f}"
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        return _not_understood(call, unknown)
+    if not names:
+        return Reply(call.reply(200))
+    body = "".join(f"{name}: {known[name]}\r\n" for name in names)
+    return Reply(call.reply(200, ("Content-Type", "text/parameters"), body=body.encode()))
+
+
+async def _set_parameter(call: Call) -> Reply:
+    names = _parameters(call)
+    # Nothing can be set: all that is named is refused together (RFC 2326 section 10.9).
+    return _not_understood(call, list(names)) if names else Reply(call.reply(200))
+
+
+def _parameters(call: Call) -> dict[str, str]:
+    if not call.request.body.strip():
+        return {}
+    kind = (call.request.headers.get("Content-Type") or "text/parameters").partition(";")[0].strip()
+    if kind.lower() != "text/parameters":
+        raise ProtocolError(f"{kind[:40]} is not text/parameters", 415)
+    return parse_parameters(call.request.body)
+
+
+def _not_understood(call: Call, names: list[str]) -> Reply:
+    body = "".join(f"{name}\r\n" for name in names)
+    return Reply(call.reply(451, ("Content-Type", "text/parameters"), body=body.encode()))
+
+
+METHODS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
+    "OPTIONS": _options,
+    "DESCRIBE": _describe,
+    "SETUP": _setup,
+    "PLAY": _play,
+    "PAUSE": _pause,
+    "TEARDOWN": _teardown,
+    "GET_PARAMETER": _get_parameter,
+    "SET_PARAMETER": _set_parameter,
+}
+"""What this server does, in the order in which it is told to clients."""
+_QUIET = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER"})
+"""Clients send these to stay alive: not worth a line each."""

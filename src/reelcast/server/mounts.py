@@ -1,0 +1,163 @@
+"""What is served where: paths of files, folders and sources, and the files that are open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from reelcast.errors import MediaError
+from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
+from reelcast.media.library import Library
+from reelcast.server.file_source import FileSource
+from reelcast.server.source import Source
+
+__all__ = ["Found", "Mounts"]
+
+log = logging.getLogger(__name__)
+
+MAX_OPEN_FILES = 128
+"""Files kept open between requests; one that is being played stays open however many others are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A source, and what of it a URL means.
+
+    path      the path it is served at, percent-encoded, without a trailing slash
+    source    what is served there
+    control   what stands behind the path: a track's control attribute, "" for the presentation itself
+    """
+
+    path: str
+    source: Source
+    control: str
+
+
+class Mounts:
+    """A table of paths; the longest that fits a URL wins."""
+
+    def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+        self._cache = GroupCache(cache_bytes)
+        self._mounted: dict[tuple[str, ...], Path | Library | Source] = {}
+        self._open: OrderedDict[Path, tuple[tuple[int, int], asyncio.Task[FileSource]]] = OrderedDict()
+        self._users: dict[Source, int] = {}
+
+    def add(self, path: str, what: Source | Path) -> None:
+        """Serve a file, a folder (recursively) or a source at `path`, which may be "/".
+
+        Raises MediaError where the file or folder is missing, or a folder holds no media.
+        """
+        segments = tuple(unquote(segment) for segment in path.split("/") if segment)
+        if not isinstance(what, Path):
+            self._mounted[segments] = what
+        elif what.is_dir():
+            library = Library(what)
+            if not library.paths():
+                raise MediaError(f"{what}: no media files in this folder")
+            self._mounted[segments] = library
+        elif what.is_file():
+            self._mounted[segments] = what
+        else:
+            raise MediaError(f"{what}: no such file or folder")
+
+    def remove(self, path: str) -> None:
+        """No longer serve `path`; sessions that play it go on. Raises KeyError where nothing is there."""
+        del self._mounted[tuple(unquote(segment) for segment in path.split("/") if segment)]
+
+    def paths(self) -> Iterator[str]:
+        """All paths that can be asked for now, percent-encoded."""
+        for segments, what in self._mounted.items():
+            path = "".join("/" + quote(segment) for segment in segments)
+            if isinstance(what, Library):
+                yield from (f"{path}/{inside.lstrip('/')}" for inside in what.paths())
+            else:
+                yield path or "/"
+
+    async def find(self, segments: list[str]) -> Found | None:
+        """What the decoded segments of a URL's path name, None where nothing is there.
+
+        A last segment that names nothing by itself is taken as the control attribute of a track.
+        Raises MediaError where a file cannot be served.
+        """
+        for control in ("", segments[-1] if segments else ""):
+            names = tuple(segments[:-1] if control else segments)
+            for cut in range(len(names), -1, -1):
+                what = self._mounted.get(names[:cut])
+                source = None if what is None else await self._source(what, list(names[cut:]))
+                if source is not None:
+                    return Found("".join("/" + quote(name) for name in names), source, control)
+        return None
+
+    def hold(self, source: Source) -> None:
+        """Keep a source open while a session uses it."""
+        self._users[source] = self._users.get(source, 0) + 1
+
+    def release(self, source: Source) -> None:
+        """A session no longer uses the source."""
+        self._users[source] -= 1
+        if not self._users[source]:
+            del self._users[source]
+            self._tidy()
+
+    def close(self) -> None:
+        """Close everything that is open."""
+        for _, task in self._open.values():
+            _close(task)
+        self._open.clear()
+
+    async def _source(self, what: Path | Library | Source, rest: list[str]) -> Source | None:
+        if isinstance(what, Library):
+            path = await asyncio.to_thread(what.find, rest) if rest else None
+            return None if path is None else await self._file(path)
+        if rest:
+            return None
+        return await self._file(what) if isinstance(what, Path) else what
+
+    async def _file(self, path: Path) -> FileSource:
+        """Open a file, or take it as it is open; again where it has changed on disk."""
+        try:
+            status = await asyncio.to_thread(os.stat, path)
+        except OSError as error:
+            raise MediaError(f"{path.name}: {error.strerror}") from error
+        stamp = status.st_mtime_ns, status.st_size
+        held = self._open.get(path)
+        if held is None or held[0] != stamp:
+            if held is not None:
+                log.info("%s has changed; it is opened again", path.name)
+                self._drop(path)
+            held = stamp, asyncio.get_running_loop().create_task(FileSource.open(path, self._cache))
+            self._open[path] = held
+            self._tidy()
+        self._open.move_to_end(path)
+        try:
+            return await asyncio.shield(held[1])
+        except MediaError:
+            if self._open.get(path) is held:
+                del self._open[path]
+            raise
+
+    def _tidy(self) -> None:
+        for path, (_, task) in list(self._open.items()):
+            if len(self._open) <= MAX_OPEN_FILES:
+                return
+            if task.done() and task.result() not in self._users:
+                self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        """Forget an open file; where sessions still play it, it closes when the last of them is gone."""
+        _, task = self._open.pop(path)
+        if not task.done() or task.exception() is not None or task.result() not in self._users:
+            _close(task)
+
+
+def _close(task: asyncio.Task[FileSource]) -> None:
+    if not task.done():
+        task.cancel()
+    elif not task.cancelled() and task.exception() is None:
+        task.result().close()

@@ -1,0 +1,96 @@
+"""The pacer: what is due within one tick is sent together.
+
+Players are kept in a wheel of ticks rather than each behind a timer of its own, so that the work of a
+thousand sessions is one wake-up, and their datagrams are one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["TICK", "Paced", "Pacer"]
+
+TICK = 0.004
+"""Seconds: media leaves at most half of it early and, while the processor keeps up, half of it late."""
+
+
+class Paced(Protocol):
+    """Something that sends in time."""
+
+    def advance(self, now: float) -> float | None:
+        """Send what is due by `now`; the time of what comes next, None where that will be said later."""
+
+
+class Pacer:
+    """Calls players when they are due. Times are those of the event loop's clock."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        """`flush` sends what the players of one tick have put into batches."""
+        self._loop = asyncio.get_running_loop()
+        self._flush = flush
+        self._wheel: dict[int, list[Paced]] = {}
+        self._after: list[Callable[[], None]] = []
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed = 0
+        self._last = int(self._loop.time() / TICK)
+
+    def add(self, player: Paced, when: float) -> None:
+        """Have `player.advance` called at `when`."""
+        tick = max(int(when / TICK + 0.5), self._last + 1)
+        waiting = self._wheel.get(tick)
+        if waiting is None:
+            self._wheel[tick] = [player]
+            if self._handle is None or tick < self._armed:
+                self._arm(tick)
+        else:
+            waiting.append(player)
+
+    def after_flush(self, call: Callable[[], None]) -> None:
+        """Call once the media of this tick has been sent (or of the next tick, outside one)."""
+        self._after.append(call)
+        if self._handle is None:
+            self._arm(self._last + 1)
+
+    def discard(self, player: Paced) -> None:
+        """No longer call this player."""
+        for waiting in self._wheel.values():
+            if player in waiting:
+                waiting.remove(player)
+
+    def flush(self) -> None:
+        """Send what is in the batches without waiting for the end of the tick."""
+        self._flush()
+
+    def close(self) -> None:
+        """Stop calling anybody."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._wheel.clear()
+        self._after.clear()
+
+    def _arm(self, tick: int) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed = tick
+        self._handle = self._loop.call_at(tick * TICK, self._tick)
+
+    def _tick(self) -> None:
+        self._handle = None
+        now = self._loop.time() + TICK / 2
+        current = int(now / TICK)
+        wheel = self._wheel
+        due = [tick for tick in wheel if tick <= current] if wheel else []
+        self._last = current
+        for tick in sorted(due):
+            for player in wheel.pop(tick):
+                when = player.advance(now)
+                if when is not None:
+                    self.add(player, when)
+        self._flush()
+        after, self._after = self._after, []
+        for call in after:
+            call()
+        if wheel:
+            self._arm(min(wheel))

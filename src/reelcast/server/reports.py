@@ -1,0 +1,64 @@
+"""Sender reports and goodbyes of one session (RFC 3550 sections 6.3, 6.4.1 and 6.6)."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+
+from reelcast.net.carrier import Carrier
+from reelcast.rtp.clock import unix_to_ntp
+from reelcast.rtp.rtcp import Bye, SourceDescription, compound, next_interval
+from reelcast.rtp.sender import Sender
+
+__all__ = ["Reporter", "ntp_now"]
+
+_CNAME = f"{secrets.token_hex(6)}@{socket.gethostname()}"
+"""One name for all tracks of this server: what receivers know tracks to synchronise by (section 6.5.1)."""
+_CLOCK_OFFSET = time.time() - time.monotonic()
+"""Reports follow the monotonic clock, so that a step of the system's clock cannot pull tracks apart."""
+
+
+def ntp_now() -> int:
+    """Now, as a 64-bit NTP timestamp."""
+    return unix_to_ntp(_CLOCK_OFFSET + time.monotonic())
+
+
+class Reporter:
+    """Tells the reader how the tracks' RTP timestamps relate to the clock.
+
+    due   when the next report is to be sent, on the pacer's time axis; at once in the beginning
+    """
+
+    __slots__ = ("_carrier", "_initial", "_senders", "due")
+
+    def __init__(self, senders: Mapping[int, Sender], carrier: Carrier) -> None:
+        self.due = 0.0
+        self._initial = True
+        self._senders = senders
+        self._carrier = carrier
+
+    def restart(self) -> None:
+        """Report at once: the relation of the two clocks has changed."""
+        self.due = 0.0
+
+    def report(self, now: float, media_time: float) -> None:
+        """Send a report for each track that has sent anything; `media_time` (seconds) is being played now."""
+        self.due = now + next_interval(random.random(), initial=self._initial)
+        self._initial = False
+        ntp = ntp_now()
+        for track, sender in self._senders.items():
+            if sender.packets:
+                description = SourceDescription(sender.ssrc, _CNAME)
+                self._carrier.report(track, compound(sender.report(ntp, media_time), description))
+
+    def goodbye(self, media_time: float) -> None:
+        """Say that nothing follows; not where nothing was ever sent (section 6.3.7)."""
+        ntp = ntp_now()
+        for track, sender in self._senders.items():
+            if sender.packets:
+                description = SourceDescription(sender.ssrc, _CNAME)
+                report = sender.report(ntp, media_time)
+                self._carrier.report(track, compound(report, description, Bye((sender.ssrc,))))

@@ -1,0 +1,226 @@
+"""An RTSP session (RFC 2326 section 3.4): its tracks, how they are carried, its state, and its player."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from reelcast.errors import ProtocolError
+from reelcast.net.batch import Destination
+from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
+from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.udp import Address, UdpPair
+from reelcast.rtsp.states import State
+from reelcast.server.pacer import Pacer
+from reelcast.server.source import Player, Source
+
+__all__ = ["DEFAULT_TIMEOUT", "GRACE", "Delivery", "Owner", "Session", "Sessions"]
+
+DEFAULT_TIMEOUT = 60
+"""Seconds without a sign of life after which a session ends (RFC 2326 section 12.37)."""
+GRACE = 10
+"""Seconds more than announced: clients send their keepalive at the last moment, or at half of it on time."""
+MAX_SESSIONS = 10_000
+"""Sessions at once; ten times what one core serves."""
+
+
+class Owner(Protocol):
+    """The connection that a session was made over, and that its interleaved media goes to.
+
+    channels   its interleaved channels in use
+    sessions   the sessions made over it
+    """
+
+    writer: InterleavedWriter
+    channels: set[int]
+    sessions: set[Session]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How one track of a session is carried: either `ports` or `channels` is set.
+
+    ssrc       the track's synchronisation source
+    url        the track's URL, as it stood in SETUP
+    ports      the reader's RTP and RTCP addresses
+    channels   the interleaved channels of RTP and RTCP
+    """
+
+    ssrc: int
+    url: str
+    ports: tuple[Destination, Destination] | None = None
+    channels: tuple[int, int] | None = None
+
+
+class Session:
+    """One reader's session with one source."""
+
+    __slots__ = (
+        "deliveries",
+        "host",
+        "id",
+        "last_seen",
+        "owner",
+        "path",
+        "place",
+        "player",
+        "source",
+        "state",
+        "udp",
+    )
+
+    def __init__(self, path: str, source: Source, owner: Owner, host: str) -> None:
+        self.id = secrets.token_hex(8)
+        self.path = path
+        self.source = source
+        self.owner = owner
+        self.host = host
+        self.state = State.INIT
+        self.deliveries: dict[int, Delivery] = {}
+        self.player: Player | None = None
+        self.place: float | None = None
+        self.udp: UdpPair | None = None
+        self.touch()
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether its media goes over its connection, with which it ends."""
+        return self.udp is None and bool(self.deliveries)
+
+    @property
+    def flowing(self) -> bool:
+        """Whether media is being sent, and the connection takes it."""
+        return self.state is State.PLAYING and self.owner.writer.idle
+
+    def receives_media_at(self, address: Address) -> bool:
+        """Whether one of its tracks is sent to this address (its reports may be elsewhere)."""
+        return any(
+            item.ports and item.ports[0].address[:2] == address[:2] for item in self.deliveries.values()
+        )
+
+    def touch(self) -> None:
+        """The reader is alive."""
+        self.last_seen = time.monotonic()
+
+    def ready(self, pacer: Pacer) -> Player:
+        """The session's player, made when it is first needed."""
+        if self.player is None:
+            ssrcs = {track: delivery.ssrc for track, delivery in self.deliveries.items()}
+            self.player = self.source.player(ssrcs, self._carrier(), pacer)
+        return self.player
+
+    def rest(self) -> None:
+        """Give up the player, since what it is to send changes; keep its place."""
+        if self.player is not None:
+            self.place = self.player.pause()
+            self.player.stop()
+            self.player = None
+
+    def _carrier(self) -> Carrier:
+        if self.udp is not None:
+            ports = {track: item.ports for track, item in self.deliveries.items() if item.ports}
+            return UdpCarrier(self.udp, ports)
+        channels = {track: item.channels for track, item in self.deliveries.items() if item.channels}
+        return InterleavedCarrier(self.owner.writer, channels)
+
+
+class Sessions:
+    """All sessions of a server: by id, by the addresses and the SSRCs of their tracks."""
+
+    def __init__(
+        self,
+        timeout: int = DEFAULT_TIMEOUT,
+        max_sessions: int = MAX_SESSIONS,
+        *,
+        on_end: Callable[[Session], None] = lambda _: None,
+    ) -> None:
+        """`on_end` is called with each session that has ended."""
+        self.timeout = timeout
+        self._max = max_sessions
+        self._on_end = on_end
+        self._sessions: dict[str, Session] = {}
+        self._addresses: dict[Address, Session] = {}
+        self._ssrcs: dict[int, Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def create(self, path: str, source: Source, owner: Owner, host: str) -> Session:
+        """A new session with an id that cannot be guessed; ProtocolError 453 where there are too many."""
+        if len(self._sessions) >= self._max:
+            raise ProtocolError(f"there are {self._max} sessions already", 453)
+        session = Session(path, source, owner, host)
+        self._sessions[session.id] = session
+        owner.sessions.add(session)
+        return session
+
+    def find(self, identifier: str, host: str) -> Session:
+        """The session with this id, from the same host as it was made from; ProtocolError 454."""
+        session = self._sessions.get(identifier)
+        if session is None or session.host != host:
+            raise ProtocolError("there is no such session", 454)
+        return session
+
+    def unused_ssrc(self) -> int:
+        """An SSRC that no track here has (RFC 3550 section 8.1)."""
+        while True:
+            ssrc = secrets.randbits(32)
+            if ssrc and ssrc not in self._ssrcs:
+                return ssrc
+
+    def deliver(self, session: Session, track: int, delivery: Delivery) -> None:
+        """Add a track to a session, or change how it is carried."""
+        self.withdraw(session, track)
+        session.deliveries[track] = delivery
+        session.owner.channels.update(delivery.channels or ())
+        self._ssrcs[delivery.ssrc] = session
+        for destination in delivery.ports or ():
+            former = self._addresses.get(destination.address[:2])
+            if former is not None and former is not session:
+                # A reader that came back before its former session had timed out.
+                self.end(former)
+            self._addresses[destination.address[:2]] = session
+
+    def withdraw(self, session: Session, track: int) -> None:
+        """Take a track out of a session."""
+        delivery = session.deliveries.pop(track, None)
+        if delivery is None:
+            return
+        del self._ssrcs[delivery.ssrc]
+        session.owner.channels.difference_update(delivery.channels or ())
+        for destination in delivery.ports or ():
+            self._addresses.pop(destination.address[:2], None)
+
+    def at(self, address: Address) -> Session | None:
+        """The session that has this address, host and port, among its destinations."""
+        return self._addresses.get(address[:2])
+
+    def sending(self, ssrcs: Iterable[int], host: str) -> Session | None:
+        """The session of this host with one of these SSRCs: a reader whose ports are rewritten on the way."""
+        for ssrc in ssrcs:
+            session = self._ssrcs.get(ssrc)
+            if session is not None and session.host == host:
+                return session
+        return None
+
+    def end(self, session: Session) -> None:
+        """End a session: say goodbye, free all it has. Ending it again does nothing."""
+        if self._sessions.pop(session.id, None) is None:
+            return
+        if session.player is not None:
+            session.player.stop()
+        for track in list(session.deliveries):
+            self.withdraw(session, track)
+        session.owner.sessions.discard(session)
+        self._on_end(session)
+
+    def expired(self) -> list[Session]:
+        """The sessions whose readers have shown no sign of life for too long."""
+        limit = time.monotonic() - self.timeout - GRACE
+        return [session for session in self._sessions.values() if session.last_seen < limit]

@@ -1,0 +1,74 @@
+"""What can be mounted at a path: a Source, and the Player it gives to each session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from reelcast.net.carrier import Carrier
+from reelcast.server.pacer import Pacer
+from reelcast.track import Track
+
+__all__ = ["Player", "Playing", "Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """What a PLAY response says (RFC 2326 sections 12.29 and 12.33).
+
+    start    NPT of the first frame that is sent, seconds
+    end      NPT where playing ends, None for a live source
+    first    of each track: the sequence number of the packet sent next, the RTP timestamp of `start`
+    """
+
+    start: float
+    end: float | None
+    first: Mapping[int, tuple[int, int]]
+
+
+class Player(Protocol):
+    """Sends the tracks of one source to one session.
+
+    ended    nothing more will be sent before the next `play`: the range, or the media, has come to its end
+    """
+
+    ended: bool
+
+    @property
+    def position(self) -> float:
+        """The NPT that is being played, or was when playing stopped; seconds."""
+
+    async def play(self, start: float | None, end: float | None) -> Playing:
+        """Prepare to play from `start` (seconds; None: from where it is) to `end` (None: to the end).
+
+        Raises ProtocolError 457 where the range lies outside the media, MediaError where that went bad.
+        """
+
+    def begin(self) -> None:
+        """Send what `play` prepared: called when its response is on its way (RFC 2326 section 10.5)."""
+
+    def pause(self) -> float:
+        """Stop sending, keep the place; its NPT in seconds."""
+
+    def stop(self) -> None:
+        """Stop for good: say goodbye where anything was sent (RFC 3550 section 6.6)."""
+
+
+class Source(Protocol):
+    """Something that can be described and played.
+
+    tracks     what is offered
+    duration   seconds, None where it has no end
+    origin     identifies the description (RFC 8866 section 5.2), the same as long as that is the same
+    """
+
+    tracks: tuple[Track, ...]
+    duration: float | None
+    origin: int
+
+    def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Player:
+        """A player for the tracks in `ssrcs`, which gives each its SSRC."""
+
+    def close(self) -> None:
+        """Free what it holds; players must be stopped before."""
