@@ -61,7 +61,17 @@ def test_matroska_begins_without_dts() -> None:
     timeline = video(MILLISECOND)
     units = [(0, None), (120, None), (40, 0), (80, 40), (240, 80)]
     placed = [timeline.place(pts, dts, 3600, counted=False) for pts, dts in units]
-    assert placed == [(0, 0), (10800, 1), (3600, 2), (7200, 3600), (21600, 7200)]
+    assert placed == [(0, 0), (10800, 3600), (3600, 3601), (7200, 3602), (21600, 7200)]
+    timeline.restart(0, -7200)
+    placed = [timeline.place(pts, dts, 3600, counted=False) for pts, dts in units]
+    assert placed == [(0, -7200), (10800, -3600), (3600, 0), (7200, 3600), (21600, 7200)]
+
+
+@pytest.mark.parametrize("foreseen", [1, -(2**40), 2**40])
+def test_a_foreseen_dts_must_suit_the_pts(foreseen: int) -> None:
+    timeline = video()
+    timeline.restart(0, foreseen)
+    assert timeline.place(0, None, 3600, counted=False) == (0, 0)
 
 
 def test_a_dts_that_never_comes_stays_near_its_pts() -> None:

@@ -34,6 +34,8 @@ MAX_PEEK_PACKETS = 2000
 """How far a file is read for the first packet of each stream that needs one: seconds of any movie."""
 MAX_SCAN_BYTES = 64 * 1024 * 1024
 """Packets kept while a seek looks for a later keyframe: a group of pictures of 10 s at 50 Mbit/s."""
+MAX_REORDERED = 32
+"""Frames looked at for the first that says when it is decoded: H.264 reorders 16."""
 MAX_MEASURED_BYTES = 1 << 30
 """Files without a duration up to this size are read through to learn it: about two seconds of work."""
 MAX_RAW_KEYFRAMES = 1_000_000
@@ -84,6 +86,7 @@ class ContainerDemuxer:
             # The first video track leads a seek; of a file without video, the first track.
             self._lead = min(self._served, key=lambda at: self._served[at].lane.track.kind != "video")
             self._duration = self._find_duration()
+            self._restart(0)
         except READ_ERRORS as error:
             self.close()
             raise MediaError(f"{path}: cannot be read: {reason_of(error)}") from error
@@ -237,6 +240,29 @@ class ContainerDemuxer:
         seconds = Fraction(at, self._served[self._lead].lane.track.clock_rate)
         for served in self._served.values():
             served.timeline.restart(round(seconds * served.lane.track.clock_rate))
+        self._served[self._lead].timeline.restart(at, self._foresee())
+
+    def _foresee(self) -> int | None:
+        """When the leading track's next unit is decoded, where its packet does not say but a later one does.
+
+        Without looking ahead, a keyframe would have one dts when it is sought and another when it is passed.
+        """
+        lead = self._served[self._lead]
+        seen: list[Packet[Stream]] = []
+        dts, missing = None, 0
+        while dts is None and missing < MAX_REORDERED and (packet := self._reader.read()) is not None:
+            seen.append(packet)
+            if packet.stream_index == self._lead:
+                dts = packet.dts
+                if dts is None and packet.pts is None:
+                    break
+                missing += dts is None
+        self._reader.put_back(seen)
+        return (
+            None
+            if dts is None or not missing
+            else lead.timeline.ticks(dts) - missing * _step(lead.lane.track)
+        )
 
     def _seek_raw(self, wanted: int) -> None:
         step = _step(self._served[self._lead].lane.track)

@@ -16,7 +16,7 @@ MAX_GAP_SECONDS = 600
 MAX_REORDER_SECONDS = 10
 """pts and dts further apart than any reordering of frames: pts is not believed."""
 _NEIGHBOURHOOD_SECONDS = 1
-"""Further back is no disorder among neighbours but a new beginning; tracks break within this of each other."""
+"""Further back is no disorder among neighbours but a new beginning; tracks break this near each other."""
 _REORDER_DELAY_SECONDS = 1
 """No H.264 frame at 16 or more frames a second is decoded further ahead of its time."""
 _SNAP = Fraction(2, 1000)
@@ -57,9 +57,13 @@ class Timeline:
         self._snap = int(_SNAP * clock_rate)
         self.restart(0)
 
-    def restart(self, at: int) -> None:
-        """Forget what came before: the next unit is expected around `at`, in units of the clock."""
+    def restart(self, at: int, first_dts: int | None = None) -> None:
+        """Forget what came before: the next unit is expected around `at`, in units of the clock.
+
+        `first_dts` is when it is decoded, should it come without a dts and someone have looked ahead.
+        """
         self._shift = 0
+        self._first_dts = first_dts
         self._last: int | None = None
         self._expected = at
 
@@ -98,13 +102,15 @@ class Timeline:
         return (shown if abs(shown - place) <= MAX_REORDER_SECONDS * self._rate else place), place
 
     def _decoding_time(self, shown: int) -> int:
-        """A dts for a unit with a pts alone: next to the unit before, as frames may be shown out of order.
+        """A dts for a unit with a pts alone: behind the unit before it, and never far from its own pts.
 
-        Matroska has no dts; its first frames come like this, until the reordering is known.
+        Matroska has no dts; the first frames come like this, until libavformat knows the reordering.
         """
+        earliest = shown - _REORDER_DELAY_SECONDS * self._rate
         if self._last is None:
-            return shown
-        return max(self._last + 1, shown - _REORDER_DELAY_SECONDS * self._rate)
+            known = self._first_dts
+            return known if known is not None and earliest <= known <= shown else shown
+        return max(self._last + 1, earliest, min(self._expected, shown))
 
     def _repair(self, raw: int) -> int:
         """A dts moved as far as the last break asks; a new break where it still leaps."""
