@@ -213,7 +213,7 @@ class Reader:
         return True
 
     def _body(self, events: list[Event]) -> bool:
-        """The body of a message whose head is read, now that all of it is there; a malformed one's is skipped."""
+        """The body, now that all of it is there; that of a malformed message is dropped."""
         if not isinstance(self._message, Malformed):
             self._message.body = bytes(self._buffer[self._scanned : self._needed])
         events.append(self._message)
