@@ -149,8 +149,7 @@ class JpegDepacketizer:
         elif offset != len(self._scan) or signature != self._signature or offset > MAX_UNIT_BYTES:
             self._reset()
             return
-        if self._image is not None:
-            self._scan += payload[place:]
+        self._scan += payload[place:]
 
     def _size(self, across: int, down: int) -> tuple[int, int]:
         """Pixels of an image whose size is known in blocks; SDP may know better, or alone (0 blocks)."""
