@@ -71,7 +71,8 @@ class PacketReader:
                 packet = next(self._packets, None)
             except READ_ERRORS as error:
                 self.failure = error
-                self._failures += 1
+                # A second wait of that length is not tried.
+                self._failures += MAX_FAILURES if isinstance(error, av.error.ExitError) else 1
                 self._packets = self._demux()
                 continue
             self._failures = 0
@@ -138,7 +139,7 @@ class PacketReader:
 
 def reason_of(error: Exception) -> str:
     """An error of PyAV in a few words, without the path that it repeats."""
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def _outline(container: InputContainer) -> list[str]:
