@@ -78,14 +78,14 @@ def test_errors_are_skipped_until_there_are_too_many(movie: Movie, monkeypatch: 
             nonlocal failures
             failures += 1
             if failures % 3:
-                raise av.error.InvalidDataError(1, "broken")
+                raise av.error.InvalidDataError(1, "broken") if failures % 2 else IndexError
             yield from demux()
 
         monkeypatch.setattr(reader, "_demux", broken)
         assert reader.seek(0, 0)
         packets = everything(reader)
         assert len(packets) == 22
-        assert isinstance(reader.failure, av.error.InvalidDataError)
+        assert isinstance(reader.failure, IndexError)
 
         def hopeless() -> Iterator[Packet[Stream]]:
             nonlocal failures
@@ -103,7 +103,7 @@ def test_errors_are_skipped_until_there_are_too_many(movie: Movie, monkeypatch: 
         monkeypatch.setattr(reader, "_demux", endless)
         assert reader.seek(0, 0)
         assert everything(reader) == []
-        assert failures == 2
+        assert failures == 1
         failures = 0
         monkeypatch.setattr(reader, "_demux", hopeless)
         assert reader.seek(0, 0)
