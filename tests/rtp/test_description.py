@@ -252,8 +252,8 @@ CAMERAS = {
         "v=0\r\no=- 16000 16000 IN IP4 host\r\ns=Unnamed\r\ni=N/A\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
         "a=tool:vlc 3.0.18\r\na=recvonly\r\na=type:broadcast\r\na=charset:UTF-8\r\na=control:rtsp://h:8554/\r\n"
         "m=audio 0 RTP/AVP 96\r\nb=AS:128\r\nb=RR:0\r\na=rtpmap:96 mpeg4-generic/44100/2\r\n"
-        "a=fmtp:96 streamtype=5; profile-level-id=15; mode=AAC-hbr; config=1210; SizeLength=13; IndexLength=3;"
-        " IndexDeltaLength=3; Profile=1;\r\na=control:rtsp://h:8554/trackID=0\r\n"
+        "a=fmtp:96 streamtype=5; profile-level-id=15; mode=AAC-hbr; config=1210; SizeLength=13; "
+        "IndexLength=3; IndexDeltaLength=3; Profile=1;\r\na=control:rtsp://h:8554/trackID=0\r\n"
         "m=video 0 RTP/AVP 96\r\nb=RR:0\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;"
         f"profile-level-id=64000c;sprop-parameter-sets={SPROP};\r\na=control:rtsp://h:8554/trackID=1\r\n",
         [("aac", "rtsp://h:8554/trackID=0"), ("h264", "rtsp://h:8554/trackID=1")],
