@@ -18,7 +18,7 @@ from reelcast.rtp.payload.base import MAX_UNIT_BYTES
 __all__ = ["MAX_FAILURES", "READ_ERRORS", "PacketReader", "reason_of"]
 
 READ_ERRORS = (av.error.FFmpegError, OSError, ValueError, IndexError)
-"""What PyAV raises on broken files; IndexError (PyAV 18) at the end of one where streams appeared on the way."""
+"""What PyAV raises on broken files; IndexError (PyAV 18) at the end of one where streams appeared late."""
 MAX_FAILURES = 32
 """Read errors in a row after which the rest of a file is given up."""
 

@@ -122,6 +122,8 @@ class Timeline:
         return raw + self._shift
 
     def _leaps(self, place: int) -> bool:
-        gap = place - self._expected
-        back = MAX_GAP_SECONDS if self._last is None else _NEIGHBOURHOOD_SECONDS
-        return gap > MAX_GAP_SECONDS * self._rate or gap < -back * self._rate
+        if self._last is None:
+            return abs(place - self._expected) > MAX_GAP_SECONDS * self._rate
+        # Measured from the unit before, not from its end: durations lie as well.
+        gap = place - self._last
+        return gap > MAX_GAP_SECONDS * self._rate or gap < -_NEIGHBOURHOOD_SECONDS * self._rate
