@@ -1,0 +1,51 @@
+# make demo   serve the sample movies and play one
+# make test   all tests, with the peers they need
+# make check  ruff and mypy
+# make lock   pin the development environment anew
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format lock peers movies clean
+
+demo: $(READY) movies
+	@$(BIN)/python scripts/demo.py
+
+test: $(READY) peers
+	@$(BIN)/python scripts/make_movies.py --out build/movies --only movie.Mjpeg movie.mp4 movie-bframes.mp4
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+movies: $(READY)
+	@$(BIN)/python scripts/make_movies.py
+
+# The programs that tests talk to: ffmpeg and GStreamer, from Debian's packages.
+peers:
+	@sh scripts/install-packages $$(sed 's/#.*//' scripts/debian-packages.txt)
+
+# The lock has hashes and names no registry. The project itself is installed from this folder.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh scripts/install-packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+lock:
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes --strip-extras --extra dev \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+	  --allow-unsafe --output-file requirements.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
