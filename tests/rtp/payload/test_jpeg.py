@@ -256,12 +256,6 @@ class TestDepacketizer:
         (unit,) = receive(JpegDepacketizer(TRACK), packets)
         assert parse_image(unit.data).scan == b"abcdef"
 
-    def test_endless_frame_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jpeg, "MAX_UNIT_BYTES", 3)
-        assert self.run((FIRST + SCAN, 0, False), (SECOND + b"ef", 0, True), (FIRST + b"x", 1, True)) == [
-            b"x"
-        ]
-
     @settings(max_examples=200)
     @given(
         any_packets(

@@ -12,7 +12,6 @@ from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.base import (
-    MAX_UNIT_BYTES,
     Continuity,
     PayloadFormat,
     Step,
@@ -41,6 +40,7 @@ _FIRST_IN_BAND = 128
 _LAST_COMPUTED = 99
 _MAX_BLOCKS = 255
 _MAX_OFFSET = 0xFFFFFF
+"""What 24 bits hold; it bounds a frame being put together, too."""
 
 
 class JpegPacketizer:
@@ -146,7 +146,7 @@ class JpegDepacketizer:
                 return
             self._signature = signature
             self._image = Image(width, height, kind & 1, interval, luma, chroma)
-        elif offset != len(self._scan) or signature != self._signature or offset > MAX_UNIT_BYTES:
+        elif offset != len(self._scan) or signature != self._signature:
             self._reset()
             return
         self._scan += payload[place:]
