@@ -35,7 +35,8 @@ _STATIC_TYPES: dict[tuple[Codec, int, int], int] = {
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 8
 """More than any recording has; a header that says so is broken."""
-MAX_FRAME_RATE = 1000.0
+MIN_FRAME_RATE, MAX_FRAME_RATE = 1 / 60, 1000.0
+"""Frames a second, from a time lapse to a high-speed camera; what claims else is taken as unknown."""
 
 _ADTS_HEADER = 7
 _ADTS_CHECKSUM = 2
@@ -121,7 +122,7 @@ def _video(stream: VideoStream, codec: Codec) -> Track:
         payload_type=_DYNAMIC,
         width=stream.codec_context.width,
         height=stream.codec_context.height,
-        frame_rate=rate if 0 < rate <= MAX_FRAME_RATE else 0.0,
+        frame_rate=rate if MIN_FRAME_RATE <= rate <= MAX_FRAME_RATE else 0.0,
         bit_rate=max(stream.bit_rate or 0, 0),
     )
 
