@@ -1,0 +1,343 @@
+"""The client's half of a conversation: pairing, deadlines, the server's requests, redirections, keepalives."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.client.scripted import SDP, ScriptedServer, reply
+
+from reelcast.client import dialogue as module
+from reelcast.client.dialogue import MAX_REDIRECTIONS, Dialogue, describe, keepalive_interval
+from reelcast.errors import ProtocolError, ReelcastError, RemoteError, TransportError
+from reelcast.rtsp.message import Frame, Request, Response
+from reelcast.rtsp.url import RtspUrl
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def dialogue(server: ScriptedServer) -> AsyncIterator[Dialogue]:
+    dialogue = await Dialogue.connect(RtspUrl.parse(server.url), 5.0)
+    yield dialogue
+    dialogue.close()
+
+
+@pytest.mark.parametrize(
+    ("timeout", "interval"), [(60, 30), (20, 10), (10, 5), (8, 3), (6, 1), (5, 1), (1, 1), (3600, 1800)]
+)
+def test_keepalive_interval(timeout: int, interval: float) -> None:
+    assert keepalive_interval(timeout) == interval
+
+
+async def test_a_request_and_its_response(server: ScriptedServer, dialogue: Dialogue) -> None:
+    server.answers["X"] = reply(299, ("A", "b"), body=b"c")
+    response = await dialogue.ask("X", "*", [("D", "e")], b"f")
+    assert (response.status, response.headers.get("A"), response.body) == (299, "b", b"c")
+    (request,) = server.requests
+    assert (request.method, request.uri, request.headers.get("D"), request.body) == ("X", "*", "e", b"f")
+    assert request.headers.get("User-Agent") == "reelcast"
+    assert dialogue.hosts == ("127.0.0.1", "127.0.0.1")
+
+
+async def test_responses_are_paired_by_cseq(server: ScriptedServer, dialogue: Dialogue) -> None:
+    held: list[bytes] = []
+
+    def hold(request: Request) -> bytes | None:
+        held.insert(0, Response.to(request, 200, [("Method", request.method)]).to_bytes())
+        return b"".join(held) if len(held) == 2 else None
+
+    server.answers |= {"A": hold, "B": hold}
+    responses = await asyncio.gather(dialogue.ask("A", "*"), dialogue.ask("B", "*"))
+    assert [response.headers.get("Method") for response in responses] == ["A", "B"]
+
+
+async def test_strange_responses_are_passed_over(server: ScriptedServer, dialogue: Dialogue) -> None:
+    def answer(request: Request) -> bytes:
+        strange = [
+            b"RTSP/1.0 404 Other\r\nCSeq: 99\r\n\r\n",
+            Response.to(request, 100).to_bytes(),
+            b"junk\r\n\r\n",
+        ]
+        return b"".join(strange) + Response.to(request, 200).to_bytes() * 2
+
+    server.answers["X"] = answer
+    assert (await dialogue.ask("X", "*")).status == 200
+    assert (await dialogue.ask("X", "*")).status == 200
+
+
+async def test_a_response_without_cseq_has_one_request(server: ScriptedServer, dialogue: Dialogue) -> None:
+    server.answers["X"] = lambda _: b"RTSP/1.0 404 Not Found\r\n\r\n"
+    assert (await dialogue.ask("X", "*")).status == 404
+
+
+async def test_silence_is_an_error(server: ScriptedServer, dialogue: Dialogue) -> None:
+    server.answers["X"] = lambda _: None
+    dialogue.timeout = 0.02
+    with pytest.raises(ReelcastError, match=r"^rtsp://h/p: no answer to X within 0.02 s$"):
+        await dialogue.ask("X", "rtsp://h/p")
+    dialogue.timeout = 5.0
+    assert (await dialogue.ask("OPTIONS", "*")).status == 200
+
+
+async def test_frames_are_handed_on_while_a_response_is_awaited(
+    server: ScriptedServer, dialogue: Dialogue
+) -> None:
+    received: list[bytes] = []
+    dialogue.channels[3] = received.append
+
+    def answer(request: Request) -> bytes:
+        frames = [Frame(3, b"one"), Frame(4, b"nobody's"), Frame(3, b"")]
+        return b"".join(frame.to_bytes() for frame in frames) + Response.to(request, 200).to_bytes()
+
+    server.answers["X"] = answer
+    await dialogue.ask("X", "*")
+    assert received == [b"one", b""]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("OPTIONS", 200), ("GET_PARAMETER", 200), ("SET_PARAMETER", 200), ("ANNOUNCE", 501), ("PLAY", 501)],
+)
+async def test_the_server_may_ask_too(
+    server: ScriptedServer, dialogue: Dialogue, method: str, status: int
+) -> None:
+    await dialogue.ask("OPTIONS", "*")
+    server.send(f"{method} * RTSP/1.0\r\nCSeq: 77\r\n\r\n".encode())
+    await server.until(lambda: bool(server.responses))
+    (response,) = server.responses
+    assert (response.status, response.cseq) == (status, 77)
+    assert ("Public" in response.headers) is (method == "OPTIONS")
+
+
+async def test_demand(server: ScriptedServer, dialogue: Dialogue) -> None:
+    with pytest.raises(RemoteError, match="the server answered 501 Not Implemented") as caught:
+        await dialogue.demand("RECORD", "rtsp://h/p")
+    assert caught.value.status == 501
+    assert caught.value.__notes__ == ["RECORD rtsp://h/p"]
+
+
+async def test_the_session_goes_with_every_request(server: ScriptedServer, dialogue: Dialogue) -> None:
+    server.answers["SETUP"] = reply(200, ("Session", "   abc;timeout=20"))
+    await dialogue.demand("SETUP", "*")
+    server.answers["SETUP"] = reply(200, ("Session", "def"))
+    await dialogue.demand("SETUP", "*")
+    server.answers["SETUP"] = reply(200)
+    await dialogue.demand("SETUP", "*")
+    await dialogue.teardown("*")
+    await dialogue.ask("OPTIONS", "*")
+    assert [request.headers.get("Session") for request in server.requests] == [
+        None,
+        "abc",
+        "def",
+        "def",
+        None,
+    ]
+    assert server.methods[-2] == "TEARDOWN"
+
+
+async def test_teardown_without_session_or_answer(
+    server: ScriptedServer, dialogue: Dialogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FAREWELL", 0.02)
+    await dialogue.teardown("*")
+    assert server.methods == []
+    await dialogue.demand("SETUP", "*", [("Transport", "RTP/AVP/TCP;interleaved=0-1")])
+    server.answers["TEARDOWN"] = lambda _: None
+    await dialogue.teardown("*")
+    assert dialogue.session is None
+
+
+async def test_the_end_of_the_connection(server: ScriptedServer, dialogue: Dialogue) -> None:
+    lost: list[ReelcastError] = []
+    dialogue.on_lost = lost.append
+    server.answers["X"] = lambda _: server.hang_up()
+    with pytest.raises(
+        TransportError, match=r"^rtsp://127.0.0.1:\d+/movie: the server closed the connection$"
+    ):
+        await dialogue.ask("X", "*")
+    assert len(lost) == 1
+    with pytest.raises(TransportError):
+        await dialogue.ask("X", "*")
+    dialogue.send_frame(0, b"too late")
+    dialogue.hold_back(True)
+    await dialogue.teardown("*")
+
+
+async def test_what_is_no_rtsp_ends_the_connection(server: ScriptedServer, dialogue: Dialogue) -> None:
+    server.answers["X"] = lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    with pytest.raises(ProtocolError):
+        await dialogue.ask("X", "*")
+
+
+async def test_closing_is_no_loss(server: ScriptedServer, dialogue: Dialogue) -> None:
+    lost: list[ReelcastError] = []
+    dialogue.on_lost = lost.append
+    asking = asyncio.create_task(dialogue.ask("OPTIONS", "*"))
+    await asyncio.sleep(0)
+    dialogue.close()
+    dialogue.close()
+    with pytest.raises(TransportError):
+        await asking
+    assert lost == []
+
+
+async def test_frames_are_sent(server: ScriptedServer, dialogue: Dialogue) -> None:
+    dialogue.send_frame(1, b"report")
+    await server.until(lambda: bool(server.frames))
+    assert server.frames == [(1, b"report")]
+
+
+async def test_reading_can_be_held_back(server: ScriptedServer, dialogue: Dialogue) -> None:
+    dialogue.hold_back(True)
+    asking = asyncio.create_task(dialogue.ask("OPTIONS", "*"))
+    await server.until(lambda: bool(server.requests))
+    assert not asking.done()
+    dialogue.hold_back(False)
+    assert (await asking).status == 200
+
+
+KEEPALIVES = {
+    "nothing advertised": ("", ["OPTIONS", "OPTIONS", "OPTIONS"]),
+    "GET_PARAMETER": ("GET_PARAMETER", ["GET_PARAMETER", "OPTIONS", "OPTIONS"]),
+    "both": ("SET_PARAMETER, GET_PARAMETER", ["GET_PARAMETER", "SET_PARAMETER", "OPTIONS"]),
+}
+
+
+@pytest.mark.parametrize(("public", "methods"), KEEPALIVES.values(), ids=KEEPALIVES)
+async def test_keepalives_that_are_refused(
+    server: ScriptedServer,
+    dialogue: Dialogue,
+    monkeypatch: pytest.MonkeyPatch,
+    public: str,
+    methods: list[str],
+) -> None:
+    monkeypatch.setattr(module, "keepalive_interval", lambda _: 0.001)
+    dialogue.public = tuple(public.split(", "))
+    server.answers["OPTIONS"] = reply(405)
+    dialogue.keep_alive("*")
+    dialogue.keep_alive("*")
+    await server.until(lambda: len(server.requests) >= 3)
+    assert server.methods[:3] == methods
+
+
+async def test_keepalives_go_on_after_silence(
+    server: ScriptedServer, dialogue: Dialogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intervals: list[int] = []
+
+    def soon(timeout: int) -> float:
+        intervals.append(timeout)
+        return 0.001
+
+    monkeypatch.setattr(module, "keepalive_interval", soon)
+    await dialogue.demand("SETUP", "*", [("Transport", "RTP/AVP/TCP;interleaved=0-1")])
+    dialogue.timeout = 0.01
+    dialogue.public = ("GET_PARAMETER",)
+    server.answers["GET_PARAMETER"] = lambda _: None
+    dialogue.keep_alive("*")
+    await server.until(lambda: len(server.requests) >= 3)
+    assert server.methods[:3] == ["SETUP", "GET_PARAMETER", "GET_PARAMETER"]
+    assert server.requests[-1].headers.get("Session") == "12345678"
+    assert set(intervals) == {60}
+
+
+async def test_describe(server: ScriptedServer) -> None:
+    dialogue, response = await describe(server.url.replace("//", "//user:secret@"), 5.0)
+    dialogue.close()
+    assert response.body == SDP
+    assert server.methods == ["OPTIONS", "DESCRIBE"]
+    assert server.requests[1].uri == server.url
+    assert server.asked("DESCRIBE")[0].get("Accept") == "application/sdp"
+    assert "PLAY" in dialogue.public
+
+
+async def test_describe_where_options_is_refused(server: ScriptedServer) -> None:
+    server.answers["OPTIONS"] = reply(501)
+    dialogue, response = await describe(server.url, 5.0)
+    dialogue.close()
+    assert response.status == 200
+
+
+async def test_describe_refused(server: ScriptedServer) -> None:
+    server.answers["DESCRIBE"] = reply(404)
+    with pytest.raises(RemoteError, match="404") as caught:
+        await describe(server.url, 5.0)
+    assert caught.value.__notes__ == [f"DESCRIBE {server.url}"]
+
+
+async def test_redirections(server: ScriptedServer) -> None:
+    async with ScriptedServer() as other:
+        server.answers["DESCRIBE"] = reply(302, ("Location", other.url))
+        dialogue, response = await describe(server.url, 5.0)
+        dialogue.close()
+        assert dialogue.url.port == other.port
+        assert response.status == 200
+
+
+async def test_a_circle_of_redirections(server: ScriptedServer) -> None:
+    server.answers["DESCRIBE"] = reply(301, ("Location", server.url))
+    with pytest.raises(ReelcastError, match="redirected more than 5 times"):
+        await describe(server.url, 5.0)
+    assert server.connections == MAX_REDIRECTIONS + 1
+
+
+async def test_redirection_to_nowhere(server: ScriptedServer) -> None:
+    server.answers["DESCRIBE"] = reply(302)
+    with pytest.raises(RemoteError, match="302"):
+        await describe(server.url, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "text"),
+    [
+        ("http://host/", ProtocolError, "no RTSP URL"),
+        ("/movie", ProtocolError, "begins with rtsp://"),
+        (
+            "rtsp://127.0.0.1:1/x",
+            TransportError,
+            "^rtsp://127.0.0.1:1/x: cannot connect: Connection refused$",
+        ),
+        ("rtsp://[::ffff:0:0:0]:1/", TransportError, "cannot connect"),
+    ],
+)
+async def test_no_connection(url: str, error: type[ReelcastError], text: str) -> None:
+    with pytest.raises(error, match=text):
+        await describe(url, 5.0)
+
+
+async def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
+    with pytest.raises(TransportError, match=r"no connection within 0.01 s"):
+        await describe("rtsp://host/", 0.01)
+
+
+async def test_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+    with pytest.raises(TransportError, match=r"cannot connect: Name or service not known"):
+        await describe("rtsp://host/", 1.0)
+
+
+async def test_no_way_from_encrypted_to_open(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = asyncio.get_running_loop().create_connection
+
+    async def connect(factory: Callable[[], Dialogue], host: str, port: int, ssl: object) -> object:
+        assert ssl is True
+        return await plain(factory, host, port)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+    server.answers["DESCRIBE"] = reply(302, ("Location", server.url))
+    with pytest.raises(ProtocolError, match="unencrypted"):
+        await describe(server.url.replace("rtsp:", "rtsps:"), 5.0)
