@@ -91,7 +91,7 @@ class Mounts:
                 what = self._mounted.get(names[:cut])
                 source = None if what is None else await self._source(what, list(names[cut:]))
                 if source is not None:
-                    return Found("".join("/" + quote(name) for name in names), source, control)
+                    return Found("/" + "/".join(map(quote, names)), source, control)
         return None
 
     def hold(self, source: Source) -> None:
@@ -101,13 +101,18 @@ class Mounts:
     def release(self, source: Source) -> None:
         """A session no longer uses the source."""
         self._users[source] -= 1
-        if not self._users[source]:
-            del self._users[source]
-            self._tidy()
+        if self._users[source]:
+            return
+        del self._users[source]
+        if isinstance(source, FileSource) and not any(
+            _opened(task) is source for _, task in self._open.values()
+        ):
+            source.close()
+        self._tidy()
 
     def close(self) -> None:
         """Close everything that is open."""
-        for _, task in self._open.values():
+        for task in self._tasks():
             _close(task)
         self._open.clear()
 
@@ -146,18 +151,30 @@ class Mounts:
         for path, (_, task) in list(self._open.items()):
             if len(self._open) <= MAX_OPEN_FILES:
                 return
-            if task.done() and task.result() not in self._users:
+            if task.done() and _opened(task) not in self._users:
                 self._drop(path)
+
+    def _tasks(self) -> Iterator[asyncio.Task[FileSource]]:
+        return (task for _, task in self._open.values())
 
     def _drop(self, path: Path) -> None:
         """Forget an open file; where sessions still play it, it closes when the last of them is gone."""
         _, task = self._open.pop(path)
-        if not task.done() or task.exception() is not None or task.result() not in self._users:
+        if _opened(task) not in self._users:
             _close(task)
 
 
+def _opened(task: asyncio.Task[FileSource]) -> FileSource | None:
+    """What a task has opened; None where it is still at it, or has failed."""
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        return None
+    return task.result()
+
+
 def _close(task: asyncio.Task[FileSource]) -> None:
-    if not task.done():
-        task.cancel()
-    elif not task.cancelled() and task.exception() is None:
-        task.result().close()
+    source = _opened(task)
+    if source is not None:
+        source.close()
+    elif not task.done():
+        # Not cancelled: others may be waiting for it.
+        task.add_done_callback(_close)
