@@ -7,19 +7,23 @@ between two keyframes, it can be read in sequence or from the keyframe before it
 
 from __future__ import annotations
 
+import logging
 import threading
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from reelcast.errors import PayloadError
 from reelcast.media.demux import Demuxer, open_demuxer
 from reelcast.rtp.burst import Burst
 from reelcast.rtp.group import Group
-from reelcast.rtp.payload import packetizer_for
+from reelcast.rtp.payload import Packetizer, packetizer_for
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["GROUP_SECONDS", "GroupReader", "leading_track"]
+
+log = logging.getLogger(__name__)
 
 GROUP_SECONDS = 1.0
 """Long enough to make a session's headers seldom, short enough that they are small and memory is bounded."""
@@ -54,10 +58,14 @@ class GroupReader:
         """Group number `index`, None behind the end. Raises MediaError where the file went bad meanwhile."""
         with self._lock:
             cursor = self._cursor_at(index)
-            group = cursor.next_group()
-            if group is None:
-                self._cursors.remove(cursor)
-                cursor.close()
+            group: Group | None = None
+            try:
+                group = cursor.next_group()
+            finally:
+                # At the end, and after an error, a cursor is of no more use.
+                if group is None:
+                    self._cursors.remove(cursor)
+                    cursor.close()
             return group
 
     def keyframe_before(self, seconds: float) -> float:
@@ -161,8 +169,17 @@ def _bursts(units: _Units, tracks: tuple[Track, ...]) -> Iterator[tuple[int, Bur
                 passed[track] = place
                 for burst in packetizers[track].flush():
                     yield track, burst
-        for burst in packetizers[track].packetize(unit):
+        for burst in _packetized(packetizers[track], unit):
             yield track, burst
     for track, packetizer in enumerate(packetizers):
         for burst in packetizer.flush():
             yield track, burst
+
+
+def _packetized(packetizer: Packetizer, unit: AccessUnit) -> list[Burst]:
+    """The bursts of one unit; one that cannot be carried must not end the file for its readers."""
+    try:
+        return packetizer.packetize(unit)
+    except PayloadError as error:
+        log.warning("a unit is left out: %s", error)
+        return []
