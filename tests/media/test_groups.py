@@ -308,7 +308,7 @@ class TestByHand:
         reader, log = fake(monkeypatch, [frame(number, keyframe=True) for number in range(30)], (VIDEO,))
         reader.read(0)
 
-        def fail(*_: object) -> Group:
+        def fail(*_: object, **__: object) -> Group:
             raise MediaError("the disk is gone")
 
         with monkeypatch.context() as patch:

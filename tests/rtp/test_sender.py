@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.groups import AUDIO, TRACKS, VIDEO, burst, group_of
 
 from reelcast.rtp.rtcp import SenderReport
-from reelcast.rtp.sender import Sender, stamp
+from reelcast.rtp.sender import Sender, interleave, stamp, tally
 
 WORDS = st.integers(0, 2**32 - 1)
 GROUP = group_of(
@@ -49,6 +49,15 @@ class TestStamp:
             "2406 001d 8080 0007 00000370 01020304"
             "2400 0014 80e0 0003 00004650 aabbccdd"
         )
+
+    def test_interleaved_afterwards(self) -> None:
+        channels = {0: 4, 1: 9}
+        plain = stamp(GROUP, senders(3))
+        before = plain.copy()
+        framed = interleave(GROUP, plain, channels)
+        assert framed.tobytes() == stamp(GROUP, senders(3), channels).tobytes()
+        assert (plain == before).all()
+        assert framed.flags.c_contiguous
 
     def test_the_highest_channel_and_the_longest_frame(self) -> None:
         group = group_of([(0, burst(VIDEO, 0, (65_000,)))])
@@ -144,6 +153,16 @@ class TestSender:
         sender.count(3, 400)
         sender.count(2, 50)
         assert sender.report(5, 0.0) == SenderReport(0xAABBCCDD, 5, 100, 5, 450)
+
+    def test_tally(self) -> None:
+        pair = senders()
+        tally(GROUP, pair, 0, 0)
+        assert (pair[0].packets, pair[1].packets) == (0, 0)
+        tally(GROUP, pair, 1, 4)
+        assert (pair[0].packets, pair[0].octets) == (2, 35)
+        assert (pair[1].packets, pair[1].octets) == (1, 17)
+        tally(GROUP, pair, 4, 5)
+        assert (pair[0].packets, pair[0].octets) == (3, 43)
 
     def test_counts_wrap_in_reports(self) -> None:
         sender = Sender(1, 0, 0, 8_000)
