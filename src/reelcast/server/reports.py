@@ -17,6 +17,8 @@ __all__ = ["Reporter", "ntp_now"]
 
 _CNAME = f"{secrets.token_hex(6)}@{socket.gethostname()}"
 """One name for all tracks of this server: what receivers know tracks to synchronise by (section 6.5.1)."""
+FIRST_REPORT_WAIT = 0.02
+"""Seconds after which it is looked again whether a track has begun: receivers cannot synchronise it before."""
 _CLOCK_OFFSET = time.time() - time.monotonic()
 """Reports follow the monotonic clock, so that a step of the system's clock cannot pull tracks apart."""
 
@@ -32,27 +34,35 @@ class Reporter:
     due   when the next report is to be sent, on the pacer's time axis; at once in the beginning
     """
 
-    __slots__ = ("_carrier", "_initial", "_senders", "due")
+    __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "due")
 
     def __init__(self, senders: Mapping[int, Sender], carrier: Carrier) -> None:
-        self.due = 0.0
+        self.due = self._regular = 0.0
         self._initial = True
+        self._silent = set(senders)
         self._senders = senders
         self._carrier = carrier
 
     def restart(self) -> None:
         """Report at once: the relation of the two clocks has changed."""
-        self.due = 0.0
+        self.due = self._regular = 0.0
 
     def report(self, now: float, media_time: float) -> None:
-        """Send a report for each track that has sent anything; `media_time` (seconds) is being played now."""
-        self.due = now + next_interval(random.random(), initial=self._initial)
-        self._initial = False
+        """Send a report for each track that has sent anything; `media_time` (seconds) is being played now.
+
+        Between two regular times, only for tracks that had not begun before.
+        """
+        regular = self._regular <= now
+        if regular:
+            self._regular = now + next_interval(random.random(), initial=self._initial)
+            self._initial = False
         ntp = ntp_now()
         for track, sender in self._senders.items():
-            if sender.packets:
+            if sender.packets and (regular or track in self._silent):
+                self._silent.discard(track)
                 description = SourceDescription(sender.ssrc, _CNAME)
                 self._carrier.report(track, compound(sender.report(ntp, media_time), description))
+        self.due = min(self._regular, now + FIRST_REPORT_WAIT) if self._silent else self._regular
 
     def goodbye(self, media_time: float) -> None:
         """Say that nothing follows; not where nothing was ever sent (section 6.3.7)."""
