@@ -13,6 +13,7 @@ from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Ports
 
 from reelcast.server import Server
+from reelcast.server.session import Sessions
 
 SHORT_SECONDS = 3.0
 
@@ -38,6 +39,12 @@ async def server(folder: Path) -> AsyncIterator[Server]:
     server.mount("/", folder)
     async with server:
         yield server
+
+
+@pytest.fixture
+def sessions(server: Server) -> Sessions:
+    """The sessions of `server`."""
+    return server._sessions
 
 
 @pytest.fixture

@@ -182,6 +182,8 @@ async def _describe(call: Call) -> Reply:
     if accepted and not any(_accepts_sdp(kind) for kind in accepted):
         raise ProtocolError("descriptions are application/sdp only", 406)
     found = await _find(call)
+    if found.control:
+        _track_of(found)
     base = _base(call, found)
     source = found.source
     description = describe(
@@ -220,7 +222,7 @@ async def _setup(call: Call) -> Reply:
     if session is not None and session.state is State.PLAYING:
         raise ProtocolError("PAUSE before a track is set up again", 455)
     specs = parse_transport(",".join(call.request.headers.get_all("Transport")))
-    spec = next((spec for spec in specs if _possible(call, spec, session)), None)
+    spec = next((spec for spec in specs if _possible(call, spec, session, track)), None)
     if spec is None:
         raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
     former = session.deliveries.get(track) if session is not None else None
@@ -250,16 +252,17 @@ def _track_of(found: Found) -> int:
     raise ProtocolError("there is no such track", 404)
 
 
-def _possible(call: Call, spec: TransportSpec, session: Session | None) -> bool:
+def _possible(call: Call, spec: TransportSpec, session: Session | None, track: int) -> bool:
     if spec.multicast or spec.mode not in (None, "PLAY"):
         return False
-    others = session is not None and bool(session.deliveries)
-    if spec.protocol == "RTP/AVP/TCP":
-        # All tracks of a session go the same way, over the same connection.
-        return not others or (session is not None and session.owner is call.connection)
-    if spec.protocol != "RTP/AVP" or spec.client_port is None or spec.client_port[0] < LOWEST_PORT:
+    # All tracks of a session go the same way, interleaved ones over the connection that it was made over.
+    if session is not None and session.deliveries.keys() - {track} and session.interleaved is not spec.tcp:
         return False
-    return not others or (session is not None and session.udp is not None)
+    if spec.protocol == "RTP/AVP/TCP":
+        return session is None or session.owner is call.connection
+    if spec.protocol != "RTP/AVP" or call.connection.family not in call.services.pairs:
+        return False
+    return spec.client_port is not None and spec.client_port[0] >= LOWEST_PORT
 
 
 def _agree(call: Call, spec: TransportSpec, former: Delivery | None) -> tuple[TransportSpec, Delivery]:
