@@ -78,6 +78,7 @@ class ScriptedServer:
             "TEARDOWN": reply(),
         }
         self._writer: asyncio.StreamWriter | None = None
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -89,6 +90,7 @@ class ScriptedServer:
     ) -> None:
         self._server.close()
         self.hang_up()
+        await asyncio.gather(*filter(None, self._serving))
 
     @property
     def url(self) -> str:
@@ -126,6 +128,7 @@ class ScriptedServer:
 
     async def _serve(self, stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._serving.add(asyncio.current_task())
         self._writer = writer
         reader = Reader()
         while data := await stream.read(65536):

@@ -43,7 +43,7 @@ class UnitQueue:
             return False
         self._units.append(received)
         self._bytes += len(received.unit.data)
-        self._look(1.0)
+        self._look()
         self._changed.set()
         return True
 
@@ -63,7 +63,7 @@ class UnitQueue:
             await self._changed.wait()
         received = self._units.popleft()
         self._bytes -= len(received.unit.data)
-        self._look(0.5)
+        self._look()
         return received
 
     def _fits(self, received: ReceivedUnit) -> bool:
@@ -73,11 +73,14 @@ class UnitQueue:
             self._torn.discard(received.track)
         return received.track not in self._torn
 
-    def _look(self, share: float) -> None:
-        """Full from the bounds on, until both are down to a share of them."""
-        units, size = MAX_QUEUED_UNITS * share, MAX_QUEUED_BYTES * share
-        full = len(self._units) >= units or self._bytes >= size
-        if full != self.full and full == (share == 1.0):
+    def _look(self) -> None:
+        """Full from one of the bounds on, until both are down to a half."""
+        units, size = len(self._units), self._bytes
+        if self.full:
+            full = units > MAX_QUEUED_UNITS // 2 or size > MAX_QUEUED_BYTES // 2
+        else:
+            full = units >= MAX_QUEUED_UNITS or size >= MAX_QUEUED_BYTES
+        if full != self.full:
             self.full = full
             if self._hold_back is not None:
                 self._hold_back(full)

@@ -1,0 +1,131 @@
+"""The verb `read`: what it prints, and how it ends; against a scripted server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+
+import pytest
+import typer
+from rich.console import Console
+from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
+
+from reelcast.cli import read as module
+from reelcast.cli.main import main
+from reelcast.cli.read import read
+from reelcast.client.stream import TrackStatistics
+from reelcast.rtp.receiver import Statistics
+from reelcast.track import Track
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+def play(server: ScriptedServer) -> None:
+    server.send_media(audio(0), audio(1), audio(3))
+    server.send_media(goodbye(), channel=1)
+
+
+async def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The command in a thread of its own, for it runs an event loop; its exit code."""
+
+    def command() -> int:
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    monkeypatch.setattr("sys.argv", ["reelcast", "read", *arguments])
+    return await asyncio.to_thread(command)
+
+
+async def test_a_stream_to_its_end(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.on_play = play
+    assert await run(monkeypatch, server.url, "--transport", "tcp", "--start", "0") == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("audio pcmu: 3 units, 3 packets over tcp, ")
+    assert " 1 lost, jitter " in output.out
+    assert output.out.count("\n") == 1
+    assert output.err == ""
+    assert server.methods[-1] == "TEARDOWN"
+
+
+async def test_quiet(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.on_play = play
+    assert await run(monkeypatch, server.url, "--transport", "tcp", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+async def test_duration(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.on_play = lambda server: server.send_media(audio(0))
+    assert await run(monkeypatch, server.url, "--transport", "tcp", "--duration", "0.05") == 0
+    assert server.methods[-1] == "TEARDOWN"
+
+
+async def test_an_error_is_one_line(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers["DESCRIBE"] = reply(404)
+    assert await run(monkeypatch, server.url) == 1
+    expected = f"reelcast: the server answered 404 Not Found (DESCRIBE {server.url})\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+async def test_a_lost_connection(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.on_play = lambda server: server.hang_up()
+    assert await run(monkeypatch, server.url, "--transport", "tcp") == 1
+    output = capsys.readouterr()
+    assert output.err == f"reelcast: {server.url}: the server closed the connection\n"
+    assert output.out.startswith("audio pcmu: 0 units")
+
+
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_read", interrupted)
+    with pytest.raises(typer.Exit) as caught:
+        read("rtsp://host/")
+    assert caught.value.exit_code == 130
+
+
+LIVE_SDP = SDP.replace(b"a=range:npt=0-8\r\n", b"a=range:npt=now-\r\n")
+
+
+@pytest.mark.parametrize(
+    ("sdp", "place"), [(SDP, "0:00:00.1 / 0:00:08.0"), (LIVE_SDP, "0:00:00.1 live")], ids=["movie", "live"]
+)
+async def test_progress(server: ScriptedServer, sdp: bytes, place: str) -> None:
+    server.answers["DESCRIBE"] = reply(200, body=sdp)
+    server.on_play = play
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=100)
+    await module._read(server.url, module.Way.TCP, None, None, 5.0, console)
+    output = terminal.getvalue()
+    assert place in output
+    assert "  0.0 fps " in output
+    assert " Mbit/s  1 lost" in output
+
+
+def test_summary_of_video_that_was_too_much() -> None:
+    track = Track("video", "h264", 90_000, 96, width=640, height=360)
+    statistics = TrackStatistics(
+        track=track,
+        units=50,
+        dropped=2,
+        packets=Statistics(received=500, bytes=250_000, lost=3, jitter=0.0123),
+    )
+    assert module._summary(statistics, 2.0, "udp") == (
+        "video h264 640x360: 50 units, 500 packets over udp, 1.00 Mbit/s, 3 lost, jitter 12.3 ms, 2 dropped here"
+    )

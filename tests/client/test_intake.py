@@ -1,0 +1,125 @@
+"""One track's intake: units with their times, reports, goodbyes; time is an argument."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from tests.client.scripted import SSRC, audio, goodbye, sender_report
+
+from reelcast.client.intake import Intake, ReceivedUnit
+from reelcast.rtp.clock import unix_to_ntp
+from reelcast.rtp.rtcp import (
+    Bye,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    SourceDescription,
+    compound,
+    parse,
+)
+from reelcast.track import Track
+
+TRACK = Track("audio", "pcmu", 8_000, 0, channels=1)
+WALL = 1_750_000_000.0
+
+
+def intake(*, ordered: bool = True) -> Intake:
+    return Intake(TRACK, ordered=ordered, ssrc=9, cname="me")
+
+
+def take(into: Intake, *packets: bytes, now: float = 0.0) -> list[ReceivedUnit]:
+    return [unit for packet in packets for unit in into.media(packet, now, WALL + now)]
+
+
+RTPTIMES = {
+    "said": (16_000, 16_000 + 800, 5.1),
+    "said, over the wrap": (2**32 - 400, 400, 5.1),
+    "first packet before it": (16_000, 16_000 - 800, 4.9),
+    "not said": (None, 123, 5.0),
+    "too far off to be true": (0, 2**31, 5.0),
+}
+
+
+@pytest.mark.parametrize(("rtptime", "first", "pts"), RTPTIMES.values(), ids=RTPTIMES)
+def test_presentation_time(rtptime: int | None, first: int, pts: float) -> None:
+    into = intake()
+    into.play(5.0, rtptime)
+    assert into.position == 5.0
+    received = take(into, audio(1, timestamp=first), audio(2, timestamp=first + 160 & 0xFFFFFFFF))
+    assert [unit.pts for unit in received] == [pytest.approx(pts), pytest.approx(pts + 0.02)]
+    assert into.position == pytest.approx(max(5.0, pts + 0.02))
+
+
+def test_wall_clock_time() -> None:
+    into = intake()
+    (first,) = take(into, audio(1, timestamp=0), now=3.0)
+    assert (first.time, first.synchronized) == (WALL + 3.0, False)
+    into.control(sender_report(8_000, unix_to_ntp(WALL - 100)), 3.5)
+    (second,) = take(into, audio(2, timestamp=4_000), now=4.0)
+    assert (second.time, second.synchronized) == (WALL - 100.5, True)
+
+
+def test_a_new_source_goes_on_where_the_old_one_was() -> None:
+    into = intake()
+    into.play(5.0, 0)
+    take(into, audio(1, timestamp=0), audio(2, timestamp=8_000))
+    into.control(sender_report(0, unix_to_ntp(WALL)), 0.0)
+    received = take(into, audio(700, timestamp=99, ssrc=7), audio(701, timestamp=99 + 800, ssrc=7), now=2.0)
+    assert [unit.pts for unit in received] == [6.0, pytest.approx(6.1)]
+    assert not received[0].synchronized
+    assert received[0].time == WALL + 2.0
+
+
+def test_reordering_waits_for_flush() -> None:
+    into = intake(ordered=False)
+    assert len(take(into, audio(1), audio(3))) == 1
+    assert into.flush(0.05, WALL) == []
+    assert len(into.flush(0.2, WALL)) == 1
+    assert len(take(into, audio(5))) == 0
+    assert len(into.flush(math.inf, WALL)) == 1
+    assert into.statistics.lost == 2
+
+
+def test_reports() -> None:
+    into = intake()
+    assert parse(into.report(0.0)) == [ReceiverReport(9), SourceDescription(9, "me")]
+    take(into, audio(5))
+    into.control(compound(SenderReport(SSRC, 0x00010002_00030004, 0, 0, 0)), 10.0)
+    block = ReportBlock(SSRC, 0, 0, 5, 0, 0x00020003, 65536)
+    assert parse(into.report(11.0, leaving=True)) == [
+        ReceiverReport(9, (block,)),
+        SourceDescription(9, "me"),
+        Bye((9,)),
+    ]
+
+
+def test_reports_are_due_by_the_interval() -> None:
+    into = intake()
+    assert into.report_due(0.0, 0.5) is None
+    assert into.report_due(2.0, 0.5) is None
+    assert into.report_due(2.1, 0.5) is not None
+    assert into.report_due(6.1, 0.5) is None
+    assert into.report_due(6.3, 0.5) is not None
+
+
+GOODBYES = {
+    "of the source": (goodbye(), True),
+    "of somebody else": (goodbye(1), False),
+    "of nobody": (compound(Bye(())), True),
+    "junk": (b"\x81\xcb\x00\x09", False),
+}
+
+
+@pytest.mark.parametrize(("data", "ended"), GOODBYES.values(), ids=GOODBYES)
+def test_goodbye(data: bytes, ended: bool) -> None:
+    into = intake()
+    take(into, audio(1))
+    into.control(data, 0.0)
+    assert into.ended is ended
+
+
+def test_goodbye_of_a_source_that_never_spoke() -> None:
+    into = intake()
+    into.control(goodbye(1), 0.0)
+    assert into.ended

@@ -1,0 +1,106 @@
+"""The queue: order, bounds, what is dropped or held back, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from reelcast.client import queue as module
+from reelcast.client.intake import ReceivedUnit
+from reelcast.client.queue import UnitQueue
+from reelcast.errors import ReelcastError
+from reelcast.track import AccessUnit, Track
+
+VIDEO = Track("video", "h264", 90_000, 96)
+AUDIO = Track("audio", "pcmu", 8_000, 0)
+
+
+def unit(number: int, *, keyframe: bool = False, size: int = 1, track: Track = VIDEO) -> ReceivedUnit:
+    return ReceivedUnit(track, AccessUnit(bytes(size), number, number, keyframe), float(number), None, False)
+
+
+@pytest.fixture(autouse=True)
+def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_QUEUED_UNITS", 4)
+    monkeypatch.setattr(module, "MAX_QUEUED_BYTES", 100)
+
+
+async def drain(queue: UnitQueue) -> list[int]:
+    queue.end(None)
+    numbers: list[int] = []
+    while True:
+        try:
+            numbers.append((await queue.get()).unit.pts)
+        except StopAsyncIteration:
+            return numbers
+
+
+async def test_order_and_end() -> None:
+    queue = UnitQueue()
+    assert queue.put(unit(1))
+    assert queue.put(unit(2))
+    assert await drain(queue) == [1, 2]
+    assert not queue.put(unit(3))
+    with pytest.raises(StopAsyncIteration):
+        await queue.get()
+
+
+async def test_an_error_comes_behind_what_is_queued_and_stays() -> None:
+    queue = UnitQueue()
+    queue.put(unit(1))
+    queue.end(ReelcastError("lost"))
+    queue.end(None)
+    assert (await queue.get()).unit.pts == 1
+    for _ in range(2):
+        with pytest.raises(ReelcastError, match="lost"):
+            await queue.get()
+
+
+async def test_a_reader_that_waits() -> None:
+    queue = UnitQueue()
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.put(unit(1))
+    assert (await waiting).unit.pts == 1
+    ending = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.end(ReelcastError("lost"))
+    with pytest.raises(ReelcastError, match="lost"):
+        await ending
+
+
+async def test_video_is_dropped_until_a_keyframe() -> None:
+    queue = UnitQueue()
+    assert [queue.put(unit(number)) for number in range(6)] == [True] * 4 + [False] * 2
+    assert queue.full
+    for number in range(2):
+        assert (await queue.get()).unit.pts == number
+    assert not queue.full
+    assert not queue.put(unit(6))
+    assert queue.put(unit(7, keyframe=True, track=AUDIO))
+    assert queue.put(unit(8, keyframe=True))
+    assert not queue.put(unit(9))
+    assert await drain(queue) == [2, 3, 7, 8]
+
+
+async def test_bytes_are_bounded() -> None:
+    queue = UnitQueue()
+    assert queue.put(unit(0, size=100))
+    assert not queue.put(unit(1))
+    await queue.get()
+    assert queue.put(unit(2, keyframe=True))
+
+
+async def test_a_sender_that_can_be_held_back_loses_nothing() -> None:
+    calls: list[bool] = []
+    queue = UnitQueue(calls.append)
+    assert all(queue.put(unit(number)) for number in range(6))
+    assert calls == [True]
+    for _ in range(3):
+        await queue.get()
+    assert calls == [True]
+    await queue.get()
+    assert calls == [True, False]
+    assert await drain(queue) == [4, 5]
+    assert calls == [True, False]

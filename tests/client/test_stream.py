@@ -1,0 +1,377 @@
+"""Streams from end to end, against a scripted server on loopback: both transports, and every way to end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
+
+from reelcast.client import queue as queue_module
+from reelcast.client import stream as module
+from reelcast.client.intake import ReceivedUnit
+from reelcast.client.stream import Stream, open_stream
+from reelcast.errors import ProtocolError, ReelcastError, RemoteError, TransportError
+from reelcast.rtp.rtcp import Bye, ReceiverReport, SourceDescription, parse
+from reelcast.rtsp.headers import TransportSpec
+from reelcast.rtsp.message import Request, Response
+
+
+@pytest.fixture(autouse=True)
+def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TICK", "UDP_SILENCE", "END_SILENCE"):
+        monkeypatch.setattr(module, name, 0.02)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+class Media:
+    """The server's UDP ports, and where a client asked to be sent to."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self.rtp, self.rtcp = sorted((self._socket(), self._socket()), key=socket.socket.getsockname)
+        self.targets: list[TransportSpec] = []
+        server.answers["SETUP"] = self._set_up
+
+    def send(self, *packets: bytes, track: int = 0, control: bool = False) -> None:
+        pair = self.targets[track].client_port
+        assert pair is not None
+        for packet in packets:
+            self.rtp.sendto(packet, ("127.0.0.1", pair[control]))
+
+    def close(self) -> None:
+        self.rtp.close()
+        self.rtcp.close()
+
+    def _set_up(self, request: Request) -> Response:
+        offer = TransportSpec.parse(request.headers.get("Transport") or "")
+        self.targets.append(offer)
+        ports = f"server_port={self.rtp.getsockname()[1]}-{self.rtcp.getsockname()[1]}"
+        return Response.to(request, 200, [("Transport", f"{offer};{ports}"), ("Session", "12345678")])
+
+    def _socket(self) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        return sock
+
+
+@pytest.fixture
+def media(server: ScriptedServer) -> Iterator[Media]:
+    media = Media(server)
+    yield media
+    media.close()
+
+
+async def times(stream: Stream) -> list[float]:
+    """Presentation times of all that comes, rounded to milliseconds."""
+    return [round(received.pts, 3) async for received in stream]
+
+
+def packets(count: int, first: int = 0) -> list[bytes]:
+    return [audio(first + number) for number in range(count)]
+
+
+async def test_tcp(server: ScriptedServer) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(*packets(3))
+        server.send_media(goodbye(), channel=1)
+
+    server.on_play = play
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        assert (stream.transport, stream.duration) == ("tcp", 8.0)
+        assert [track.codec for track in stream.tracks] == ["pcmu"]
+        assert await times(stream) == [0.0, 0.02, 0.04]
+        assert stream.position == pytest.approx(0.04)
+        (track,) = stream.statistics
+        assert (track.track, track.units, track.dropped, track.packets.received) == (
+            stream.tracks[0],
+            3,
+            0,
+            3,
+        )
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+    assert server.methods == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]
+    assert server.requests[2].uri == f"{server.url}/track1"
+    assert server.asked("SETUP")[0].get("Transport") == "RTP/AVP/TCP;unicast;interleaved=0-1"
+    assert server.asked("PLAY")[0].get("Range") == "npt=0.000-"
+    assert server.asked("PLAY")[0].get("Session") == "12345678"
+    # The first report is empty, the last one says goodbye; both are on the RTCP channel.
+    assert {frame.channel for frame in server.frames} == {1}
+    first, last = parse(server.frames[0].data), parse(server.frames[-1].data)
+    assert isinstance(first[0], ReceiverReport)
+    assert isinstance(first[1], SourceDescription)
+    assert first[0].blocks == ()
+    assert isinstance(last[0], ReceiverReport)
+    assert last[0].blocks[0].highest_sequence == 2
+    assert last[1:] == [first[1], Bye((last[0].ssrc,))]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1024, [0.0, 0.02, 0.04]), (2, [0.0, 0.02])])
+async def test_media_before_the_answer_to_play(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, limit: int, expected: list[float]
+) -> None:
+    answer = server.answers["PLAY"]
+
+    def play(request: Request) -> Response | bytes | None:
+        server.send_media(*packets(3))
+        return answer(request)
+
+    monkeypatch.setattr(module, "MAX_EARLY", limit)
+    server.answers["PLAY"] = play
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        server.send_media(goodbye(), channel=1)
+        assert await times(stream) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "start", "expected"),
+    [
+        ((("Range", "npt=3.5-8"), ("RTP-Info", "url=track1;rtptime=0")), 4.0, 3.5),
+        ((("Range", "npt=3.5-8"),), 4.0, 3.5),
+        ((("RTP-Info", "url=track1;rtptime=0"),), 4.0, 4.0),
+        ((("Range", "clock=20200101T000000Z-"),), None, 0.0),
+        ((("Range", "npt=now-"),), None, 0.0),
+        ((), None, 0.0),
+    ],
+)
+async def test_start(
+    server: ScriptedServer, headers: tuple[tuple[str, str], ...], start: float | None, expected: float
+) -> None:
+    server.answers["PLAY"] = reply(200, *headers)
+    server.on_play = lambda server: server.send_media(audio(0))
+    async with await open_stream(server.url, transport="tcp", timeout=5.0, start=start) as stream:
+        assert (await anext(stream)).pts == expected
+    assert server.asked("PLAY")[0].get("Range") == f"npt={start or 0:.3f}-"
+
+
+async def test_channels_are_those_of_the_answer(server: ScriptedServer) -> None:
+    server.answers["SETUP"] = reply(200, ("Transport", "RTP/AVP/TCP;interleaved=6-7"), ("Session", "1"))
+    server.on_play = lambda server: server.send_media(audio(0), channel=6)
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        assert (await anext(stream)).pts == 0.0
+    assert {frame.channel for frame in server.frames} == {7}
+
+
+async def test_udp(server: ScriptedServer, media: Media) -> None:
+    server.on_play = lambda _: media.send(audio(0), audio(2), audio(1), audio(3))
+    async with await open_stream(server.url, timeout=5.0) as stream:
+        assert stream.transport == "udp"
+        received = [round((await anext(stream)).pts, 3) for _ in range(4)]
+        assert received == [0.0, 0.02, 0.04, 0.06]
+        assert stream.statistics[0].packets.reordered == 1
+        media.send(goodbye(), control=True)
+        assert await times(stream) == []
+        first = parse(media.rtcp.recv(1500))
+    last = parse(media.rtcp.recv(1500))
+    assert isinstance(first[0], ReceiverReport)
+    assert first[0].blocks == ()
+    assert isinstance(last[-1], Bye)
+    assert server.methods == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]
+
+
+async def test_a_packet_behind_a_gap_comes_in_time(server: ScriptedServer, media: Media) -> None:
+    server.on_play = lambda _: media.send(audio(0), audio(2))
+    async with await open_stream(server.url, transport="udp", timeout=5.0) as stream:
+        assert [(await anext(stream)).pts for _ in range(2)] == [0.0, pytest.approx(0.04)]
+
+
+def refuse_udp(request: Request) -> Response:
+    offer = request.headers.get("Transport") or ""
+    if "TCP" not in offer:
+        return Response.to(request, 461)
+    return Response.to(request, 200, [("Transport", offer), ("Session", "1")])
+
+
+def insist_on_tcp(request: Request) -> Response:
+    return Response.to(request, 200, [("Transport", "RTP/AVP/TCP;interleaved=0-1"), ("Session", "1")])
+
+
+def agree_and_be_silent(request: Request) -> Response:
+    offer = request.headers.get("Transport") or ""
+    return Response.to(request, 200, [("Transport", offer), ("Session", "1")])
+
+
+FALLBACKS = {
+    "refused": (refuse_udp, False),
+    "answered with TCP": (insist_on_tcp, True),
+    "silence": (agree_and_be_silent, True),
+}
+
+
+@pytest.mark.parametrize(("answer", "teardown"), FALLBACKS.values(), ids=FALLBACKS)
+async def test_fallback_to_tcp(
+    server: ScriptedServer, answer: Callable[[Request], Response], teardown: bool
+) -> None:
+    def play(server: ScriptedServer) -> None:
+        if server.connections == 2:
+            server.send_media(audio(0))
+
+    server.answers["SETUP"] = answer
+    server.on_play = play
+    async with await open_stream(server.url, timeout=5.0) as stream:
+        assert stream.transport == "tcp"
+        assert (await anext(stream)).pts == 0.0
+    assert server.connections == 2
+    assert server.methods.count("TEARDOWN") == 1 + teardown
+
+
+async def test_udp_alone_does_not_fall_back(server: ScriptedServer) -> None:
+    server.answers["SETUP"] = refuse_udp
+    with pytest.raises(RemoteError, match="461"):
+        await open_stream(server.url, transport="udp", timeout=5.0)
+    assert server.connections == 1
+
+
+async def test_other_refusals_are_final(server: ScriptedServer) -> None:
+    server.answers["SETUP"] = reply(404)
+    with pytest.raises(RemoteError, match="404"):
+        await open_stream(server.url, timeout=5.0)
+    assert server.connections == 1
+
+
+async def test_a_description_of_nothing(server: ScriptedServer) -> None:
+    server.answers["DESCRIBE"] = reply(200, body=b"v=0\r\ns=empty\r\nm=text 0 RTP/AVP 99\r\n")
+    with pytest.raises(ReelcastError, match="no track"):
+        await open_stream(server.url, timeout=5.0)
+    await server.until(lambda: server.connections == 1)
+
+
+async def test_a_lost_connection_is_an_error(server: ScriptedServer) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(audio(0))
+        server.hang_up()
+
+    server.on_play = play
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        assert (await anext(stream)).pts == 0.0
+        with pytest.raises(TransportError, match="closed the connection"):
+            await anext(stream)
+
+
+async def test_a_connection_that_ends_after_the_goodbye_is_none(server: ScriptedServer) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(audio(0))
+        server.send_media(goodbye(), channel=1)
+        server.hang_up()
+
+    server.on_play = play
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        assert await times(stream) == [0.0]
+
+
+async def test_silence_is_an_error(server: ScriptedServer) -> None:
+    server.on_play = lambda server: server.send_media(audio(0))
+    async with await open_stream(server.url, transport="tcp", timeout=0.2) as stream:
+        await anext(stream)
+        with pytest.raises(ReelcastError, match=r"silent for 0.2 s"):
+            await anext(stream)
+
+
+async def test_silence_at_the_end_is_the_end(server: ScriptedServer) -> None:
+    """The goodbye is one datagram, and may be lost."""
+    server.on_play = lambda server: server.send_media(audio(0), audio(1, timestamp=8_000 * 7 + 4_000))
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        assert await times(stream) == [0.0, 7.5]
+
+
+async def test_all_tracks_must_say_goodbye(server: ScriptedServer) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(goodbye(), channel=1)
+        server.send_media(audio(0), channel=2)
+
+    server.answers["DESCRIBE"] = reply(200, body=SDP + b"m=audio 0 RTP/AVP 0\r\na=control:track2\r\n")
+    server.on_play = play
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        received = await anext(stream)
+        assert received.track is stream.tracks[1]
+        server.send_media(audio(1), channel=2)
+        await anext(stream)
+        server.send_media(goodbye(), channel=3)
+        assert await times(stream) == []
+    assert [request.uri.rpartition("/")[2] for request in server.requests if request.method == "SETUP"] == [
+        "track1",
+        "track2",
+    ]
+
+
+async def test_reports_are_sent_in_time(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reelcast.client.intake.next_interval", lambda *_, **__: 0.01)
+    server.on_play = lambda server: server.send_media(audio(0))
+    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+        await anext(stream)
+        await server.until(lambda: len(server.frames) >= 3)
+        last = parse(server.frames[-1].data)
+        assert isinstance(last[0], ReceiverReport)
+        assert len(last[0].blocks) == 1
+
+
+async def test_an_application_that_does_not_read_holds_tcp_back(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "MAX_QUEUED_UNITS", 4)
+    server.on_play = lambda server: server.send_media(*packets(50))
+    async with await open_stream(server.url, transport="tcp", timeout=0.1) as stream:
+        await asyncio.sleep(0.15)
+        received = [round((await anext(stream)).pts, 3) for _ in range(50)]
+        assert received == [round(0.02 * number, 3) for number in range(50)]
+        assert stream.statistics[0].dropped == 0
+
+
+async def test_an_application_that_does_not_read_loses_datagrams(
+    server: ScriptedServer, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "MAX_QUEUED_UNITS", 4)
+    put = queue_module.UnitQueue.put
+    all_came = asyncio.Event()
+
+    def put_and_tell(queue: queue_module.UnitQueue, received: ReceivedUnit) -> bool:
+        if received.unit.pts == 9 * 160:
+            all_came.set()
+        return put(queue, received)
+
+    monkeypatch.setattr(queue_module.UnitQueue, "put", put_and_tell)
+    server.on_play = lambda _: media.send(*packets(10))
+    async with await open_stream(server.url, transport="udp", timeout=5.0) as stream:
+        await all_came.wait()
+        assert stream.statistics[0].dropped == 6
+        assert [round((await anext(stream)).pts, 3) for _ in range(4)] == [0.0, 0.02, 0.04, 0.06]
+
+
+async def test_closing_early(server: ScriptedServer) -> None:
+    stream = await open_stream(server.url, transport="tcp", timeout=5.0)
+    await stream.close()
+    await stream.close()
+    assert server.methods[-1] == "TEARDOWN"
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_cancelling_while_it_opens(server: ScriptedServer) -> None:
+    server.answers["PLAY"] = lambda _: None
+    opening = asyncio.create_task(open_stream(server.url, transport="tcp", timeout=5.0))
+    await server.until(lambda: "PLAY" in server.methods)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert server.methods[-1] == "TEARDOWN"
+
+
+async def test_a_silent_server_over_udp_alone(server: ScriptedServer, media: Media) -> None:
+    async with await open_stream(server.url, transport="udp", timeout=0.1) as stream:
+        with pytest.raises(ReelcastError, match="silent"):
+            await anext(stream)
+
+
+async def test_multicast_is_not_what_was_asked_for(server: ScriptedServer) -> None:
+    answer = "RTP/AVP;multicast;destination=239.1.1.1;port=5000-5001"
+    server.answers["SETUP"] = reply(200, ("Transport", answer), ("Session", "1"))
+    with pytest.raises(ProtocolError, match="insists"):
+        await open_stream(server.url, transport="udp", timeout=5.0)

@@ -1,0 +1,116 @@
+"""The client's ports: who is listened to, what is media and what is control, and how large the buffer is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from reelcast.net import receive as module
+from reelcast.net.receive import MediaPorts
+from reelcast.rtp.rtcp import ReceiverReport, compound
+
+MEDIA = b"\x80\x60media"
+CONTROL = compound(ReceiverReport(1))
+
+
+class Inbox:
+    """Collects what arrives, and waits for it."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, bytes]] = []
+        self._changed = asyncio.Event()
+
+    def taker(self, name: str) -> Callable[[bytes], None]:
+        def take(data: bytes) -> None:
+            self.received.append((name, data))
+            self._changed.set()
+
+        return take
+
+    async def wait_for(self, count: int) -> None:
+        while len(self.received) < count:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+async def test_both_kinds_on_both_ports(family: int, host: str) -> None:
+    inbox = Inbox()
+    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    try:
+        rtp, rtcp = await ports.open(host)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert (rtp % 2, rtcp) == (0, rtp + 1)
+    with socket.socket(family, socket.SOCK_DGRAM) as server:
+        server.bind((host, 0))
+        server.setblocking(False)
+        ports.listen_to([f"{host}%lo"], (1, server.getsockname()[1]))
+        for data, port in ((MEDIA, rtp), (CONTROL, rtcp), (CONTROL, rtp), (MEDIA, rtcp)):
+            server.sendto(data, (host, port))
+            await inbox.wait_for(len(inbox.received) + 1)
+        ports.send_control(b"report")
+        assert server.recv(100) == b"report"
+    assert inbox.received == [("media", MEDIA), ("control", CONTROL), ("control", CONTROL), ("media", MEDIA)]
+    ports.close()
+
+
+async def test_only_the_server_is_listened_to() -> None:
+    inbox = Inbox()
+    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    rtp, _ = await ports.open("127.0.0.1")
+    ports.listen_to(["127.0.0.2"], None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(MEDIA + b"stranger", ("127.0.0.1", rtp))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.2", 0))
+        server.sendto(MEDIA, ("127.0.0.1", rtp))
+    await inbox.wait_for(1)
+    assert inbox.received == [("media", MEDIA)]
+    ports.close()
+
+
+async def test_a_server_that_closed_its_port_does_no_harm() -> None:
+    inbox = Inbox()
+    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    _, rtcp = await ports.open("127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        closed = server.getsockname()[1]
+    ports.listen_to(["127.0.0.1"], (1, closed))
+    ports.send_control(b"unreachable")
+    ports.send_control(b"unreachable")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.sendto(CONTROL, ("127.0.0.1", rtcp))
+    await inbox.wait_for(1)
+    ports.close()
+
+
+@pytest.mark.parametrize(("wanted", "told"), [(4096, False), (1 << 30, True)])
+async def test_a_small_buffer_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wanted: int, told: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(module, "RECEIVE_BUFFER", wanted)
+    ports = MediaPorts(lambda _: None, lambda _: None)
+    await ports.open("127.0.0.1")
+    ports.close()
+    assert ("net.core.rmem_max" in caplog.text) is told
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_linux_counts_double(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, platform: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("sys.platform", platform)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        monkeypatch.setattr(module, "RECEIVE_BUFFER", granted // 2 + 1)
+        monkeypatch.setattr(socket.socket, "setsockopt", lambda *_: None)
+        module._enlarge(sock)
+    assert ("net.core.rmem_max" in caplog.text) is (platform == "linux")
