@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from reelcast.errors import ProtocolError
-from reelcast.net.batch import Destination
 from reelcast.net.carrier import Carrier
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.messages import Destination
 from reelcast.rtsp.states import State
 from reelcast.server import session as module
 from reelcast.server.pacer import Pacer
