@@ -121,6 +121,7 @@ class Client:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._task: asyncio.Task[None]
+        self._deaf = False
         self.closed = asyncio.Event()
 
     @classmethod
@@ -151,6 +152,8 @@ class Client:
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        if self._deaf:
+            self._writer.transport.abort()
         self._writer.close()
         await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
 
@@ -167,6 +170,7 @@ class Client:
     def stop_reading(self) -> None:
         """Leave what comes in the kernel's buffers."""
         self._task.cancel()
+        self._deaf = True
         transport = self._writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()

@@ -162,6 +162,7 @@ class Connection(asyncio.Protocol):
                 self._waiting.append(event)
         if framed:
             self._handler.alive(self)
+        self._read_on()
         self._go_on()
 
     def eof_received(self) -> bool:
@@ -174,24 +175,35 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Called by the event loop: what does not read its answers is asked nothing more."""
         self._full_since = time.monotonic()
-        self._transport.pause_reading()
+        self._read_on()
 
     def resume_writing(self) -> None:
         """Called by the event loop."""
         self._full_since = None
-        self._transport.resume_reading()
+        self._read_on()
+        self._go_on()
 
     # Requests
 
+    @property
+    def _answering(self) -> bool:
+        return bool(self._waiting) and self._full_since is None and not self._ended
+
+    def _read_on(self) -> None:
+        """Read from the socket while there is room for requests, and for answers."""
+        room = self._full_since is None and len(self._waiting) <= MAX_WAITING
+        if room and not self._ended:
+            self._transport.resume_reading()
+        elif not room:
+            self._transport.pause_reading()
+
     def _go_on(self) -> None:
-        if self._waiting and self._task is None and not self._ended:
+        if self._answering and self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._answer_all())
             self._task.add_done_callback(self._answered_all)
 
     async def _answer_all(self) -> None:
-        if len(self._waiting) > MAX_WAITING:
-            self._transport.pause_reading()
-        while self._waiting and not self._ended:
+        while self._answering:
             request = self._waiting.popleft()
             if isinstance(request, Malformed):
                 self._refuse(request)
@@ -206,9 +218,8 @@ class Connection(asyncio.Protocol):
 
     def _answered_all(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if not self._ended:
-            self._transport.resume_reading()
-            self._go_on()
+        self._read_on()
+        self._go_on()
 
     def _refuse(self, malformed: Malformed) -> None:
         if malformed.message:
