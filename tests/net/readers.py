@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
 from tests.groups import VIDEO, burst, group_of
 
 from reelcast.net.flight import Flight
@@ -20,6 +21,19 @@ from reelcast.rtp.sender import Sender, stamp
 BEST = Batching.detect()
 AVAILABLE = list(Batching)[list(Batching).index(BEST) :]
 """From the best that this system has down to plain sends."""
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 here")
+HOSTS = pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 _MMSGHDR = struct.Struct("@PIxxxxPN")
 _MMSGHDR_SIZE = 64
 

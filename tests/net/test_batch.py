@@ -9,7 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
-from tests.net.readers import AVAILABLE, BEST, Calls, Reader, bound, closed_port, everything, flight_with
+from tests.net.readers import (
+    AVAILABLE,
+    BEST,
+    HOSTS,
+    Calls,
+    Reader,
+    bound,
+    closed_port,
+    everything,
+    flight_with,
+)
 
 from reelcast.net.batch import CAPACITY, Batch, MessageBatch, PlainBatch, SegmentedBatch, batch_for
 from reelcast.net.flight import Flight
@@ -46,7 +56,7 @@ def fly(batch: Batch, flight: Flight, *destinations: Destination, runs: Sequence
     ],
     ids=str,
 )
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@HOSTS
 def test_the_same_datagrams(
     sockets: ExitStack, batching: Batching, sizes: tuple[int, ...], host: str
 ) -> None:
