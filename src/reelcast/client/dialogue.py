@@ -73,19 +73,23 @@ class Dialogue(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, url: RtspUrl, timeout: float) -> Dialogue:
+        """A dialogue with an open connection; raises as `open`."""
+        dialogue = cls(url, timeout)
+        await dialogue.open()
+        return dialogue
+
+    async def open(self) -> None:
         """Open the connection; TransportError where there is none within `timeout` seconds."""
-        loop = asyncio.get_running_loop()
+        url, timeout = self.url, self.timeout
         encrypted = True if url.scheme == "rtsps" else None
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, dialogue = await loop.create_connection(
-                    lambda: cls(url, timeout), url.host, url.port, ssl=encrypted
-                )
+                await loop.create_connection(lambda: self, url.host, url.port, ssl=encrypted)
         except TimeoutError:
             raise TransportError(f"{url.request_uri}: no connection within {timeout:g} s") from None
         except OSError as error:
             raise TransportError(f"{url.request_uri}: cannot connect: {_cause(error)}") from error
-        return dialogue
 
     @property
     def hosts(self) -> tuple[str, str]:
