@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.groups import AUDIO, TRACKS, VIDEO, burst, group_of, parsed, payload
 
-from reelcast.net.flight import Aired, Contiguous, Flight
+from reelcast.net.flight import Aired, Contiguous, Flight, Layout
 from reelcast.rtp.group import Group
 from reelcast.rtp.sender import Sender, stamp
 
@@ -97,31 +97,37 @@ def test_both_readings_are_the_same(
     assert flight.length(first, count) == len(joined)
 
 
+LAYOUT = ((2, 3), (254, 255))
+
+
 class TestAired:
     def test_a_flight_is_made_once_for_each_layout(self) -> None:
         aired = Aired(3, GROUP, stamp(GROUP, senders()), 1.5)
         assert aired.flight() is aired.flight(None)
-        assert aired.flight((0, 2)) is aired.flight((0, 2))
-        assert aired.flight((0, 2)) is not aired.flight((2, 0))
+        assert aired.flight(LAYOUT) is aired.flight(((2, 3), (254, 255)))
+        assert aired.flight(LAYOUT) is not aired.flight()
         assert aired.flight().packets(0, 5) == flight_of().packets(0, 5)
-        assert aired.flight((2, 254)).packets(0, 5) == flight_of(channels={0: 2, 1: 254}).packets(0, 5)
+        assert aired.flight(LAYOUT).packets(0, 5) == flight_of(channels={0: 2, 1: 254}).packets(0, 5)
 
     def test_contiguous_once_for_each_layout(self) -> None:
         aired = Aired(3, GROUP, stamp(GROUP, senders()), 1.5)
         assert aired.contiguous() is aired.contiguous()
-        assert aired.contiguous((0, 2)) is aired.contiguous((0, 2))
+        assert aired.contiguous(LAYOUT) is aired.contiguous(((2, 3), (254, 255)))
         assert bytes(aired.contiguous().data) == b"".join(aired.flight().packets(0, 5))
+        assert bytes(aired.contiguous(LAYOUT).data) == b"".join(aired.flight(LAYOUT).packets(0, 5))
 
 
 @settings(max_examples=50)
-@given(groups, st.none() | st.just({0: 0, 1: 2}))
-def test_contiguous(group: Group, channels: dict[int, int] | None) -> None:
+@given(groups, st.sampled_from([None, ((0, 1), (2, 3)), ((0, 1), None), ((4, 5),), (None, (0, 1))]))
+def test_contiguous(group: Group, layout: Layout) -> None:
+    channels = None if layout is None else {track: pair[0] for track, pair in enumerate(layout) if pair}
     flight = flight_of(group, channels)
-    contiguous = Contiguous(flight)
+    contiguous = Contiguous(flight, layout)
     assert len(contiguous.starts) == len(group.runs) + 1
     for number, run in enumerate(group.runs):
         start, stop = contiguous.starts[number], contiguous.starts[number + 1]
-        own = b"".join(flight.packets(run.first, run.count))
+        taken = channels is None or run.track in channels
+        own = b"".join(flight.packets(run.first, run.count)) if taken else b""
         assert bytes(contiguous.data[start:stop]) == own
         assert ctypes.string_at(contiguous.pointer + start, stop - start) == own
     assert contiguous.starts[-1] == len(contiguous.data)
