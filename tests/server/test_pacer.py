@@ -1,0 +1,201 @@
+"""The pacer: players are called in their tick, sent together, and followed by what waits for the flush."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from tests.server.virtual import VirtualLoop, in_virtual_time
+
+from reelcast.server.pacer import TICK, Pacer
+
+HALF = TICK / 2
+
+
+class Player:
+    """Wants to be called at given times; notes when it was."""
+
+    def __init__(self, *whens: float | None, call: Callable[[], None] = lambda: None) -> None:
+        self.called: list[float] = []
+        self._whens = list(whens)
+        self._call = call
+
+    def advance(self, now: float) -> float | None:
+        self.called.append(now)
+        self._call()
+        return self._whens.pop(0) if self._whens else None
+
+
+class Flushes:
+    """Counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def pacer_and_start() -> tuple[Pacer, Flushes, float]:
+    flushes = Flushes()
+    return Pacer(flushes), flushes, asyncio.get_running_loop().time()
+
+
+@in_virtual_time
+async def test_called_within_half_a_tick() -> None:
+    pacer, _, start = pacer_and_start()
+    whens = [start + number * 0.0123 for number in range(1, 50)]
+    player = Player(*whens[1:])
+    pacer.add(player, whens[0])
+    await asyncio.sleep(1)
+    loop_times = [now - HALF for now in player.called]
+    assert len(loop_times) == len(whens)
+    for when, now in zip(whens, loop_times, strict=True):
+        assert abs(now - when) <= HALF * 1.01
+    assert all(now <= called for now, called in zip(whens, player.called, strict=True))
+
+
+@in_virtual_time
+async def test_one_flush_for_all_of_a_tick() -> None:
+    pacer, flushes, start = pacer_and_start()
+    players = [Player() for _ in range(100)]
+    for player in players:
+        pacer.add(player, start + 0.1)
+    await asyncio.sleep(0.5)
+    assert all(len(player.called) == 1 for player in players)
+    assert flushes.count == 1
+
+
+@in_virtual_time
+async def test_sooner_ones_go_first() -> None:
+    pacer, flushes, start = pacer_and_start()
+    late, soon, soonest = Player(), Player(), Player()
+    pacer.add(late, start + 0.3)
+    pacer.add(soon, start + 0.2)
+    pacer.add(soonest, start + 0.1)
+    await asyncio.sleep(1)
+    assert soonest.called < soon.called < late.called
+    assert flushes.count == 3
+
+
+@in_virtual_time
+async def test_what_is_due_already_comes_in_the_next_tick() -> None:
+    pacer, _, start = pacer_and_start()
+    player = Player(start - 5, start - 5)
+    pacer.add(player, start - 5)
+    await asyncio.sleep(1)
+    assert len(player.called) == 3
+    assert player.called[0] - start <= 2 * TICK
+    # A player that is behind does not keep the loop from others.
+    gaps = [after - before for before, after in zip(player.called, player.called[1:], strict=False)]
+    assert gaps == pytest.approx([TICK, TICK])
+
+
+@in_virtual_time
+async def test_a_loop_that_was_held_up() -> None:
+    pacer, flushes, start = pacer_and_start()
+    order: list[int] = []
+    for number in (3, 1, 4, 0, 2):
+        pacer.add(Player(call=partial(order.append, number)), start + 0.02 * (number + 1))
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.hold_up(1.0)
+    await asyncio.sleep(TICK)
+    assert order == [0, 1, 2, 3, 4]
+    assert flushes.count == 1
+
+
+@in_virtual_time
+async def test_discard() -> None:
+    pacer, _, start = pacer_and_start()
+    player, other = Player(), Player()
+    pacer.add(player, start + 0.1)
+    pacer.add(other, start + 0.1)
+    pacer.discard(player)
+    pacer.discard(player)
+    await asyncio.sleep(1)
+    assert not player.called
+    assert len(other.called) == 1
+    pacer.add(player, start + 1.1)
+    await asyncio.sleep(1)
+    assert len(player.called) == 1
+
+
+@in_virtual_time
+async def test_after_flush() -> None:
+    events: list[str] = []
+    pacer = Pacer(lambda: events.append("flush"))
+    start = asyncio.get_running_loop().time()
+
+    def advance() -> None:
+        events.append("advance")
+        pacer.after_flush(lambda: events.append("after"))
+
+    pacer.add(Player(call=advance), start + 0.1)
+    pacer.add(Player(call=advance), start + 0.1)
+    await asyncio.sleep(1)
+    assert events[:5] == ["advance", "advance", "flush", "after", "after"]
+
+
+@in_virtual_time
+async def test_after_flush_outside_a_tick() -> None:
+    events: list[str] = []
+    pacer = Pacer(lambda: events.append("flush"))
+    pacer.after_flush(lambda: events.append("after"))
+    pacer.after_flush(lambda: events.append("last"))
+    await asyncio.sleep(1)
+    assert events == ["flush", "after", "last"]
+
+
+@in_virtual_time
+async def test_what_is_asked_for_after_a_flush_comes_in_the_next_tick() -> None:
+    events: list[str] = []
+    pacer = Pacer(lambda: events.append("flush"))
+    pacer.after_flush(lambda: pacer.after_flush(lambda: events.append("after")))
+    await asyncio.sleep(1)
+    assert events == ["flush", "flush", "after"]
+
+
+@in_virtual_time
+async def test_players_that_add_and_discard_others() -> None:
+    pacer, _, start = pacer_and_start()
+    other, added = Player(), Player()
+
+    def call() -> None:
+        pacer.discard(other)
+        pacer.add(added, start)
+
+    pacer.add(Player(call=call), start + 0.1)
+    pacer.add(other, start + 0.2)
+    await asyncio.sleep(1)
+    assert not other.called
+    assert len(added.called) == 1
+
+
+@in_virtual_time
+async def test_flush_without_waiting() -> None:
+    pacer, flushes, _ = pacer_and_start()
+    pacer.flush()
+    assert flushes.count == 1
+
+
+@in_virtual_time
+async def test_close() -> None:
+    pacer, flushes, start = pacer_and_start()
+    player = Player()
+    pacer.add(player, start + 0.1)
+    pacer.after_flush(flushes)
+    pacer.close()
+    await asyncio.sleep(1)
+    assert not player.called
+    assert flushes.count == 0
+    Pacer(flushes).close()
+
+
+@in_virtual_time
+async def test_nothing_to_do_costs_nothing() -> None:
+    _, flushes, _ = pacer_and_start()
+    await asyncio.sleep(100)
+    assert flushes.count == 0
