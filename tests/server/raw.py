@@ -136,7 +136,11 @@ class Client:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if local is not None:
             sock.bind((local, 0))
-        await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        except OSError:
+            sock.close()
+            raise
         client._reader, client._writer = await asyncio.open_connection(sock=sock)
         client._task = asyncio.create_task(client._read())
         return client

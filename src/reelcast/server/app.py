@@ -86,12 +86,18 @@ class Server:
         self._care: asyncio.Task[None] | None = None
         self._drained: asyncio.Event | None = None
 
-    def mount(self, path: str, what: Source | Path | str) -> None:
+    def mount(self, path: str, what: Source | Path | str, *, live: bool = False) -> None:
         """Serve a file, a folder (recursively) or a source at `path` ("/movie"; "/" for the root).
 
-        Raises MediaError where a file is missing or a folder holds no media. May be called while serving.
+        With `live`, a file is an endless live stream, one timeline for all its readers. Raises MediaError where
+        a file is missing or cannot be served, or a folder holds no media. May be called while serving.
         """
-        self._mounts.add(path, Path(what) if isinstance(what, str) else what)
+        if isinstance(what, str):
+            what = Path(what)
+        if live and isinstance(what, Path):
+            self._mounts.add_live(path, what)
+        else:
+            self._mounts.add(path, what)
 
     def unmount(self, path: str) -> None:
         """No longer serve `path`; who plays it plays on. Raises KeyError where nothing is mounted."""
@@ -241,9 +247,11 @@ class Server:
                 log.info(
                     "%s: no sign of life for %d s: the session ends", session.host, self._sessions.timeout
                 )
-                if isinstance(session.owner, Connection):
-                    session.owner.abort()
+                owner, interleaved = session.owner, session.interleaved
                 self._sessions.end(session)
+                # Over UDP, ffmpeg may have given this one up for another on the same connection.
+                if interleaved and isinstance(owner, Connection) and not owner.sessions:
+                    owner.abort()
             for connection in list(self._connections):
                 self._close_idle(connection)
 
