@@ -18,7 +18,8 @@ from reelcast.errors import (
 from reelcast.track import AccessUnit, Track
 
 if TYPE_CHECKING:
-    from reelcast.client.stream import ReceivedUnit, Stream, open_stream
+    from reelcast.client.intake import ReceivedUnit
+    from reelcast.client.stream import Stream, open_stream
     from reelcast.server.app import Server
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "ReceivedUnit": "reelcast.client.stream",
+    "ReceivedUnit": "reelcast.client.intake",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",
     "open_stream": "reelcast.client.stream",

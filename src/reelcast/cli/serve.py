@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,10 @@ def serve(
         list[Path] | None,
         typer.Argument(help="Files, and folders with all below them; this folder if not given."),
     ] = None,
+    live: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="A file as an endless live stream at /NAME; may be repeated."),
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; all of them if not given.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port of RTSP; 0 takes a free one.")] = (
         DEFAULT_PORT
@@ -36,12 +41,28 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the dialogue.")] = False,
 ) -> None:
     """Serve media files over RTSP."""
-    serve_paths(paths or [Path()], host=host, port=port, rtp_port=rtp_port, timeout=timeout, verbose=verbose)
+    serve_paths(
+        paths or ([] if live else [Path()]),
+        live=[_live(text) for text in live or ()],
+        host=host,
+        port=port,
+        rtp_port=rtp_port,
+        timeout=timeout,
+        verbose=verbose,
+    )
+
+
+def _live(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not (name.strip("/") and equals and file):
+        raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint="--live")
+    return name.strip("/"), Path(file)
 
 
 def serve_paths(
     paths: list[Path],
     *,
+    live: Sequence[tuple[str, Path]] = (),
     host: str | None = None,
     port: int = DEFAULT_PORT,
     rtp_port: int = 0,
@@ -58,6 +79,8 @@ def serve_paths(
     for path in paths:
         alone = len(paths) == 1 and path.is_dir()
         server.mount("/" if alone else f"/{path.resolve().name}", path)
+    for name, file in live:
+        server.mount(f"/{name}", file, live=True)
     asyncio.run(_serve(server))
 
 

@@ -1,0 +1,1 @@
+"""Where access units come from: containers, folders, packetised groups. The only room that knows PyAV."""

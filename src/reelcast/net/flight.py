@@ -10,8 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelcast.rtp.group import Group
+from reelcast.rtp.sender import interleave
 
-__all__ = ["Flight"]
+__all__ = ["Aired", "Contiguous", "Flight", "Layout"]
+
+Layout = tuple[tuple[int, int] | None, ...] | None
+"""The interleaved channels (RTP, RTCP) of each track by its index, None for a track that is left out; None in
+all where headers are plain RTP."""
 
 
 class Flight:
@@ -27,7 +32,7 @@ class Flight:
     def __init__(self, group: Group, headers: NDArray[np.uint32]) -> None:
         self.group = group
         self.headers = headers
-        width = headers.shape[1] * 4
+        width: int = headers.shape[1] * 4
         self._header_bytes = width
         array = np.empty((len(group), 2, 2), np.uint64)
         data = np.frombuffer(group.data, np.uint8)
@@ -52,10 +57,73 @@ class Flight:
 
     def length(self, first: int, count: int) -> int:
         """Bytes of some packets in a row, headers included."""
-        payloads = int(self.group.sizes[first : first + count].sum())
+        payloads: int = self.group.sizes[first : first + count].sum().item()
         return payloads + count * self._header_bytes
 
     def sequence(self, number: int) -> int:
         """The RTP sequence number of one packet."""
         header: bytes = self.headers[number].tobytes()
         return int.from_bytes(header[-10:-8])
+
+
+class Aired:
+    """A group with the headers of a live stream, the same for all its readers.
+
+    number    its place in the stream, counted up by one
+    group     what is sent
+    shift     seconds from the group's own time axis to the stream's
+    """
+
+    __slots__ = ("_contiguous", "_flights", "_headers", "group", "number", "shift")
+
+    def __init__(self, number: int, group: Group, headers: NDArray[np.uint32], shift: float) -> None:
+        """`headers` as `stamp` makes them, without interleaved heads."""
+        self.number = number
+        self.group = group
+        self.shift = shift
+        self._headers = headers
+        self._flights: dict[Layout, Flight] = {}
+        self._contiguous: dict[Layout, Contiguous] = {}
+
+    def flight(self, layout: Layout = None) -> Flight:
+        """For one reader that is sent parts of it by itself."""
+        flight = self._flights.get(layout)
+        if flight is None:
+            headers = self._headers
+            if layout is not None:
+                channels = {track: pair[0] for track, pair in enumerate(layout) if pair is not None}
+                headers = interleave(self.group, headers, channels)
+            flight = self._flights[layout] = Flight(self.group, headers)
+        return flight
+
+    def contiguous(self, layout: Layout = None) -> Contiguous:
+        """For all readers at once; made when the first of them is there."""
+        contiguous = self._contiguous.get(layout)
+        if contiguous is None:
+            contiguous = self._contiguous[layout] = Contiguous(self.flight(layout), layout)
+        return contiguous
+
+
+class Contiguous:
+    """The packets of a flight back to back, headers included: what is sent to many is one piece of memory.
+
+    data      the bytes
+    pointer   the address of the first
+    starts    where each run begins, one more at the end; a run of a track that is left out is empty
+    """
+
+    __slots__ = ("_array", "data", "pointer", "starts")
+
+    def __init__(self, flight: Flight, layout: Layout) -> None:
+        pieces: list[bytes] = []
+        self.starts = [0]
+        for run in flight.group.runs:
+            packets: list[bytes] = []
+            if layout is None or layout[run.track : run.track + 1] not in ((), (None,)):
+                packets = flight.packets(run.first, run.count)
+            pieces += packets
+            self.starts.append(self.starts[-1] + sum(map(len, packets)))
+        joined = b"".join(pieces)
+        self._array = np.frombuffer(joined, np.uint8)
+        self.data = memoryview(joined)
+        self.pointer: int = self._array.__array_interface__["data"][0]

@@ -14,8 +14,8 @@ import struct
 import sys
 from typing import Any
 
-from reelcast.net.batch import IOVEC_SIZE
 from reelcast.net.flight import Flight
+from reelcast.net.messages import IOVEC_SIZE
 
 __all__ = ["InterleavedWriter"]
 
@@ -47,6 +47,29 @@ class InterleavedWriter:
     def write(self, data: bytes) -> None:
         """Write bytes in order behind all before."""
         self._transport.write(data)
+
+    def write_shared(self, data: memoryview) -> bool:
+        """Write bytes that many share, only while `idle`; whether the kernel took all of it.
+
+        What it did not take waits in the transport. Errors are left for the transport to meet and report.
+        """
+        written = 0
+        if self._fd >= 0:
+            try:
+                written = os.write(self._fd, data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                return False
+            if written == len(data):
+                return True
+        self._transport.write(data[written:])
+        return self.idle
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the kernel to take them."""
+        return self._transport.get_write_buffer_size()
 
     def write_packets(self, flight: Flight, first: int, count: int) -> None:
         """Write some packets of a flight whose headers are interleaved frames'; only while `idle`."""

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 
-from reelcast.net.batch import Batching, Destination
+from reelcast.net.messages import Batching, Destination
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import is_rtcp
 

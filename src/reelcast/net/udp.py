@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from reelcast.errors import TransportError
-from reelcast.net.batch import Batching, Destination, batch_for
+from reelcast.net.batch import batch_for
+from reelcast.net.messages import Batching, Destination, MessageSocket
 
 __all__ = ["Datagrams", "UdpPair"]
 
@@ -43,6 +44,7 @@ class Datagrams(asyncio.DatagramProtocol):
     ) -> None:
         self.socket = sock
         self.port: int = sock.getsockname()[1]
+        self._messages = MessageSocket(sock)
         self._on_datagram = on_datagram
         self._on_unreachable = on_unreachable
         self._endpoint: asyncio.DatagramTransport | None = None
@@ -63,16 +65,8 @@ class Datagrams(asyncio.DatagramProtocol):
         self._on_datagram(data, addr)
 
     def send(self, data: bytes, destination: Destination) -> None:
-        """Send one datagram now; what cannot be sent is lost, as datagrams are."""
-        for _ in range(2):
-            # The first error may be an ICMP message that another reader's address caused.
-            try:
-                self.socket.sendto(data, destination.address)
-            except ConnectionError:
-                continue
-            except OSError as error:
-                log.debug("cannot send to %s: %s", destination.address, error)
-            return
+        """Send one datagram now."""
+        self._messages.send(data, destination)
 
     def close(self) -> None:
         """Stop receiving and free the port."""
@@ -109,12 +103,17 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 class UdpPair:
-    """The RTP port and the RTCP port above it; `rtp_batch` sends media."""
+    """The RTP port and the RTCP port above it.
+
+    batch      what is due to single readers, collected
+    batching   how datagrams are sent
+    """
 
     def __init__(self, rtp: Datagrams, rtcp: Datagrams, batching: Batching) -> None:
         self.rtp = rtp
         self.rtcp = rtcp
         self.family: int = rtp.socket.family
+        self.batching = batching
         self.batch = batch_for(batching, rtp.socket)
 
     @classmethod

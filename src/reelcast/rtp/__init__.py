@@ -1,0 +1,1 @@
+"""RTP without I/O: packets, bursts, groups, RTCP, receivers, senders, payload formats."""

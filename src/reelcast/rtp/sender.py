@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelcast.rtp.group import Group
+from reelcast.rtp.packet import HEADER_SIZE
 from reelcast.rtp.rtcp import SenderReport
 
-__all__ = ["Sender", "stamp"]
+__all__ = ["Sender", "interleave", "stamp", "tally"]
 
 
 class Sender:
@@ -55,33 +56,52 @@ class Sender:
 
 
 def stamp(
-    group: Group, senders: Mapping[int, Sender], channels: Mapping[int, int] | None = None
+    group: Group,
+    senders: Mapping[int, Sender],
+    channels: Mapping[int, int] | None = None,
+    shift: float = 0.0,
 ) -> NDArray[np.uint32]:
     """Make the headers of all packets of a group for one session, and move the senders' sequence numbers on.
 
-    `senders` has a Sender for each track index that occurs in the group. Returns big-endian words, a row a
-    packet: the RTP header's three (RFC 3550 section 5.1), behind the interleaved frame's head where `channels`
-    gives each track its channel (RFC 2326 section 10.12).
+    `senders` has a Sender for each track index that occurs in the group; its media time is the group's and
+    `shift` seconds more. Returns big-endian words, a row a packet: the RTP header's three (RFC 3550 section 5.1),
+    behind an interleaved frame's head where `channels` gives each track its channel.
     """
     tracks = max(senders) + 1
     sequence = np.zeros(tracks, np.uint32)
     offset = np.zeros(tracks, np.uint32)
     ssrc = np.zeros(tracks, np.uint32)
     for track, sender in senders.items():
-        sequence[track], offset[track], ssrc[track] = sender.sequence, sender.offset, sender.ssrc
-    words = np.empty((len(group), 3 if channels is None else 4), np.uint32)
-    if channels is not None:
-        heads = np.zeros(tracks, np.uint32)
-        for track, channel in channels.items():
-            heads[track] = 0x24 << 24 | channel << 16
-        words[:, 0] = heads[group.tracks] + (group.sizes + 12).astype(np.uint32)
-    words[:, -3] = group.flags | ((group.sequences + sequence[group.tracks]) & 0xFFFF)
-    words[:, -2] = group.timestamps + offset[group.tracks]
-    words[:, -1] = ssrc[group.tracks]
+        sequence[track], offset[track], ssrc[track] = sender.sequence, sender.timestamp(shift), sender.ssrc
+    words = np.empty((len(group), 3), np.uint32)
+    words[:, 0] = group.flags | ((group.sequences + sequence[group.tracks]) & 0xFFFF)
+    words[:, 1] = group.timestamps + offset[group.tracks]
+    words[:, 2] = ssrc[group.tracks]
     counts = np.bincount(group.tracks, minlength=tracks)
     for track, sender in senders.items():
         sender.sequence = (sender.sequence + int(counts[track])) & 0xFFFF
-    return words.byteswap() if _LITTLE_ENDIAN else words
+    headers = words.byteswap() if _LITTLE_ENDIAN else words
+    return headers if channels is None else interleave(group, headers, channels)
+
+
+def interleave(group: Group, headers: NDArray[np.uint32], channels: Mapping[int, int]) -> NDArray[np.uint32]:
+    """Put the head of an interleaved frame (RFC 2326 section 10.12) in front of each header of `stamp`."""
+    heads = np.zeros(256, np.uint32)
+    for track, channel in channels.items():
+        heads[track] = 0x24 << 24 | channel << 16
+    first = heads[group.tracks] + (group.sizes + HEADER_SIZE).astype(np.uint32)
+    words = np.empty((len(group), 4), np.uint32)
+    words[:, 0] = first.byteswap() if _LITTLE_ENDIAN else first
+    words[:, 1:] = headers
+    return words
+
+
+def tally(group: Group, senders: Mapping[int, Sender], start: int, stop: int) -> None:
+    """Tell the senders that packets `start` to `stop` of a group have been sent."""
+    tracks, sizes = group.tracks[start:stop], group.sizes[start:stop]
+    for track, sender in senders.items():
+        sent = sizes[tracks == track]
+        sender.count(len(sent), int(sent.sum()))
 
 
 _LITTLE_ENDIAN = np.dtype(np.uint32).newbyteorder("=").str.startswith("<")

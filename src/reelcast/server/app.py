@@ -16,7 +16,7 @@ from typing import Self
 
 from reelcast.errors import TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
-from reelcast.net.batch import Batching
+from reelcast.net.messages import Batching
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request

@@ -35,6 +35,10 @@ class FileSource:
         """Open a file; raises MediaError where it cannot be served."""
         return cls(await asyncio.to_thread(GroupReader, path), cache)
 
+    def ssrc(self, track: int) -> int | None:
+        """Each session has its own numbers, since each may seek."""
+        return None
+
     def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Playhead:
         """A playhead for one session."""
         return Playhead(self, ssrcs, carrier, pacer)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from reelcast.errors import MediaError, ProtocolError
-from reelcast.net.batch import Destination
+from reelcast.net.messages import Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtp.description import describe
 from reelcast.rtsp.headers import (
@@ -226,7 +226,7 @@ async def _setup(call: Call) -> Reply:
     if spec is None:
         raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
     former = session.deliveries.get(track) if session is not None else None
-    agreed, delivery = _agree(call, spec, former)
+    agreed, delivery = _agree(call, spec, former, found.source.ssrc(track))
     sessions = call.services.sessions
     if session is None:
         session = sessions.create(found.path, found.source, call.connection, call.connection.peer[0])
@@ -265,10 +265,12 @@ def _possible(call: Call, spec: TransportSpec, session: Session | None, track: i
     return spec.client_port is not None and spec.client_port[0] >= LOWEST_PORT
 
 
-def _agree(call: Call, spec: TransportSpec, former: Delivery | None) -> tuple[TransportSpec, Delivery]:
+def _agree(
+    call: Call, spec: TransportSpec, former: Delivery | None, shared_ssrc: int | None
+) -> tuple[TransportSpec, Delivery]:
     """What is agreed for a track, as the client is told and as it is carried; nothing is changed yet."""
     connection = call.connection
-    ssrc = call.services.sessions.unused_ssrc()
+    ssrc = call.services.sessions.unused_ssrc() if shared_ssrc is None else shared_ssrc
     if spec.tcp:
         channels = connection.choose_channels(spec.interleaved, former.channels if former else None)
         agreed = TransportSpec(protocol=spec.protocol, interleaved=channels, ssrc=ssrc, mode="PLAY")
@@ -294,10 +296,13 @@ async def _play(call: Call) -> Reply:
     player = session.ready(call.services.pacer)
     playing = await player.play(start, end)
     session.state = after(session.state, "PLAY")
-    answered = Range.of_npt(wanted.unit, playing.start, playing.end)
+    answered = Range(now=True)
+    if playing.start is not None:
+        answered = Range.of_npt(wanted.unit, playing.start, playing.end)
     headers = [("Range", str(answered)), ("RTP-Info", _rtp_info(session, playing))]
     headers += _rates(call.request)
-    call.outcome = f"from {playing.start:.3f}" + ("" if header is None else f" for {header[:60]}")
+    place = "now" if playing.start is None else f"{playing.start:.3f}"
+    call.outcome = f"from {place}" + ("" if header is None else f" for {header[:60]}")
     return Reply(call.reply(200, *headers), player.begin)
 
 

@@ -13,8 +13,11 @@ from urllib.parse import quote, unquote
 
 from reelcast.errors import MediaError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
+from reelcast.media.groups import GroupReader
 from reelcast.media.library import Library
+from reelcast.server.broadcast import Broadcast
 from reelcast.server.file_source import FileSource
+from reelcast.server.looping import LoopingFile
 from reelcast.server.source import Source
 
 __all__ = ["Found", "Mounts"]
@@ -66,6 +69,12 @@ class Mounts:
         else:
             raise MediaError(f"{what}: no such file or folder")
 
+    def add_live(self, path: str, file: Path) -> None:
+        """Serve a file at `path` as an endless live stream. Raises MediaError where it cannot be served."""
+        if not file.is_file():
+            raise MediaError(f"{file}: no such file")
+        self.add(path, Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache))))
+
     def remove(self, path: str) -> None:
         """No longer serve `path`; sessions that play it go on. Raises KeyError where nothing is there."""
         del self._mounted[tuple(unquote(segment) for segment in path.split("/") if segment)]
@@ -112,6 +121,9 @@ class Mounts:
 
     def close(self) -> None:
         """Close everything that is open."""
+        for what in self._mounted.values():
+            if isinstance(what, Broadcast):
+                what.close()
         for task in self._tasks():
             _close(task)
         self._open.clear()

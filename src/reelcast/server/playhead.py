@@ -17,7 +17,7 @@ from reelcast.errors import ProtocolError
 from reelcast.net.carrier import Carrier
 from reelcast.net.flight import Flight
 from reelcast.rtp.group import Group, Run
-from reelcast.rtp.sender import Sender, stamp
+from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.server.pacer import Pacer
 from reelcast.server.reports import Reporter
 from reelcast.server.source import Playing
@@ -285,9 +285,7 @@ class Playhead:
             return
         group = self._flight.group
         sent = group.runs[self._next - 1].first + group.runs[self._next - 1].count if self._next else 0
-        for track, sender in self._senders.items():
-            sizes = group.sizes[self._counted : sent][group.tracks[self._counted : sent] == track]
-            sender.count(len(sizes), int(sizes.sum()))
+        tally(group, self._senders, self._counted, sent)
         self._counted = sent
 
     # Time

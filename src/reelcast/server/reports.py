@@ -7,13 +7,13 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping
+from typing import Protocol
 
-from reelcast.net.carrier import Carrier
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.rtcp import Bye, SourceDescription, compound, next_interval
 from reelcast.rtp.sender import Sender
 
-__all__ = ["Reporter", "ntp_now"]
+__all__ = ["Reporter", "Reports", "ntp_now"]
 
 _CNAME = f"{secrets.token_hex(6)}@{socket.gethostname()}"
 """One name for all tracks of this server: what receivers know tracks to synchronise by (section 6.5.1)."""
@@ -28,6 +28,13 @@ def ntp_now() -> int:
     return unix_to_ntp(_CLOCK_OFFSET + time.monotonic())
 
 
+class Reports(Protocol):
+    """Takes reports: the carrier of one session, or all readers of a live stream."""
+
+    def report(self, track: int, data: bytes) -> None:
+        """Send a compound RTCP packet beside a track."""
+
+
 class Reporter:
     """Tells the reader how the tracks' RTP timestamps relate to the clock.
 
@@ -36,7 +43,7 @@ class Reporter:
 
     __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "due")
 
-    def __init__(self, senders: Mapping[int, Sender], carrier: Carrier) -> None:
+    def __init__(self, senders: Mapping[int, Sender], carrier: Reports) -> None:
         self.due = self._regular = 0.0
         self._initial = True
         self._silent = set(senders)

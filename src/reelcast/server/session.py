@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reelcast.errors import ProtocolError
-from reelcast.net.batch import Destination
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.messages import Destination
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtsp.states import State
 from reelcast.server.pacer import Pacer
@@ -192,7 +192,8 @@ class Sessions:
         delivery = session.deliveries.pop(track, None)
         if delivery is None:
             return
-        del self._ssrcs[delivery.ssrc]
+        if self._ssrcs.get(delivery.ssrc) is session:
+            del self._ssrcs[delivery.ssrc]
         session.owner.channels.difference_update(delivery.channels or ())
         for destination in delivery.ports or ():
             self._addresses.pop(destination.address[:2], None)

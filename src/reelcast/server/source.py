@@ -17,12 +17,12 @@ __all__ = ["Player", "Playing", "Source"]
 class Playing:
     """What a PLAY response says (RFC 2326 sections 12.29 and 12.33).
 
-    start    NPT of the first frame that is sent, seconds
+    start    NPT of the first frame that is sent, seconds; None is now, of a live source
     end      NPT where playing ends, None for a live source
     first    of each track: the sequence number of the packet sent next, the RTP timestamp of `start`
     """
 
-    start: float
+    start: float | None
     end: float | None
     first: Mapping[int, tuple[int, int]]
 
@@ -66,6 +66,9 @@ class Source(Protocol):
     tracks: tuple[Track, ...]
     duration: float | None
     origin: int
+
+    def ssrc(self, track: int) -> int | None:
+        """The SSRC that all sessions share, None where each is to have its own."""
 
     def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Player:
         """A player for the tracks in `ssrcs`, which gives each its SSRC."""

@@ -1,0 +1,269 @@
+"""One stream to many readers: message headers prepared once, one system call for all of them.
+
+What differs between readers of a live stream is only where it goes. Over UDP the addresses stand in an array
+of message headers that all point to one piece of memory; over TCP one slice of memory goes to each connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+import numpy as np
+
+from reelcast.net.flight import Aired, Layout
+from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.messages import (
+    CMSG,
+    MMSGHDR,
+    Batching,
+    Destination,
+    MessageSocket,
+    is_segmentation_error,
+    segment_control,
+)
+from reelcast.net.udp import UdpPair
+from reelcast.rtsp.message import Frame
+
+__all__ = ["FanOut", "InterleavedFanOut", "UdpFanOut"]
+
+log = logging.getLogger(__name__)
+
+MAX_QUEUE_BYTES = 1 << 20
+"""What may wait for a slow connection, a second of a fast stream; then frames are left out."""
+
+_HEADER = np.dtype(
+    {
+        "names": ["name", "namelen", "iov", "iovlen", "control", "controllen"],
+        "formats": ["u8", "u4", "u8", "u8", "u8", "u8"],
+        "offsets": [0, 8, 16, 24, 32, 40],
+        "itemsize": MMSGHDR.size,
+    }
+)
+_IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
+
+
+class UdpFanOut:
+    """The datagrams of one track, from one socket to all its readers of one address family."""
+
+    def __init__(self, sock: socket.socket, batching: Batching) -> None:
+        self._messages = MessageSocket(sock)
+        self._batching = batching
+        self._destinations: list[Destination] = []
+        self._places: dict[Destination, int] = {}
+        self._refusing: list[Destination] = []
+        self._headers = np.zeros(64, _HEADER)
+        self._iovec = np.zeros(1, _IOVEC)
+        self._iovec_pointer: int = self._iovec.__array_interface__["data"][0]
+        self._control, self._set_segment = segment_control()
+        self._controlled = False
+
+    def __len__(self) -> int:
+        return len(self._destinations) + len(self._refusing)
+
+    def add(self, destination: Destination) -> None:
+        """From now on, send to this destination too."""
+        if not destination.segmented:
+            self._refusing.append(destination)
+            return
+        count = len(self._destinations)
+        if count == len(self._headers):
+            self._headers = np.concatenate([self._headers, np.zeros(count, _HEADER)])
+        control_length = CMSG.size if self._controlled else 0
+        self._headers[count] = (
+            destination.pointer,
+            destination.length,
+            self._iovec_pointer,
+            1,
+            self._control,
+            control_length,
+        )
+        self._places[destination] = count
+        self._destinations.append(destination)
+
+    def remove(self, destination: Destination) -> None:
+        """Send there no longer; the last of all takes its row."""
+        place = self._places.pop(destination, None)
+        if place is None:
+            if destination in self._refusing:
+                self._refusing.remove(destination)
+            return
+        last = self._destinations.pop()
+        if last is not destination:
+            self._destinations[place] = last
+            self._places[last] = place
+            self._headers[place] = self._headers[len(self._destinations)]
+
+    def send(self, aired: Aired, number: int) -> None:
+        """Send run `number` of what is on the air to all."""
+        run = aired.group.runs[number]
+        contiguous = aired.contiguous()
+        start, stop = contiguous.starts[number], contiguous.starts[number + 1]
+        data, pointer = contiguous.data[start:stop], contiguous.pointer + start
+        if self._batching is Batching.SEGMENTED:
+            self._send_to_all(data, pointer, run.size)
+            for destination in self._refusing:
+                self._send_packets(data, run.size, destination)
+        elif self._batching is Batching.MESSAGES:
+            for at in range(0, len(data), run.size):
+                self._send_to_all(data[at : at + run.size], pointer + at, run.size)
+        else:
+            for destination in self._destinations:
+                self._send_packets(data, run.size, destination)
+
+    def send_datagram(self, data: bytes) -> None:
+        """Send one datagram, a report, to all."""
+        for destination in (*self._destinations, *self._refusing):
+            self._messages.send(data, destination)
+
+    def _send_to_all(self, data: memoryview, pointer: int, segment: int) -> None:
+        """One message to all, cut into segments where it is longer than one."""
+        segmented = len(data) > segment
+        if segmented:
+            self._set_segment(segment)
+        if segmented is not self._controlled:
+            self._headers["controllen"] = CMSG.size if segmented else 0
+            self._controlled = segmented
+        self._iovec["base"], self._iovec["length"] = pointer, len(data)
+        refusing: list[Destination] = []
+
+        def failed(position: int, code: int) -> None:
+            destination = self._destinations[position]
+            if segmented and is_segmentation_error(code):
+                log.info("no segmentation offload to %s: %s", destination.address[0], os.strerror(code))
+                refusing.append(destination)
+            self._send_packets(data, segment, destination)
+
+        headers: int = self._headers.__array_interface__["data"][0]
+        self._messages.send_messages(headers, len(self._destinations), failed)
+        for destination in refusing:
+            self.remove(destination)
+            destination.segmented = False
+            self.add(destination)
+
+    def _send_packets(self, data: memoryview, segment: int, destination: Destination) -> None:
+        for at in range(0, len(data), segment):
+            self._messages.send(data[at : at + segment], destination)
+
+
+class InterleavedFanOut:
+    """The packets of all tracks, to all connections that carry them on the same channels.
+
+    A connection that falls behind is left out until it has caught up and a keyframe begins: what it gets is
+    late at most by what may wait for it, and its picture is never torn.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._writers: dict[InterleavedWriter, None] = {}
+        self._shed: dict[InterleavedWriter, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._writers) + len(self._shed)
+
+    def add(self, writer: InterleavedWriter) -> None:
+        """From now on, write to this connection too."""
+        self._writers[writer] = None
+
+    def remove(self, writer: InterleavedWriter) -> None:
+        """Write there no longer."""
+        self._writers.pop(writer, None)
+        self._shed.pop(writer, None)
+
+    def send(self, aired: Aired, first: int, stop: int) -> None:
+        """Write runs `first` to `stop` of what is on the air, in one piece; at a keyframe `first` is its first."""
+        contiguous = aired.contiguous(self._layout)
+        data = contiguous.data[contiguous.starts[first] : contiguous.starts[stop]]
+        if not data:
+            return
+        if self._shed:
+            self._readmit(aired.group.runs[first].keyframe)
+        behind: list[InterleavedWriter] = []
+        for writer in self._writers:
+            if writer.idle:
+                writer.write_shared(data)
+            elif writer.queued < MAX_QUEUE_BYTES:
+                writer.write(bytes(data))
+            else:
+                behind.append(writer)
+        for writer in behind:
+            del self._writers[writer]
+            self._shed[writer] = 0
+            log.warning("%s is too slow: frames are left out until the next keyframe", writer)
+
+    def write(self, track: int, data: bytes) -> None:
+        """Write one report beside a track to all who are not behind."""
+        channels = self._layout[track] if self._layout is not None else None
+        if channels is not None:
+            message = Frame(channels[1], data).to_bytes()
+            for writer in self._writers:
+                writer.write(message)
+
+    def _readmit(self, keyframe: bool) -> None:
+        for writer, skipped in list(self._shed.items()):
+            if keyframe and writer.idle:
+                del self._shed[writer]
+                self._writers[writer] = None
+                log.info("%s goes on, %d writes were left out", writer, skipped)
+            else:
+                self._shed[writer] = skipped + 1
+
+
+class FanOut:
+    """All readers of one live stream, however their media goes."""
+
+    def __init__(self) -> None:
+        self._udp: dict[tuple[UdpPair, int], tuple[UdpFanOut, UdpFanOut]] = {}
+        self._interleaved: dict[Layout, InterleavedFanOut] = {}
+
+    def __len__(self) -> int:
+        """Readers over TCP, and tracks of readers over UDP."""
+        udp = sum(len(rtp) for rtp, _ in self._udp.values())
+        return udp + sum(len(fan_out) for fan_out in self._interleaved.values())
+
+    def add_udp(self, pair: UdpPair, track: int, rtp: Destination, rtcp: Destination) -> None:
+        """Send a track to these ports too."""
+        media, reports = self._udp.setdefault(
+            (pair, track),
+            (UdpFanOut(pair.rtp.socket, pair.batching), UdpFanOut(pair.rtcp.socket, pair.batching)),
+        )
+        media.add(rtp)
+        reports.add(rtcp)
+
+    def remove_udp(self, pair: UdpPair, track: int, rtp: Destination, rtcp: Destination) -> None:
+        """Send a track there no longer."""
+        media, reports = self._udp[pair, track]
+        media.remove(rtp)
+        reports.remove(rtcp)
+
+    def add_interleaved(self, layout: Layout, writer: InterleavedWriter) -> None:
+        """Write to this connection too."""
+        self._interleaved.setdefault(layout, InterleavedFanOut(layout)).add(writer)
+
+    def remove_interleaved(self, layout: Layout, writer: InterleavedWriter) -> None:
+        """Write there no longer."""
+        fan_out = self._interleaved[layout]
+        fan_out.remove(writer)
+        if not fan_out:
+            # Each layout has a rendering of its own made.
+            del self._interleaved[layout]
+
+    def send(self, aired: Aired, first: int, stop: int) -> None:
+        """Send runs `first` to `stop` to all; where a keyframe begins, `first` is its first run."""
+        runs = aired.group.runs
+        for (_, track), (media, _) in self._udp.items():
+            if media:
+                for number in range(first, stop):
+                    if runs[number].track == track:
+                        media.send(aired, number)
+        for fan_out in self._interleaved.values():
+            fan_out.send(aired, first, stop)
+
+    def report(self, track: int, data: bytes) -> None:
+        """Send a compound RTCP packet beside a track to all."""
+        for (_, of_track), (_, reports) in self._udp.items():
+            if of_track == track:
+                reports.send_datagram(data)
+        for fan_out in self._interleaved.values():
+            fan_out.write(track, data)
