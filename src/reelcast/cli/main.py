@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from reelcast.cli.load import load
 from reelcast.cli.read import read
 from reelcast.cli.serve import serve
 from reelcast.errors import ReelcastError
@@ -24,6 +25,7 @@ app = typer.Typer(
 # The verbs, in the order of the help page.
 app.command()(serve)
 app.command()(read)
+app.command()(load)
 
 
 def _print_version(wanted: bool) -> None:

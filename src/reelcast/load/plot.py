@@ -1,0 +1,143 @@
+"""A run in one picture: bitrate over time, and how join time, first packet, jitter and latency spread.
+
+matplotlib is loaded when it is needed, and is no dependency: the extra `plot` brings it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelcast.errors import ReelcastError
+from reelcast.load.histogram import Histogram
+from reelcast.load.report import Percentiles
+from reelcast.load.run import Measurement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["check_plot", "save_plot"]
+
+SUFFIXES: Final = (".png", ".svg")
+BINS: Final = 48
+SIZE: Final = (11.0, 7.2)
+"""Inches."""
+_INK, _FAINT, _BLUE, _RED, _BAND = "#22313f", "#8795a1", "#2f6f9f", "#c0392b", "#e8f0f6"
+_STYLE: Final[dict[Any, Any]] = {
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "svg.fonttype": "none",
+}
+
+
+def check_plot(path: Path) -> None:
+    """ReelcastError where a plot could not be saved there, or not drawn at all; to be asked before a run."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ReelcastError(f"{path}: a plot is saved as .png or .svg")
+    if not path.absolute().parent.is_dir():
+        raise ReelcastError(f"{path}: there is no such folder")
+    if find_spec("matplotlib") is None:
+        raise ReelcastError("plots need matplotlib: pip install 'reelcast[plot]'")
+
+
+def save_plot(measurement: Measurement, path: Path) -> None:
+    """Draw and save; the suffix says in which format. ReelcastError where the file cannot be written."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=SIZE, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+        figure.suptitle(_headline(measurement), x=0.012, ha="left", fontsize=11)
+        axes = figure.subplot_mosaic([["rate", "rate"], ["join", "first"], ["jitter", "latency"]])
+        _draw_rate(axes["rate"], measurement)
+        _draw_spread(axes["join"], "Join time: connect to PLAY reply", "readers", measurement.join_times)
+        _draw_spread(axes["first"], "First packet: from connect", "readers", measurement.first_times)
+        _draw_spread(axes["jitter"], "Interarrival jitter (RFC 3550)", "track seconds", measurement.jitter)
+        _draw_spread(axes["latency"], "Latency: arrival after due time", "packets", measurement.latency)
+        try:
+            figure.savefig(path, dpi=150)
+        except OSError as error:
+            raise ReelcastError(f"{path}: {error.strerror}") from error
+
+
+def _headline(measurement: Measurement) -> str:
+    plan = measurement.plan
+    lost, received = int(measurement.counters.lost.sum()), int(measurement.counters.received.sum())
+    return (
+        f"{plan.url}   ·   {measurement.joined:,} readers, {plan.transport}   ·   "
+        f"{received:,} packets in {measurement.seconds:.0f} s, {lost:,} lost"
+    )
+
+
+def _draw_rate(axes: Axes, measurement: Measurement) -> None:
+    """Mbit/s over all readers, the window shaded, losses as red dots on the line."""
+    samples = measurement.samples
+    times = np.array([sample.time for sample in samples])
+    spans = np.diff(times)
+    rates = np.diff([sample.bytes for sample in samples]) * 8e-6 / np.maximum(spans, 1e-9)
+    losses = np.diff([sample.lost for sample in samples]) > 0
+    axes.set_title("Received by all readers together")
+    axes.axvspan(*measurement.window, color=_BAND, lw=0, zorder=0)
+    axes.plot(times[1:], rates, color=_BLUE, lw=1.4)
+    axes.plot(times[1:][losses], rates[losses], "o", color=_RED, ms=4, label="packets lost")
+    if losses.any():
+        axes.legend(frameon=False, loc="lower right")
+    axes.text(
+        measurement.window[0],
+        0.02,
+        " measured",
+        transform=axes.get_xaxis_transform(),
+        color=_FAINT,
+        va="bottom",
+    )
+    axes.set_ylabel("Mbit/s")
+    axes.set_xlabel("seconds since the start")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0)
+
+
+def _draw_spread(axes: Axes, title: str, counted: str, values: NDArray[np.float64] | Histogram) -> None:
+    """A histogram in milliseconds, to the 99.5th percentile or so, with median and 99th percentile marked."""
+    axes.set_title(title)
+    found = Percentiles.of(values)
+    if found is None:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
+    points, weights = (values.values, values.counts) if isinstance(values, Histogram) else (values, None)
+    low = float(points[weights > 0].min() if weights is not None else points.min())
+    # A few stragglers would else press all the others into one bar.
+    high = min(found.max, found.p99 + 0.5 * (found.p99 - low))
+    width = values.width if isinstance(values, Histogram) else 1e-5
+    edges = np.linspace(low, max(high, low + BINS * width), BINS + 1) * 1e3
+    axes.hist(
+        np.minimum(points * 1e3, edges[-1]), bins=edges.tolist(), weights=weights, color=_BLUE, alpha=0.85
+    )
+    for value, name in ((found.p50, "p50"), (found.p99, "p99")):
+        axes.axvline(value * 1e3, color=_INK, lw=0.9, ls=(0, (3, 2)))
+        axes.text(
+            value * 1e3,
+            1.0,
+            f" {name} {value * 1e3:.3g}",
+            transform=axes.get_xaxis_transform(),
+            va="top",
+            size=8,
+        )
+    axes.set_xlabel(f"ms (max {found.max * 1e3:.3g})")
+    axes.set_ylabel(counted)
+    axes.margins(x=0.01)

@@ -1,0 +1,156 @@
+"""Many UDP sockets in one epoll, emptied with `recvmmsg`: RTP headers into a ring, payloads left in the kernel.
+
+The message headers are prepared once; each points to a slot of the ring, and what comes of one socket goes
+behind what came of the one before. With MSG_TRUNC the kernel copies no more than the RTP header and still says
+how large the datagram was. With generic receive offload (Linux 5.0) a datagram may be many, cut where a control
+message says: then the slots take all of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import select
+import socket
+import struct
+import sys
+import time
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelcast.errors import TransportError
+from reelcast.rtp.arrivals import RTP_HEADER, Arrivals, headers_at
+
+__all__ = ["Drain"]
+
+SLOTS: Final = 4096
+"""Datagrams of one drain, then the event loop gets its turn: some 5 ms of work."""
+PER_SOCKET: Final = 256
+"""Datagrams of one socket in a drain: a large key frame, but no flood that keeps the others waiting."""
+GRO_SLOTS: Final = 256
+GRO_SLOT_BYTES: Final = 65_536
+"""What one message can be with receive offload; 16 MB in all."""
+MAX_READY: Final = 1024
+"""Sockets told ready in one drain; the kernel begins with others the next time."""
+
+_UDP_GRO: Final = 104
+_CONTROL = np.dtype([("length", "u8"), ("level", "i4"), ("type", "i4"), ("segment", "i4"), ("padding", "i4")])
+"""struct cmsghdr with the size of the segments, as CMSG_SPACE pads it."""
+_MESSAGE = np.dtype(
+    {
+        "names": ["iovec", "iovecs", "control", "control_bytes", "length"],
+        "formats": [np.uint64, np.uint64, np.uint64, np.uint64, np.uint32],
+        "offsets": [16, 24, 32, 40, 56],
+        "itemsize": 64,
+    }
+)
+"""struct mmsghdr on 64-bit Linux, but for what is always zero."""
+_FLAGS: Final = 0x40 | 0x20
+"""MSG_DONTWAIT and MSG_TRUNC, as Linux numbers them."""
+
+
+class Drain:
+    """The sockets, and the ring that they are emptied into.
+
+    gro    ask for generic receive offload
+    """
+
+    def __init__(self, *, gro: bool = False) -> None:
+        recvmmsg = _load_recvmmsg()
+        assert recvmmsg is not None, "asked for where there is no recvmmsg"
+        self._recvmmsg = recvmmsg
+        self._gro = gro
+        self._epoll = select.epoll()
+        self._flows: dict[int, int] = {}
+        self._slots, self._width = (GRO_SLOTS, GRO_SLOT_BYTES) if gro else (SLOTS, RTP_HEADER.itemsize)
+        self._ring = np.zeros(self._slots * self._width, np.uint8)
+        self._control = np.zeros(self._slots, _CONTROL)
+        self._iovecs = np.zeros((self._slots, 2), np.uint64)
+        self._iovecs[:, 0] = _addresses(self._ring, self._width)
+        self._iovecs[:, 1] = self._width
+        self._messages = np.zeros(self._slots, _MESSAGE)
+        self._messages["iovec"] = _addresses(self._iovecs, 16)
+        self._messages["iovecs"] = 1
+        self._first_message: int = self._messages.__array_interface__["data"][0]
+        if gro:
+            self._messages["control"] = _addresses(self._control, _CONTROL.itemsize)
+
+    @staticmethod
+    def available() -> bool:
+        """Whether this system has what is needed."""
+        return _load_recvmmsg() is not None
+
+    def fileno(self) -> int:
+        """Readable while any socket is."""
+        return self._epoll.fileno()
+
+    def add(self, sock: socket.socket, flow: int) -> None:
+        """Receive on a socket; it leaves by being closed. TransportError where offload is refused."""
+        if self._gro:
+            try:
+                sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
+            except OSError as error:
+                raise TransportError(f"no generic receive offload here: {error.strerror}") from error
+        self._epoll.register(sock, select.EPOLLIN)
+        self._flows[sock.fileno()] = flow
+
+    def receive(self) -> Arrivals:
+        """What has come, as much as there is room for; valid until the next call."""
+        flows: list[int] = []
+        counts: list[int] = []
+        times: list[float] = []
+        slot = 0
+        if self._gro:
+            self._messages["control_bytes"] = _CONTROL.itemsize
+        for descriptor, _ in self._epoll.poll(0, MAX_READY):
+            room = min(PER_SOCKET, self._slots - slot)
+            if room == 0:
+                break
+            pointer = self._first_message + slot * _MESSAGE.itemsize
+            count = self._recvmmsg(descriptor, pointer, room, _FLAGS, None)
+            if count > 0:
+                flows.append(self._flows[descriptor])
+                counts.append(count)
+                times.append(time.monotonic())
+                slot += count
+        sizes = self._messages["length"][:slot].astype(np.int64)
+        found = np.repeat(np.array(flows, np.int64), counts), np.repeat(np.array(times), counts)
+        if self._gro:
+            return self._cut(found[0], sizes, found[1])
+        return Arrivals(found[0], self._ring.view(RTP_HEADER)[:slot], sizes, found[1])
+
+    def close(self) -> None:
+        """Give the epoll up; the sockets are whose they were."""
+        self._epoll.close()
+
+    def _cut(
+        self, flows: NDArray[np.int64], sizes: NDArray[np.int64], times: NDArray[np.float64]
+    ) -> Arrivals:
+        """The datagrams that receive offload put together."""
+        count = len(sizes)
+        told = self._messages["control_bytes"][:count] > 0
+        segments = np.where(told, self._control["segment"][:count], sizes)
+        segments = np.maximum(segments, 1)
+        parts = np.maximum(-(-sizes // segments), 1)
+        index = np.repeat(np.arange(count), parts)
+        within = (np.arange(len(index)) - np.repeat(np.cumsum(parts) - parts, parts)) * segments[index]
+        lengths = np.minimum(sizes[index] - within, segments[index])
+        # A header cut short by the end of the ring is read from a little before; its size says it is none.
+        offsets = np.minimum(index * self._width + within, len(self._ring) - RTP_HEADER.itemsize)
+        return Arrivals(flows[index], headers_at(self._ring, offsets), lengths, times[index])
+
+
+def _addresses(array: NDArray[Any], stride: int) -> NDArray[np.uint64]:
+    """The address of every `stride` bytes of an array."""
+    start: int = array.__array_interface__["data"][0]
+    return np.arange(start, start + array.nbytes, stride, dtype=np.uint64)
+
+
+def _load_recvmmsg() -> Any:
+    if not sys.platform.startswith("linux") or struct.calcsize("P") != 8:
+        return None
+    function = getattr(ctypes.CDLL(None, use_errno=True), "recvmmsg", None)
+    if function is not None:
+        function.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+    return function
