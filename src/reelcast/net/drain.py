@@ -25,7 +25,7 @@ from reelcast.rtp.arrivals import RTP_HEADER, Arrivals, headers_at
 __all__ = ["Drain"]
 
 SLOTS: Final = 4096
-"""Datagrams of one drain, then the event loop gets its turn: some 5 ms of work."""
+"""Datagrams kept until they are taken: some 5 ms of work, then the event loop gets its turn."""
 PER_SOCKET: Final = 256
 """Datagrams of one socket in a drain: a large key frame, but no flood that keeps the others waiting."""
 GRO_SLOTS: Final = 256
@@ -51,7 +51,7 @@ _FLAGS: Final = 0x40 | 0x20
 
 
 class Drain:
-    """The sockets, and the ring that they are emptied into.
+    """The sockets, and the ring that they are emptied into, again and again until it is taken.
 
     gro    ask for generic receive offload
     """
@@ -95,30 +95,33 @@ class Drain:
         self._epoll.register(sock, select.EPOLLIN)
         self._flows[sock.fileno()] = flow
 
-    def receive(self) -> Arrivals:
-        """What has come, as much as there is room for; valid until the next call."""
-        flows: list[int] = []
-        counts: list[int] = []
-        times: list[float] = []
-        slot = 0
-        if self._gro:
-            self._messages["control_bytes"] = _CONTROL.itemsize
+    def receive(self) -> bool:
+        """Empty the sockets that have something into the ring; False when it is full and must be taken."""
         for descriptor, _ in self._epoll.poll(0, MAX_READY):
-            room = min(PER_SOCKET, self._slots - slot)
+            room = min(PER_SOCKET, self._slots - self._used)
             if room == 0:
-                break
-            pointer = self._first_message + slot * _MESSAGE.itemsize
+                return False
+            pointer = self._first_message + self._used * _MESSAGE.itemsize
             count = self._recvmmsg(descriptor, pointer, room, _FLAGS, None)
             if count > 0:
-                flows.append(self._flows[descriptor])
-                counts.append(count)
-                times.append(time.monotonic())
-                slot += count
-        sizes = self._messages["length"][:slot].astype(np.int64)
-        found = np.repeat(np.array(flows, np.int64), counts), np.repeat(np.array(times), counts)
-        if self._gro:
-            return self._cut(found[0], sizes, found[1])
-        return Arrivals(found[0], self._ring.view(RTP_HEADER)[:slot], sizes, found[1])
+                self._received.append((self._flows[descriptor], count, time.monotonic()))
+                self._used += count
+        return self._used < self._slots
+
+    def take(self) -> Arrivals:
+        """What has come since the last time; valid until the next `receive`."""
+        columns = zip(*self._received, strict=True) if self._received else ((), (), ())
+        flows, counts, times = (np.array(column) for column in columns)
+        used, self._used = self._used, 0
+        self._received.clear()
+        sizes = self._messages["length"][:used].astype(np.int64)
+        arrivals = Arrivals(
+            np.repeat(flows, counts).astype(np.int64),
+            self._ring[: used * self._width].view(RTP_HEADER),
+            sizes,
+            np.repeat(times, counts),
+        )
+        return self._cut(arrivals) if self._gro else arrivals
 
     def close(self) -> None:
         """Give the epoll up; the sockets are whose they were."""

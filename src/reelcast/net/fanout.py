@@ -69,7 +69,10 @@ class UdpFanOut:
             return
         count = len(self._destinations)
         if count == len(self._headers):
-            self._headers = np.concatenate([self._headers, np.zeros(count, _HEADER)])
+            # Not `concatenate`: that packs the fields closer than the kernel has them.
+            grown = np.zeros(2 * count, _HEADER)
+            grown[:count] = self._headers
+            self._headers = grown
         control_length = CMSG.size if self._controlled else 0
         self._headers[count] = (
             destination.pointer,

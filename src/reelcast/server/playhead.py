@@ -84,8 +84,12 @@ class Playhead:
         self._playing = False
         self._said_goodbye = False
         self._stopped = False
+        self._stalled = False
         self._start: _Start | None = None
         self._until: float | None = None
+        self._group: Group | None = None
+        self._chosen: Sequence[Run] = ()
+        self._from = 0
         self._flight: Flight | None = None
         self._dues: Sequence[float] = ()
         self._next = 0
@@ -104,7 +108,7 @@ class Playhead:
         if start is None and self._playing:
             return self._answer(self._place())
         if start is None and self._flight is not None and not self.ended:
-            self._until = self._bounded(end)
+            self._end_at(self._bounded(end))
             return self._answer(self._next_pts())
         if start is None:
             start = self._until if self.ended and self._until is not None else 0.0
@@ -136,7 +140,7 @@ class Playhead:
         """Stop sending, keep the place; its NPT in seconds."""
         place = self._place()
         if self._playing:
-            self._playing = False
+            self._playing = self._stalled = False
             self._pacer.discard(self)
             self._finish_burst()
         return place
@@ -189,12 +193,11 @@ class Playhead:
                 return end
             self._end()
             return None
+        self._leave()
         if self._upcoming is None:
             # The file is slower than the reader; `_loaded` goes on.
-            self._leave()
-            self._flight = None
+            self._stalled = True
             return None
-        self._leave()
         self._enter(self._upcoming)
         return self._epoch + self._dues[0] if self._dues else now
 
@@ -214,14 +217,16 @@ class Playhead:
 
     # Groups
 
-    def _enter(self, group: Group) -> None:
-        """Make a group the one that is being sent."""
+    def _enter(self, group: Group, start: int = 0) -> None:
+        """Make a group the one that is being sent, from packet `start` on."""
         index, last = group.index, group.last
+        self._group, self._chosen, self._from = group, group.runs, start
         final = last or (self._until is not None and bool(group.dues) and group.dues[-1] >= self._until)
         if self._start is not None and index > self._start.group + 1:
             self._start = None
-        if self._start is not None or self._until is not None or not self._whole:
-            group = group.select([run for run in group.runs if self._admits(group, run)])
+        if start or self._start is not None or self._until is not None or not self._whole:
+            self._chosen = [run for run in group.runs if run.first >= start and self._admits(group, run)]
+            group = group.select(self._chosen)
         self._flight = Flight(group, stamp(group, self._senders, self._carrier.channels))
         self._dues = self._carrier.dues(group)
         self._next = self._counted = 0
@@ -229,6 +234,14 @@ class Playhead:
         self._upcoming = self._loading = None
         if not final:
             self._fetch(index + 1)
+
+    def _end_at(self, until: float | None) -> None:
+        """Play on to another end than the one that the present group was chosen for."""
+        if until != self._until and self._group is not None:
+            self._until = until
+            self._leave()
+            last = self._chosen[self._next - 1] if self._next else None
+            self._enter(self._group, self._from if last is None else last.first + last.count)
 
     def _admits(self, group: Group, run: Run) -> bool:
         if run.track not in self._senders or (self._start and not self._start.admits(group, run)):
@@ -249,16 +262,12 @@ class Playhead:
         if error is not None:
             log.warning("cannot read on: %s", error)
         group = None if error is not None else task.result()
-        waiting = self._flight is None and self._playing
         if group is None:
             # The media ended just where a group did, or the file went bad: the end in either case.
             self._final = True
-            if waiting:
-                self._end()
-            return
         self._upcoming = group
-        if waiting:
-            self._enter(group)
+        if self._stalled:
+            self._stalled = False
             self._pacer.add(self, asyncio.get_running_loop().time())
 
     def _leave(self) -> None:
