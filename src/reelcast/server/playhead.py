@@ -204,7 +204,7 @@ class Playhead:
     def _end(self) -> None:
         place = self._place()
         self._leave()
-        self._flight = None
+        self._flight = self._group = None
         self._playing, self.ended = False, True
         if self._until is None:
             self._say_goodbye(place)
