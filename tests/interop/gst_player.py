@@ -1,0 +1,151 @@
+"""Play an RTSP URL with rtspsrc; a program of its own, for Debian's Python, which has GStreamer.
+
+usage: gst_player.py URL udp|tcp FOLDER STEP...
+
+A step is one of `run SECONDS` (from the first picture on), `pause SECONDS`, `seek SECONDS` (flushing, to the
+keyframe) and `end` (run to the end of the stream). Everything that was played is written to FOLDER: the
+pictures, small and grey, to `pictures`; the sound, one channel of 16 bits, to `sound`; and a line of JSON for
+each buffer to `buffers`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import IO, Any
+
+PATIENCE = 40
+"""Seconds for anything that should happen by itself."""
+LATENCY_MS = 300
+"""How long rtspsrc waits for what is late; much less than its 2 s keeps the tests short."""
+PICTURE = "videoconvert ! videoscale add-borders=false ! video/x-raw,format=GRAY8,width=192,height=108"
+SOUND = "audioconvert ! audioresample ! audio/x-raw,format=S16LE,channels=1,rate=48000,layout=interleaved"
+
+
+def load(name: str) -> Any:
+    """A GStreamer module; it is known at run time only, and not to this project's Python."""
+    gi: Any = import_module("gi")
+    gi.require_version(name, "1.0")
+    return import_module(f"gi.repository.{name}")
+
+
+gst: Any = load("Gst")
+load("GstApp")
+
+
+class Player:
+    """The pipeline, and what came out of it; `epoch` counts the seeks."""
+
+    def __init__(self, url: str, protocol: str, folder: Path) -> None:
+        self.epoch = 0
+        self.lock = Lock()
+        self.shown: set[int] = set()
+        folder.mkdir(exist_ok=True)
+        self.buffers = (folder / "buffers").open("w")
+        self.media: dict[str, IO[bytes]] = {
+            name: (folder / name).open("wb") for name in ("pictures", "sound")
+        }
+        self.pipeline: Any = gst.Pipeline.new(None)
+        source = self.make("rtspsrc", location=url, protocols=protocol, latency=LATENCY_MS)
+        source.connect("pad-added", self.decode)
+
+    def make(self, kind: str, **properties: Any) -> Any:
+        element = gst.ElementFactory.make(kind, None)
+        if element is None:
+            sys.exit(f"GStreamer has no {kind}")
+        for name, value in properties.items():
+            gst.util_set_object_arg(element, name.replace("_", "-"), str(value))
+        self.pipeline.add(element)
+        return element
+
+    def decode(self, _: Any, pad: Any) -> None:
+        decoder = self.make("decodebin")
+        decoder.connect("pad-added", self.show)
+        decoder.sync_state_with_parent()
+        pad.link(decoder.get_static_pad("sink"))
+
+    def show(self, _: Any, pad: Any) -> None:
+        name, chain = (
+            ("pictures", PICTURE) if "video" in pad.query_caps(None).to_string() else ("sound", SOUND)
+        )
+        sink = gst.parse_bin_from_description(f"queue ! {chain} ! appsink name=out emit-signals=true", True)
+        sink.get_by_name("out").connect("new-sample", self.take, name)
+        self.pipeline.add(sink)
+        sink.sync_state_with_parent()
+        pad.link(sink.get_static_pad("sink"))
+
+    def take(self, sink: Any, name: str) -> Any:
+        """Note one buffer that was due now, with its place in the presentation."""
+        sample = sink.emit("pull-sample")
+        buffer = sample.get_buffer()
+        place = sample.get_segment().to_stream_time(gst.Format.TIME, buffer.pts)
+        data = buffer.extract_dup(0, buffer.get_size())
+        with self.lock:
+            self.media[name].write(data)
+            line = {"epoch": self.epoch, "name": name, "pts": place / gst.SECOND, "size": len(data)}
+            self.buffers.write(json.dumps(line) + "\n")
+            if name == "pictures":
+                self.shown.add(self.epoch)
+        return gst.FlowReturn.OK
+
+    def wait(self, kinds: Any, seconds: float) -> Any:
+        """The next message of these kinds, None when the time is up; an error ends the program."""
+        bus = self.pipeline.get_bus()
+        message = bus.timed_pop_filtered(int(seconds * gst.SECOND), kinds | gst.MessageType.ERROR)
+        if message is not None and message.type == gst.MessageType.ERROR:
+            sys.exit(" ".join(map(str, message.parse_error())))
+        return message
+
+    def expect(self, kind: Any) -> None:
+        if self.wait(kind, PATIENCE) is None:
+            sys.exit(f"no {gst.MessageType.get_name(kind)} within {PATIENCE} s")
+
+    def await_picture(self) -> None:
+        deadline = monotonic() + PATIENCE
+        while self.epoch not in self.shown:
+            if monotonic() > deadline:
+                sys.exit(f"no picture within {PATIENCE} s")
+            self.wait(gst.MessageType.ERROR, 0.02)
+
+    def step(self, name: str, seconds: float) -> None:
+        if name == "end":
+            self.expect(gst.MessageType.EOS)
+        elif name == "run":
+            self.await_picture()
+            self.wait(gst.MessageType.ERROR, seconds)
+        elif name == "pause":
+            self.pipeline.set_state(gst.State.PAUSED)
+            self.wait(gst.MessageType.ERROR, seconds)
+            self.pipeline.set_state(gst.State.PLAYING)
+        elif name == "seek":
+            flags = gst.SeekFlags.FLUSH | gst.SeekFlags.KEY_UNIT
+            if not self.pipeline.seek_simple(gst.Format.TIME, flags, int(seconds * gst.SECOND)):
+                sys.exit(f"seek to {seconds} s failed")
+            # What was before is flushed now, and what follows is still on its way.
+            self.epoch += 1
+        else:
+            sys.exit(f"unknown step {name}")
+
+    def close(self) -> None:
+        self.pipeline.set_state(gst.State.NULL)
+        self.buffers.close()
+        for file in self.media.values():
+            file.close()
+
+
+def main(url: str, protocol: str, folder: str, *steps: str) -> None:
+    gst.init(None)
+    player = Player(url, protocol, Path(folder))
+    player.pipeline.set_state(gst.State.PLAYING)
+    for step in steps:
+        name, _, seconds = step.partition(" ")
+        player.step(name, float(seconds or 0))
+    player.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,121 @@
+"""GStreamer's rtspsrc as a reader: to the end, paused, and sent elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripts.movies.marks import FRAME_RATE, read_mark
+from scripts.movies.scene import FRAMES, SECONDS
+from tests.interop.peers import DEBIAN_PYTHON, run
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+
+PLAYER = Path(__file__).with_name("gst_player.py")
+TRANSPORTS = ("udp", "tcp")
+PICTURE_SHAPE = (108, 192)
+SAMPLE_BYTES = 2
+RATE = 48_000
+PLACE_TOLERANCE = 1 / FRAME_RATE
+"""Seconds; rtspsrc follows the arrival of packets, and so its times wander by less than a frame."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A picture or a piece of sound; epoch counts the seeks before it, pts is its place in the movie."""
+
+    epoch: int
+    name: str
+    pts: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Played:
+    """What one player showed: of each picture, its epoch, place and mark; seconds of sound by epoch."""
+
+    pictures: list[tuple[int, float, int | None]]
+    sound: dict[int, float]
+
+    def marks(self, epoch: int = 0) -> list[int | None]:
+        return [mark for number, _, mark in self.pictures if number == epoch]
+
+
+async def play(url: str, transport: str, folder: Path, *steps: str) -> Played:
+    """Play with rtspsrc; see `gst_player.py` for the steps."""
+    await run(DEBIAN_PYTHON, PLAYER, url, transport, folder, *steps)
+    buffers = [Buffer(**json.loads(line)) for line in (folder / "buffers").read_text().splitlines()]
+    shown = [buffer for buffer in buffers if buffer.name == "pictures"]
+    images = np.fromfile(folder / "pictures", np.uint8).reshape(-1, *PICTURE_SHAPE)
+    pictures = [
+        (buffer.epoch, buffer.pts, read_mark(image)) for buffer, image in zip(shown, images, strict=True)
+    ]
+    sound: dict[int, float] = {}
+    for buffer in buffers:
+        if buffer.name == "sound":
+            sound[buffer.epoch] = sound.get(buffer.epoch, 0.0) + buffer.size / SAMPLE_BYTES / RATE
+    return Played(pictures, sound)
+
+
+def assert_in_order(marks: list[int | None], first: int) -> None:
+    assert marks == list(range(first, first + len(marks)))
+
+
+async def test_plays_to_the_end_and_goes_back(rtsp: str, tmp_path: Path) -> None:
+    """All frames of all movies over both transports, then the end; and from there back to the middle."""
+    names = ("movie.mp4", "movie-bframes.mp4", "movie.Mjpeg")
+    calls = [(name, transport) for name in names for transport in TRANSPORTS]
+    plays = await asyncio.gather(
+        *(
+            play(f"{rtsp}/{name}", transport, tmp_path / f"{name}-{transport}", "end", "seek 8.5", "run 2")
+            for name, transport in calls
+        )
+    )
+    for (name, _), played in zip(calls, plays, strict=True):
+        assert played.marks() == list(range(FRAMES))
+        again = played.marks(1)
+        assert len(again) >= FRAME_RATE
+        assert_in_order(again, 212 if name == "movie.Mjpeg" else 200)
+        if name != "movie.Mjpeg":
+            assert played.sound[0] == pytest.approx(SECONDS, abs=0.5)
+            assert played.sound[1] > 1.0
+
+
+async def test_goes_on_after_a_pause(rtsp: str, tmp_path: Path) -> None:
+    """Not one frame is missing at the seam."""
+    calls = [("movie.mp4", "udp"), ("movie-bframes.mp4", "udp"), ("movie-bframes.mp4", "tcp")]
+    plays = await asyncio.gather(
+        *(
+            play(f"{rtsp}/{name}", transport, tmp_path / f"{name}-{transport}", "run 2", "pause 1", "run 3")
+            for name, transport in calls
+        )
+    )
+    for played in plays:
+        assert len(played.marks()) >= 4 * FRAME_RATE
+        assert_in_order(played.marks(), 0)
+
+
+async def test_seeks_forward_and_back(rtsp: str, tmp_path: Path) -> None:
+    """The first picture behind a seek is the keyframe before the place, and says so by its time."""
+    calls = [(name, transport) for name in ("movie.mp4", "movie-bframes.mp4") for transport in TRANSPORTS]
+    steps = ("run 2", "seek 13.3", "run 2", "seek 4.5", "run 2", "seek 8", "run 2")
+    plays = await asyncio.gather(
+        *(
+            play(f"{rtsp}/{name}", transport, tmp_path / f"{name}-{transport}", *steps)
+            for name, transport in calls
+        )
+    )
+    for played in plays:
+        for epoch, keyframe in enumerate((0, 300, 100, 200)):
+            assert len(played.marks(epoch)) >= FRAME_RATE
+            assert_in_order(played.marks(epoch), keyframe)
+            place = next(pts for number, pts, _ in played.pictures if number == epoch)
+            assert place == pytest.approx(keyframe / FRAME_RATE, abs=PLACE_TOLERANCE)
+        places = [pts for epoch, pts, _ in played.pictures if epoch == 1]
+        steps_taken = [later - earlier for earlier, later in pairwise(places)]
+        assert max(steps_taken) < 2 * PLACE_TOLERANCE
