@@ -1,7 +1,7 @@
 """The RTSP connection of one reader among many: frames counted in passing, everything else to the dialogue.
 
-All connections receive into one arena, one behind the other, until the event loop has served all that were
-ready; then the RTP headers of all frames are picked out of it at once. What is left of a frame at the end of
+All connections receive into one arena, one behind the other, until it is full or some time has passed; then
+the RTP headers of all frames are picked out of it at once. What is left of a frame at the end of
 one reading stands before what comes next. A connection whose framing is lost is left to the dialogue's own
 reader, slower and surer.
 """
@@ -17,14 +17,16 @@ from typing import Final
 import numpy as np
 
 from reelcast.client.dialogue import Dialogue
+from reelcast.net.shortcut import Shortcut
+from reelcast.net.sink import HAND_OVER_AFTER
 from reelcast.rtp.arrivals import RTP_HEADER, Arrivals, headers_at
 from reelcast.rtsp.reader import MAX_BODY_BYTES, MAX_HEAD_BYTES
 from reelcast.rtsp.url import RtspUrl
 
 __all__ = ["Arena", "Connection"]
 
-ARENA_BYTES: Final = 4 << 20
-"""Of all that is read in one turn of the event loop, before the headers are picked out."""
+ARENA_BYTES: Final = 2 << 20
+"""Of all that is read before the headers are picked out: stays in the processor's cache."""
 READ_BYTES: Final = 256 << 10
 """Of one reading: several frames of a picture, and what TCP buffers of the usual size hold."""
 _DOLLAR: Final = 0x24
@@ -43,6 +45,8 @@ class Arena:
     def __init__(self, on_arrivals: Callable[[Arrivals], None]) -> None:
         self.buffer = bytearray(ARENA_BYTES)
         self.end = 0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._on_arrivals = on_arrivals
         self._bytes = np.frombuffer(self.buffer, np.uint8)
         self._offsets: list[int] = []
@@ -83,21 +87,23 @@ class Arena:
             start = body + size
         found = len(self._offsets) - before
         if found:
-            if not self._counts:
-                asyncio.get_running_loop().call_soon(self.hand_over)
+            if self._timer is None:
+                self._timer = self._loop.call_later(HAND_OVER_AFTER, self.hand_over)
             self._counts.append(found)
             self._times.append(time.monotonic())
         return start
 
     def single(self, flow: int, data: bytes) -> None:
         """Count one packet that came another way."""
-        self._on_arrivals(Arrivals.of([(flow, data, time.monotonic())]))
+        self._on_arrivals(Arrivals.of([(flow, data, len(data), time.monotonic())]))
 
     def hand_over(self) -> None:
         """Pick the headers out of what was received, and begin again at the front."""
         self.end = 0
-        if not self._counts:
+        if self._timer is None:
             return
+        self._timer.cancel()
+        self._timer = None
         # What stands behind a frame that is shorter than a header belongs to others; its size says so.
         last = len(self.buffer) - RTP_HEADER.itemsize
         arrivals = Arrivals(
@@ -126,6 +132,11 @@ class Connection(Dialogue, asyncio.BufferedProtocol):
         self._flows[channels[0]] = flow
         self.channels[channels[0]] = lambda data: self._arena.single(flow, data)
         self.channels[channels[1]] = on_report
+
+    def hurry(self, shortcut: Shortcut) -> None:
+        """Receive by a shorter way from now on, where there is one."""
+        if self._transport is not None:
+            shortcut.take_over(self._transport, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Called by asyncio before it receives."""

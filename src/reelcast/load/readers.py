@@ -20,6 +20,7 @@ from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.load.connection import Arena, Connection
 from reelcast.load.description import Section, read_description
 from reelcast.load.flows import Flows
+from reelcast.net.shortcut import Shortcut
 from reelcast.net.sink import Port, Sink
 from reelcast.rtp.rtcp import Bye, ReceiverReport, SenderReport, SourceDescription, compound, parse
 from reelcast.rtsp.headers import TransportSpec, parse_transport
@@ -111,6 +112,7 @@ class Crowd:
         flows: Flows,
         sink: Sink,
         arena: Arena,
+        shortcut: Shortcut,
         tracks: int = MAX_TRACKS,
         timeout: float = 10.0,
     ) -> None:
@@ -121,6 +123,7 @@ class Crowd:
         self._flows = flows
         self._sink = sink
         self._arena = arena
+        self._shortcut = shortcut
         self._tracks = tracks
         self._timeout = timeout
         self._lanes: dict[int, _Lane] = {}
@@ -216,6 +219,8 @@ class Crowd:
         await connection.demand("PLAY", reader.uri, [("Range", str(Range(start=0.0)))])
         reader.join_time = self._loop.time() - reader.started
         connection.keep_alive(reader.uri)
+        if reader.tcp:
+            connection.hurry(self._shortcut)
         self._send_reports(reader)
 
     async def _setup_ports(

@@ -17,6 +17,7 @@ from reelcast.load.flows import Counters, Flows
 from reelcast.load.histogram import Histogram
 from reelcast.load.process import Usage, usage_of
 from reelcast.load.readers import MAX_TRACKS, Crowd, Transport
+from reelcast.net.shortcut import Shortcut
 from reelcast.net.sink import Sink
 from reelcast.rtp.arrivals import Arrivals
 
@@ -146,6 +147,7 @@ class Run:
         self._latency = Histogram(-1.0, 10.0, 1e-4)
         self._jitter = Histogram(0.0, 2.0, 2e-5)
         self._sink = Sink(self._take, self._take_report, gro=plan.gro)
+        self._shortcut = Shortcut()
         self.crowd = Crowd(
             plan.url,
             plan.readers,
@@ -153,6 +155,7 @@ class Run:
             flows=self._flows,
             sink=self._sink,
             arena=Arena(self._take),
+            shortcut=self._shortcut,
             tracks=min(plan.tracks, MAX_TRACKS),
             timeout=plan.timeout,
         )
@@ -179,6 +182,7 @@ class Run:
         for task in helpers:
             task.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
+        self._shortcut.close()
         self._sink.close()
         return measurement
 

@@ -62,7 +62,7 @@ class Drain:
         self._recvmmsg = recvmmsg
         self._gro = gro
         self._epoll = select.epoll()
-        self._flows: dict[int, int] = {}
+        self._flow_of: dict[int, int] = {}
         self._slots, self._width = (GRO_SLOTS, GRO_SLOT_BYTES) if gro else (SLOTS, RTP_HEADER.itemsize)
         self._ring = np.zeros(self._slots * self._width, np.uint8)
         self._control = np.zeros(self._slots, _CONTROL)
@@ -75,6 +75,12 @@ class Drain:
         self._first_message: int = self._messages.__array_interface__["data"][0]
         if gro:
             self._messages["control"] = _addresses(self._control, _CONTROL.itemsize)
+            self._messages["control_bytes"] = _CONTROL.itemsize
+        # What is in the ring: of each reading its flow, number of datagrams, and time.
+        self._used = 0
+        self._flows: list[int] = []
+        self._counts: list[int] = []
+        self._times: list[float] = []
 
     @staticmethod
     def available() -> bool:
@@ -93,7 +99,7 @@ class Drain:
             except OSError as error:
                 raise TransportError(f"no generic receive offload here: {error.strerror}") from error
         self._epoll.register(sock, select.EPOLLIN)
-        self._flows[sock.fileno()] = flow
+        self._flow_of[sock.fileno()] = flow
 
     def receive(self) -> bool:
         """Empty the sockets that have something into the ring; False when it is full and must be taken."""
@@ -104,24 +110,23 @@ class Drain:
             pointer = self._first_message + self._used * _MESSAGE.itemsize
             count = self._recvmmsg(descriptor, pointer, room, _FLAGS, None)
             if count > 0:
-                self._received.append((self._flows[descriptor], count, time.monotonic()))
+                self._flows.append(self._flow_of[descriptor])
+                self._counts.append(count)
+                self._times.append(time.monotonic())
                 self._used += count
         return self._used < self._slots
 
     def take(self) -> Arrivals:
         """What has come since the last time; valid until the next `receive`."""
-        columns = zip(*self._received, strict=True) if self._received else ((), (), ())
-        flows, counts, times = (np.array(column) for column in columns)
         used, self._used = self._used, 0
-        self._received.clear()
+        flows = np.repeat(np.array(self._flows, np.int64), self._counts)
+        times = np.repeat(np.array(self._times, np.float64), self._counts)
+        for kept in (self._flows, self._counts, self._times):
+            kept.clear()
         sizes = self._messages["length"][:used].astype(np.int64)
-        arrivals = Arrivals(
-            np.repeat(flows, counts).astype(np.int64),
-            self._ring[: used * self._width].view(RTP_HEADER),
-            sizes,
-            np.repeat(times, counts),
-        )
-        return self._cut(arrivals) if self._gro else arrivals
+        if self._gro:
+            return self._cut(flows, sizes, times)
+        return Arrivals(flows, self._ring[: used * self._width].view(RTP_HEADER), sizes, times)
 
     def close(self) -> None:
         """Give the epoll up; the sockets are whose they were."""
@@ -136,6 +141,7 @@ class Drain:
         segments = np.where(told, self._control["segment"][:count], sizes)
         segments = np.maximum(segments, 1)
         parts = np.maximum(-(-sizes // segments), 1)
+        self._messages["control_bytes"][:count] = _CONTROL.itemsize  # the kernel writes what it used
         index = np.repeat(np.arange(count), parts)
         within = (np.arange(len(index)) - np.repeat(np.cumsum(parts) - parts, parts)) * segments[index]
         lengths = np.minimum(sizes[index] - within, segments[index])

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RTP_HEADER", "Arrivals", "headers_at"]
+__all__ = ["RTP_HEADER", "Arrivals", "Row", "headers_at"]
 
 RTP_HEADER = np.dtype(
     [("flags", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
 )
 """The fixed header (RFC 3550 section 5.1); `second` is the marker and the payload type."""
+
+Row = tuple[int, bytes, int, float]
+"""One packet: its flow, its first bytes, its size, when it arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,15 @@ class Arrivals:
         return len(self.flows)
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, bytes, float]]) -> Arrivals:
-        """From whole packets: flow, datagram, time of arrival."""
+    def of(cls, rows: Sequence[Row]) -> Arrivals:
+        """From packets one by one."""
         width = RTP_HEADER.itemsize
-        head = b"".join(data[:width].ljust(width, b"\0") for _, data, _ in rows)
+        head = b"".join(start[:width].ljust(width, b"\0") for _, start, _, _ in rows)
         return cls(
-            np.array([flow for flow, _, _ in rows], np.int64),
+            np.array([flow for flow, _, _, _ in rows], np.int64),
             np.frombuffer(head, RTP_HEADER),
-            np.array([len(data) for _, data, _ in rows], np.int64),
-            np.array([time for _, _, time in rows], np.float64),
+            np.array([size for _, _, size, _ in rows], np.int64),
+            np.array([time for _, _, _, time in rows], np.float64),
         )
 
 
