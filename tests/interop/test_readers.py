@@ -120,9 +120,10 @@ async def test_two_readers_at_two_places(rtsp: str) -> None:
         receive(url, "udp", start=15.0), receive(url, "udp", until=5.0), receive(url, "tcp", 7.0, 12.0)
     )
     for received, keyframe, least in ((ahead, 350, 150), (behind, 0, 100), (elsewhere, 150, 100)):
-        marks = received.marks()
+        # Where a stream is left, its last pictures are out of order: those between them have not come.
+        marks = received.marks()[:-REORDERED]
         assert received.lost == 0
-        assert len(marks) >= least
+        assert len(marks) >= least - REORDERED
         assert marks == list(range(keyframe, keyframe + len(marks)))
         assert received.of("video")[0].pts == pytest.approx(keyframe / FRAME_RATE, abs=0.001)
 
