@@ -235,6 +235,26 @@ async def test_a_message_that_is_begun_is_to_be_finished(monkeypatch: pytest.Mon
         assert not served.stuck
 
 
+async def test_what_is_not_read_is_not_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.05)
+    handler = Handler()
+    handler.may_answer.clear()
+    async with connected(handler) as client:
+        await until(lambda: bool(handler.connections))
+        served = handler.connections[0]
+        client.send(OPTIONS * (MAX_WAITING + 2) + OPTIONS[:10])
+        await until(lambda: bool(handler.asked))
+        await asyncio.sleep(0.1)
+        assert not served.stuck
+        handler.may_answer.set()
+        for _ in range(MAX_WAITING + 2):
+            await client.answer()
+        assert not served.stuck
+        await until(lambda: served.stuck)
+        client.send(OPTIONS[10:])
+        await client.answer()
+
+
 async def test_the_dialogue_is_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "reelcast.dialogue")
     async with connected(Handler()) as client:

@@ -95,7 +95,8 @@ class Connection(asyncio.Protocol):
     @property
     def stuck(self) -> bool:
         """Whether a message was begun too long ago and has not been finished."""
-        return self._reader.pending and time.monotonic() - self._begun > HEAD_SECONDS
+        overdue = time.monotonic() - self._begun > HEAD_SECONDS
+        return overdue and self._reader.pending and self._transport.is_reading()
 
     @property
     def blocked(self) -> bool:
@@ -192,10 +193,11 @@ class Connection(asyncio.Protocol):
     def _read_on(self) -> None:
         """Read from the socket while there is room for requests, and for answers."""
         room = self._full_since is None and len(self._waiting) <= MAX_WAITING
-        if room and not self._ended:
-            self._transport.resume_reading()
-        elif not room:
+        if not room:
             self._transport.pause_reading()
+        elif not self._ended and not self._transport.is_reading():
+            self._begun = time.monotonic()
+            self._transport.resume_reading()
 
     def _go_on(self) -> None:
         if self._answering and self._task is None:

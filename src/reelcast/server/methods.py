@@ -295,6 +295,10 @@ async def _play(call: Call) -> Reply:
         start, session.place = session.place, None
     player = session.ready(call.services.pacer)
     playing = await player.play(start, end)
+    # Meanwhile another connection may have ended the session, or changed its tracks.
+    call.services.sessions.find(session.id, session.host)
+    if session.player is not player:
+        raise ProtocolError("the tracks of this session have changed", 455)
     session.state = after(session.state, "PLAY")
     answered = Range(now=True)
     if playing.start is not None:
