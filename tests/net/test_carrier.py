@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from typing import Any
 
 import pytest
 from tests.groups import AUDIO, VIDEO, burst, group_of
+from tests.net.links import Recorder
 from tests.net.readers import AVAILABLE, Reader
 
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
@@ -54,8 +53,8 @@ def _ignore(*_: object) -> None: ...
 async def pair_of(batching: Batching) -> AsyncIterator[tuple[UdpPair, ExitStack]]:
     pair = await UdpPair.open("127.0.0.1", 0, batching, _ignore, _ignore)
     with ExitStack() as stack:
+        stack.callback(pair.close)
         yield pair, stack
-    pair.close()
 
 
 @pytest.mark.parametrize("batching", AVAILABLE, ids=lambda value: value.name)
@@ -83,25 +82,6 @@ async def test_udp_is_always_ready_and_spreads_large_bursts() -> None:
         assert carrier.channels is None
         assert carrier.dues(GROUP) == GROUP.spread
         assert carrier.dues(GROUP)[1] > GROUP.dues[1]
-
-
-class Recorder(asyncio.Transport):
-    """A transport that can be filled and closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.waiting = 0
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        self.written += bytes(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.waiting
-
-    def is_closing(self) -> bool:
-        return self.closed
 
 
 class TestInterleaved:
@@ -136,6 +116,27 @@ class TestInterleaved:
         transport.closed = True
         carrier.report(0, b"report")
         assert transport.written == b""
+
+
+def test_a_track_that_is_not_carried() -> None:
+    transport = Recorder()
+    carrier = InterleavedCarrier(InterleavedWriter(transport), {1: (2, 3)})
+    senders = {0: Sender(1, 0, 0, 90_000), 1: Sender(2, 0, 0, 8_000)}
+    flight = Flight(GROUP, stamp(GROUP, senders, {0: 0, 1: 2}))
+    carrier.send(flight, 0, 3)
+    assert transport.written == b""
+    carrier.send(flight, 1, len(GROUP.runs))
+    assert transport.written == b"".join(flight.packets(len(GROUP) - 2, 2))
+
+
+async def test_a_track_that_is_not_carried_over_udp() -> None:
+    async with pair_of(Batching.PLAIN) as (pair, stack):
+        reader = Reader(stack)
+        carrier = UdpCarrier(pair, {1: (reader.destination, reader.destination)})
+        flight = flight_for(carrier)
+        carrier.send(flight, 0, len(GROUP.runs))
+        pair.batch.flush()
+        assert reader.received() == flight.packets(len(GROUP) - 2, 2)
 
 
 def test_how_late_is_too_late() -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from tests.groups import AUDIO, VIDEO, burst, group_of
+from tests.net.links import Recorder, linked
 
 from reelcast.net import interleaved as interleaved_module
 from reelcast.net.flight import Flight
@@ -34,54 +29,6 @@ def flight_with(*sizes: int, frames: int = 1) -> Flight:
 
 def joined(flight: Flight, first: int = 0, count: int | None = None) -> bytes:
     return b"".join(flight.packets(first, len(flight.group) - first if count is None else count))
-
-
-class Lost(asyncio.Protocol):
-    """Notes that the connection is gone."""
-
-    def __init__(self) -> None:
-        self.gone = asyncio.Event()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.gone.set()
-
-
-@dataclass
-class Link:
-    """A connection over loopback with small buffers: our end, and the client's socket."""
-
-    writer: InterleavedWriter
-    transport: asyncio.Transport
-    client: socket.socket
-    lost: Lost
-    received: bytearray = field(default_factory=bytearray)
-
-    async def read(self, count: int) -> None:
-        """Read at most so many bytes, once."""
-        self.received += await asyncio.get_running_loop().sock_recv(self.client, count)
-
-    async def read_all(self, count: int) -> bytes:
-        """Read on until there are so many bytes altogether."""
-        while len(self.received) < count:
-            await self.read(65_536)
-        return bytes(self.received)
-
-
-@asynccontextmanager
-async def linked(*, direct: bool, buffer: int = 4096) -> AsyncIterator[Link]:
-    loop = asyncio.get_running_loop()
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        client.connect(listener.getsockname())
-        client.setblocking(False)
-        ours, _ = listener.accept()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-        transport, lost = await loop.create_connection(Lost, sock=ours)
-        try:
-            yield Link(InterleavedWriter(transport, direct=direct), transport, client, lost)
-        finally:
-            transport.abort()
-            await lost.gone.wait()
 
 
 @BOTH_WAYS
@@ -115,14 +62,14 @@ async def test_a_slow_reader(direct: bool) -> None:
                 link.writer.write_packets(flight, sent, count)
                 sent += count
             else:
-                assert link.writer.queued > 0
+                assert link.writer.queued() > 0
                 waits += 1
                 await link.read(3000)
         assert waits > 12
         expected = joined(flight)
         assert await link.read_all(len(expected)) == expected
         assert link.writer.idle
-        assert link.writer.queued == 0
+        assert link.writer.queued() == 0
 
 
 @BOTH_WAYS
@@ -157,55 +104,15 @@ async def test_the_last_call_of_several_takes_less(direct: bool, monkeypatch: py
 
 
 @BOTH_WAYS
-async def test_shared_bytes(direct: bool) -> None:
-    data = bytes(range(256)) * 400
-    view = memoryview(data)
-    async with linked(direct=direct) as link:
-        assert link.writer.write_shared(view[:1000])
-        assert not link.writer.write_shared(view[1000:])
-        assert link.writer.queued > 0
-        assert await link.read_all(len(data)) == data
-        assert link.writer.idle
-
-
-async def test_shared_bytes_that_the_kernel_has_no_room_for() -> None:
-    async with linked(direct=True) as link:
-        filling = bytes(1 << 20)
-        sent = os.write(link.transport.get_extra_info("socket").fileno(), filling)
-        assert link.writer.idle
-        assert not link.writer.write_shared(memoryview(b"x" * 5000))
-        assert link.writer.queued > 0
-        assert await link.read_all(sent + 5000) == filling[:sent] + b"x" * 5000
-
-
-@BOTH_WAYS
 async def test_the_client_is_gone(direct: bool) -> None:
     flight = flight_with(*[1400] * 30)
     async with linked(direct=direct) as link:
-        link.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        link.client.close()
-        assert not link.writer.closing
+        link.reset()
         link.writer.write_packets(flight, 0, 31)
-        link.writer.write_shared(memoryview(b"more"))
+        link.writer.write(b"more")
         await asyncio.wait_for(link.lost.gone.wait(), 5)
-        assert link.writer.closing
-
-
-class Recorder(asyncio.Transport):
-    """A transport without a socket that can be used, such as TLS has."""
-
-    def __init__(self, **extra: object) -> None:
-        super().__init__(extra)
-        self.written = b""
-
-    def write(self, data: Any) -> None:
-        self.written += bytes(data)
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return False
+        link.writer.write(b"too late")
+        assert link.writer.idle
 
 
 def test_without_a_socket_of_its_own() -> None:
@@ -214,8 +121,15 @@ def test_without_a_socket_of_its_own() -> None:
         for transport in (Recorder(), Recorder(socket=sock, sslcontext=object())):
             writer = InterleavedWriter(transport)
             writer.write_packets(flight, 0, 3)
-            assert writer.write_shared(memoryview(b"shared"))
-            assert transport.written == joined(flight) + b"shared"
+            writer.write(b"report")
+            assert writer.fd == -1
+            assert transport.written == joined(flight) + b"report"
+
+
+def test_shown_by_its_peer() -> None:
+    assert str(InterleavedWriter(Recorder(peername=("10.1.2.3", 554)))) == "10.1.2.3:554"
+    assert str(InterleavedWriter(Recorder(peername=("fe80::1", 554, 0, 2)))) == "fe80::1:554"
+    assert str(InterleavedWriter(Recorder())) == "?:0"
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
