@@ -19,6 +19,7 @@ __all__ = ["DEBIAN_PYTHON", "ROOT", "find_program", "run", "serving", "waiting_l
 
 DEBIAN_PYTHON = "/usr/bin/python3"
 """The Python that Debian's GStreamer bindings are for."""
+HINT = "if something of it is missing: make peers installs what scripts/debian-packages.txt lists"
 PATIENCE = 50.0
 """Seconds for a program that plays a movie of 20 s."""
 SHUTDOWN = 10.0
@@ -28,7 +29,7 @@ def find_program(name: str) -> str:
     """The path of a program; the test fails where it is missing: what is not tested is not known to work."""
     path = shutil.which(name)
     if path is None:
-        pytest.fail(f"{name} is missing; install what scripts/debian-packages.txt lists: make peers")
+        pytest.fail(f"{name}: not found; {HINT}")
     return path
 
 
@@ -53,7 +54,7 @@ async def run(*command: str | Path, code: int = 0, timeout: float = PATIENCE) ->
             await process.communicate()
     if process.returncode != code:
         tail = errors.decode(errors="replace")[-2000:]
-        pytest.fail(f"{program} {' '.join(arguments)} ended with {process.returncode}:\n{tail}")
+        pytest.fail(f"{program} {' '.join(arguments)} ended with {process.returncode} ({HINT}):\n{tail}")
     return output.decode(errors="replace")
 
 
@@ -68,7 +69,7 @@ def waiting_lines(count: int, *command: str | Path) -> Iterator[list[str]]:
         try:
             lines = [process.stdout.readline().strip() for _ in range(count)]
             if not all(lines):
-                pytest.fail(f"{' '.join(arguments)} did not start")
+                pytest.fail(f"{' '.join(arguments)} did not start; {HINT}")
             yield lines
         finally:
             process.send_signal(signal.SIGINT)
