@@ -199,3 +199,47 @@ async def test_nothing_to_do_costs_nothing() -> None:
     _, flushes, _ = pacer_and_start()
     await asyncio.sleep(100)
     assert flushes.count == 0
+
+
+def fail() -> None:
+    raise RuntimeError("out of order")
+
+
+@in_virtual_time
+async def test_a_player_that_fails_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    pacer, flushes, start = pacer_and_start()
+    broken, before, behind, later = Player(start + 0.2, call=fail), Player(), Player(), Player()
+    for player in (before, broken, behind):
+        pacer.add(player, start + 0.1)
+    pacer.add(later, start + 0.3)
+    await asyncio.sleep(1)
+    assert [len(player.called) for player in (before, broken, behind, later)] == [1, 1, 1, 1]
+    assert flushes.count == 2
+    assert "out of order" in caplog.text
+
+
+@in_virtual_time
+async def test_a_call_behind_a_flush_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    pacer, _, start = pacer_and_start()
+    done: list[str] = []
+    pacer.after_flush(fail)
+    pacer.after_flush(lambda: done.append("after"))
+    player = Player()
+    pacer.add(player, start + 0.1)
+    await asyncio.sleep(1)
+    assert done == ["after"]
+    assert len(player.called) == 1
+    assert "out of order" in caplog.text
+
+
+@in_virtual_time
+async def test_what_is_asked_for_after_a_flush_does_not_wait_for_a_player() -> None:
+    pacer, _, start = pacer_and_start()
+    loop = asyncio.get_running_loop()
+    called: list[float] = []
+    pacer.add(Player(), start + 10)
+    pacer.after_flush(lambda: pacer.after_flush(lambda: called.append(loop.time())))
+    await asyncio.sleep(3)
+    pacer.after_flush(lambda: called.append(loop.time()))
+    await asyncio.sleep(3)
+    assert [round(when - start) for when in called] == [0, 3]

@@ -7,10 +7,13 @@ thousand sessions is one wake-up, and their datagrams are one batch.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["TICK", "Paced", "Pacer"]
+
+log = logging.getLogger(__name__)
 
 TICK = 0.004
 """Seconds: media leaves at most half of it early and, while the processor keeps up, half of it late."""
@@ -50,7 +53,7 @@ class Pacer:
     def after_flush(self, call: Callable[[], None]) -> None:
         """Call once the media of this tick has been sent (or of the next tick, outside one)."""
         self._after.append(call)
-        if self._handle is None:
+        if self._handle is None or self._armed > self._last + 1:
             self._arm(self._last + 1)
 
     def discard(self, player: Paced) -> None:
@@ -85,12 +88,20 @@ class Pacer:
         self._last = current
         for tick in sorted(due):
             for player in wheel.pop(tick):
-                when = player.advance(now)
+                try:
+                    when = player.advance(now)
+                except Exception:
+                    # A fault in one player must not stop all the others.
+                    log.exception("a player failed and is dropped: %r", player)
+                    continue
                 if when is not None:
                     self.add(player, when)
         self._flush()
         after, self._after = self._after, []
         for call in after:
-            call()
-        if wheel:
-            self._arm(min(wheel))
+            try:
+                call()
+            except Exception:
+                log.exception("a call behind a tick failed: %r", call)
+        if wheel or self._after:
+            self._arm(current + 1 if self._after else min(wheel))
