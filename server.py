@@ -10,18 +10,28 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
+    """Serve until a signal ends it."""
     try:
         from reelcast.cli.serve import serve_paths
         from reelcast.errors import ReelcastError
     except ModuleNotFoundError as error:
         _run_in_environment(error)
         return
-    if len(sys.argv) > 2 or not all(argument.isdigit() for argument in sys.argv[1:]):
+    port = _port(sys.argv[1:] or ["8554"])
+    if port is None:
         sys.exit("usage: python server.py [PORT]")
     try:
-        serve_paths([HERE], port=int(sys.argv[1]) if len(sys.argv) == 2 else 8554)
+        serve_paths([HERE], port=port)
     except ReelcastError as error:
         sys.exit(f"server.py: {error}")
+
+
+def _port(arguments: list[str]) -> int | None:
+    """The one argument, None where it is no port."""
+    text = arguments[0]
+    if len(arguments) > 1 or not (text.isascii() and text.isdigit() and len(text) <= 5):
+        return None
+    return int(text) if int(text) <= 65_535 else None
 
 
 def _run_in_environment(error: ModuleNotFoundError) -> None:

@@ -1,0 +1,197 @@
+"""The verb `serve`, as a process: what it prints, how it fails, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.media.conftest import RECIPES, make_movie
+from tests.server.raw import Client, Ports, rtcp_kinds
+from typer.testing import CliRunner
+
+from reelcast.cli.main import app
+
+REELCAST = [sys.executable, "-c", "from reelcast.cli.main import main; main()"]
+PATIENCE = 15
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    make_movie(folder / "a film.mp4", RECIPES["movie.mp4"])
+    (folder / "more").mkdir()
+    make_movie(folder / "more" / "sound.wav", RECIPES["sound.wav"])
+    return folder
+
+
+def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    command = [*REELCAST, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=cwd, check=False)
+
+
+@asynccontextmanager
+async def serving(
+    *arguments: str | Path, lines: int, cwd: Path | None = None
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[str]]]:
+    """A server process that has printed so many lines."""
+    command = [*REELCAST, "serve", *map(str, arguments)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, cwd=cwd)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            shown = [(await process.stdout.readline()).decode().rstrip("\n") for _ in range(lines)]
+        yield process, shown
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """What a command says that fails as it should: one line, no traceback."""
+    assert result.returncode == 1
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if "datagrams are sent by" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("reelcast: ")
+    return lines[0]
+
+
+# Errors are one line
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    line = one_line(run("serve", tmp_path / "missing.mp4"))
+    assert line.endswith("missing.mp4: no such file or folder")
+
+
+def test_a_folder_without_media(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    assert one_line(run("serve", cwd=tmp_path)).endswith("no media files in this folder")
+
+
+def test_a_port_in_use(folder: Path, taken: int) -> None:
+    line = one_line(run("serve", folder, "--host", "127.0.0.1", "--port", str(taken)))
+    assert f"127.0.0.1 port {taken} is in use" in line
+    assert "--port" in line
+
+
+def test_a_udp_port_in_use(folder: Path) -> None:
+    with Ports() as ports:
+        line = one_line(
+            run("serve", folder, "--host", "127.0.0.1", "--port", "0", "--rtp-port", str(ports.pair[0]))
+        )
+    assert f"UDP port {ports.pair[0]}" in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "99999"],
+        ["--port", "-1"],
+        ["--port", "x"],
+        ["--rtp-port", "65535"],
+        ["--timeout", "1"],
+        ["--what"],
+    ],
+)
+def test_options_that_are_wrong(tmp_path: Path, arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["serve", str(tmp_path), *arguments])
+    assert result.exit_code == 2
+
+
+def test_help() -> None:
+    result = CliRunner().invoke(app, ["serve", "--help"])
+    assert result.exit_code == 0
+    assert "Serve media files over RTSP" in result.stdout
+
+
+# Serving
+
+
+async def test_the_urls_are_printed(folder: Path) -> None:
+    async with serving("--host", "127.0.0.1", "--port", "0", lines=2, cwd=folder) as (_, shown):
+        urls = [re.sub(r":\d+/", ":PORT/", line) for line in shown]
+        assert urls == ["rtsp://127.0.0.1:PORT/a%20film.mp4", "rtsp://127.0.0.1:PORT/more/sound.wav"]
+
+
+async def test_several_things_are_served_under_their_names(folder: Path) -> None:
+    paths = folder / "a film.mp4", folder / "more"
+    async with serving(*paths, "--host", "127.0.0.1", "--port", "0", lines=2) as (_, shown):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        assert [line.rpartition(f":{port}")[2] for line in shown] == ["/a%20film.mp4", "/more/sound.wav"]
+        async with await Client.connect(port) as client:
+            for line in shown:
+                assert (await client.ask("DESCRIBE", line)).status == 200
+
+
+async def test_a_broken_movie_is_refused_and_the_others_are_served(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no movie" * 100)
+    async with serving(broken, folder / "a film.mp4", "--host", "127.0.0.1", "--port", "0", lines=2) as (
+        _,
+        shown,
+    ):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        async with await Client.connect(port) as client:
+            assert (await client.ask("DESCRIBE", "/broken.mp4")).status == 415
+            assert (await client.ask("DESCRIBE", "/a%20film.mp4")).status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -> None:
+    film = folder / "a film.mp4"
+    async with serving(film, "--host", "127.0.0.1", "--port", "0", lines=1) as (process, shown):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        async with await Client.connect(port) as client:
+            with Ports() as ports:
+                path = "/a%20film.mp4"
+                answer = await client.ask("SETUP", f"{path}/trackID=1", ports.transport)
+                await client.ask("PLAY", path, f"Session: {answer.session}")
+                tcp = f"Session: {(await client.setup(f'{path}/trackID=1')).session}"
+                await client.ask("PLAY", path, tcp)
+                await asyncio.gather(ports.packets(3), client.packets(0, 3))
+                start = time.monotonic()
+                process.send_signal(number)
+                _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+                assert time.monotonic() - start < 2
+                assert process.returncode == 0
+                assert b"Traceback" not in errors
+                await client.gone()
+                assert rtcp_kinds(client.frames[1][-1]) == [200, 202, 203]
+                assert rtcp_kinds(ports.reports()[-1]) == [200, 202, 203]
+
+
+async def test_the_dialogue_is_shown_on_demand(folder: Path) -> None:
+    options = "--host", "127.0.0.1", "--port", "0", "--verbose", "--timeout", "30"
+    async with serving(folder / "a film.mp4", *options, lines=1) as (process, shown):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        async with await Client.connect(port) as client:
+            answer = await client.ask("SETUP", "/a%20film.mp4/trackID=1", "Transport: RTP/AVP/TCP")
+            assert answer["Session"].endswith(";timeout=30")
+        process.terminate()
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+        text = errors.decode()
+        assert "< SETUP rtsp://127.0.0.1" in text
+        assert "> 200 OK | CSeq: 1" in text
+        assert "-> 200" in text
