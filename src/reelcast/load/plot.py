@@ -26,6 +26,8 @@ SUFFIXES: Final = (".png", ".svg")
 BINS: Final = 48
 SIZE: Final = (11.0, 7.2)
 """Inches."""
+HEADROOM: Final = 0.16
+"""Above the highest bar, for what is written there."""
 _INK, _FAINT, _BLUE, _RED, _BAND = "#22313f", "#8795a1", "#2f6f9f", "#c0392b", "#e8f0f6"
 _STYLE: Final[dict[Any, Any]] = {
     "font.size": 9,
@@ -76,9 +78,10 @@ def save_plot(measurement: Measurement, path: Path) -> None:
 
 def _headline(measurement: Measurement) -> str:
     plan = measurement.plan
+    ways = "udp and tcp" if plan.transport == "both" else plan.transport
     lost, received = int(measurement.counters.lost.sum()), int(measurement.counters.received.sum())
     return (
-        f"{plan.url}   ·   {measurement.joined:,} readers, {plan.transport}   ·   "
+        f"{plan.url}   ·   {measurement.joined:,} readers over {ways}   ·   "
         f"{received:,} packets in {measurement.seconds:.0f} s, {lost:,} lost"
     )
 
@@ -106,12 +109,13 @@ def _draw_rate(axes: Axes, measurement: Measurement) -> None:
     )
     axes.set_ylabel("Mbit/s")
     axes.set_xlabel("seconds since the start")
-    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.margins(x=0)
+    axes.set_ylim(bottom=0)
 
 
 def _draw_spread(axes: Axes, title: str, counted: str, values: NDArray[np.float64] | Histogram) -> None:
-    """A histogram in milliseconds, to the 99.5th percentile or so, with median and 99th percentile marked."""
+    """A histogram in milliseconds, with median and 99th percentile marked; the ends hold what lies beyond."""
     axes.set_title(title)
     found = Percentiles.of(values)
     if found is None:
@@ -120,24 +124,26 @@ def _draw_spread(axes: Axes, title: str, counted: str, values: NDArray[np.float6
         axes.set_yticks([])
         return
     points, weights = (values.values, values.counts) if isinstance(values, Histogram) else (values, None)
-    low = float(points[weights > 0].min() if weights is not None else points.min())
-    # A few stragglers would else press all the others into one bar.
-    high = min(found.max, found.p99 + 0.5 * (found.p99 - low))
+    low, high = _reach(points, weights, found)
     width = values.width if isinstance(values, Histogram) else 1e-5
     edges = np.linspace(low, max(high, low + BINS * width), BINS + 1) * 1e3
-    axes.hist(
-        np.minimum(points * 1e3, edges[-1]), bins=edges.tolist(), weights=weights, color=_BLUE, alpha=0.85
-    )
+    shown = np.clip(points * 1e3, edges[0], edges[-1])
+    axes.hist(shown, bins=edges.tolist(), weights=weights, color=_BLUE, alpha=0.85)
+    axes.margins(x=0.01, y=HEADROOM)
     for value, name in ((found.p50, "p50"), (found.p99, "p99")):
         axes.axvline(value * 1e3, color=_INK, lw=0.9, ls=(0, (3, 2)))
-        axes.text(
-            value * 1e3,
-            1.0,
-            f" {name} {value * 1e3:.3g}",
-            transform=axes.get_xaxis_transform(),
-            va="top",
-            size=8,
-        )
+        place = axes.get_xaxis_transform()
+        axes.text(value * 1e3, 1.0, f" {name} {value * 1e3:.3g}", transform=place, va="top", size=8)
     axes.set_xlabel(f"ms (max {found.max * 1e3:.3g})")
     axes.set_ylabel(counted)
-    axes.margins(x=0.01)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+
+
+def _reach(
+    points: NDArray[np.float64], weights: NDArray[np.int64] | None, found: Percentiles
+) -> tuple[float, float]:
+    """What part of the axis to show: a few stragglers would else press all the others into one bar."""
+    present = points if weights is None else points[weights > 0]
+    low, high = float(present.min()), found.max
+    half = max(found.p99 - found.p50, 1e-9)
+    return max(low, found.p50 - 2 * half), min(high, found.p99 + half)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,8 @@ __all__ = ["Percentiles", "as_json", "as_text"]
 
 BUSY: Final = 0.9
 """Of a processor: a generator that works harder than this may be what it measures."""
+DIGITS: Final = 6
+"""Behind the point, in JSON: microseconds."""
 MAX_REASONS: Final = 5
 """Different failures named in the summary."""
 
@@ -62,7 +64,7 @@ def as_json(measurement: Measurement) -> dict[str, Any]:
         "dropped": measurement.dropped,
         "ended": measurement.ended,
         "interrupted": measurement.interrupted,
-        "window_s": measurement.seconds,
+        "window_s": round(measurement.seconds, DIGITS),
         "packets": packets,
         "bytes": size,
         "bits_per_second": _ratio(size * 8, measurement.seconds),
@@ -78,7 +80,7 @@ def as_json(measurement: Measurement) -> dict[str, Any]:
         "latency_s": _json(measurement.latency),
         "server": _server(measurement, packets, size),
         "load": {
-            "cpu_s": measurement.own_cpu,
+            "cpu_s": round(measurement.own_cpu, DIGITS),
             "cores": _ratio(measurement.own_cpu, measurement.seconds),
             "cpu_s_per_gb": _ratio(measurement.own_cpu, size / 1e9),
         },
@@ -90,7 +92,7 @@ def _server(measurement: Measurement, packets: int, size: int) -> dict[str, floa
     if before is None or after is None or cpu is None:
         return None
     return {
-        "cpu_s": cpu,
+        "cpu_s": round(cpu, DIGITS),
         "cores": _ratio(cpu, measurement.seconds),
         "cpu_s_per_gb": _ratio(cpu, size / 1e9),
         "cpu_us_per_packet": _ratio(cpu * 1e6, packets),
@@ -101,18 +103,20 @@ def _server(measurement: Measurement, packets: int, size: int) -> dict[str, floa
 
 
 def _ratio(value: float, by: float) -> float | None:
-    return value / by if by > 0 else None
+    return round(value / by, DIGITS) if by > 0 else None
 
 
 def _json(values: Values | Histogram) -> dict[str, float] | None:
     found = Percentiles.of(values)
     if found is None:
         return None
-    return {"p50": found.p50, "p90": found.p90, "p99": found.p99, "max": found.max}
+    return {name: round(value, DIGITS) for name, value in asdict(found).items()}
 
 
 def as_text(measurement: Measurement) -> RenderableType:
     """The summary, for a person."""
+    if not measurement.joined:
+        return Group(Text(f"0 of {measurement.plan.readers:,} readers joined"), *_notes(measurement))
     return Group(_counts(measurement), Text(), _percentile_table(measurement), Text(), *_notes(measurement))
 
 
@@ -159,7 +163,7 @@ def _percentile_table(measurement: Measurement) -> Table:
         ("first packet", measurement.first_times, _milliseconds),
         ("jitter", measurement.jitter, _milliseconds),
         ("latency", measurement.latency, _milliseconds),
-        ("a reader's bitrate", measurement.reader_bytes * 8 / max(measurement.seconds, 1e-9), _megabits),
+        ("bitrate", measurement.reader_bytes * 8 / max(measurement.seconds, 1e-9), _megabits),
     ]
     for name, values, show in rows:
         found = Percentiles.of(values)
@@ -181,6 +185,8 @@ def _notes(measurement: Measurement) -> list[Text]:
     notes = []
     for reason, count in sorted(measurement.failures.items(), key=lambda item: -item[1])[:MAX_REASONS]:
         notes.append(Text(f"{count:,} could not join: {reason}", "red"))
+    if not measurement.joined:
+        return notes
     if len(measurement.latency):
         notes.append(
             Text(

@@ -169,11 +169,12 @@ class Run:
         helpers = [self._loop.create_task(self._sample()), self._loop.create_task(self.crowd.report())]
         try:
             await self.crowd.join(self.plan.ramp)
-            self.stage = "settling"
-            await asyncio.sleep(SETTLE)
-            beginning = self._mark()
-            self.stage = "measuring"
-            await asyncio.sleep(self.plan.duration)
+            if self.crowd.joined:
+                self.stage = "settling"
+                await asyncio.sleep(SETTLE)
+                beginning = self._mark()
+                self.stage = "measuring"
+                await asyncio.sleep(self.plan.duration)
         except asyncio.CancelledError:
             interrupted = True
         measurement = self._measurement(beginning, self._mark(), interrupted)
