@@ -84,7 +84,6 @@ async def test_plays_to_the_end_and_goes_back(rtsp: str, tmp_path: Path) -> None
         assert_in_order(again, 212 if name == "movie.Mjpeg" else 200)
         if name != "movie.Mjpeg":
             assert played.sound[0] == pytest.approx(SECONDS, abs=0.5)
-            assert played.sound[1] > 0.0
 
 
 async def test_goes_on_after_a_pause(rtsp: str, tmp_path: Path) -> None:
@@ -115,6 +114,7 @@ async def test_seeks_forward_and_back(rtsp: str, tmp_path: Path) -> None:
         for epoch, keyframe in enumerate((0, 300, 100, 200)):
             assert len(played.marks(epoch)) >= FRAME_RATE
             assert_in_order(played.marks(epoch), keyframe)
+            assert played.sound[epoch] > 1.0
             place = next(pts for number, pts, _ in played.pictures if number == epoch)
             assert place == pytest.approx(keyframe / FRAME_RATE, abs=PLACE_TOLERANCE)
         places = [pts for epoch, pts, _ in played.pictures if epoch == 1]
