@@ -115,7 +115,7 @@ class InterleavedCarrier:
         self._writer = writer
         self.channels: Mapping[int, int] | None = {track: rtp for track, (rtp, _) in channels.items()}
         self._rtcp = {track: rtcp for track, (_, rtcp) in channels.items()}
-        self._layout = tuple(channels.get(track) for track in range(max(channels) + 1))
+        self._layout = tuple((track, *pair) for track, pair in sorted(channels.items()))
 
     @property
     def ready(self) -> bool:
@@ -139,8 +139,7 @@ class InterleavedCarrier:
 
     def report(self, track: int, data: bytes) -> None:
         """Write the report as one frame, behind the media before it."""
-        if not self._writer.closing:
-            self._writer.write(Frame(self._rtcp[track], data).to_bytes())
+        self._writer.write(Frame(self._rtcp[track], data).to_bytes())
 
     def flight(self, aired: Aired) -> Flight:
         """What is on the air, in interleaved frames of this reader's channels."""

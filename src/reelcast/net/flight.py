@@ -14,9 +14,8 @@ from reelcast.rtp.sender import interleave
 
 __all__ = ["Aired", "Contiguous", "Flight", "Layout"]
 
-Layout = tuple[tuple[int, int] | None, ...] | None
-"""The interleaved channels (RTP, RTCP) of each track by its index, None for a track that is left out; None in
-all where headers are plain RTP."""
+Layout = tuple[tuple[int, int, int], ...] | None
+"""The tracks that a connection carries, each with its channels of RTP and RTCP; None for plain RTP of all."""
 
 
 class Flight:
@@ -91,8 +90,7 @@ class Aired:
         if flight is None:
             headers = self._headers
             if layout is not None:
-                channels = {track: pair[0] for track, pair in enumerate(layout) if pair is not None}
-                headers = interleave(self.group, headers, channels)
+                headers = interleave(self.group, headers, {track: rtp for track, rtp, _ in layout})
             flight = self._flights[layout] = Flight(self.group, headers)
         return flight
 
@@ -115,12 +113,13 @@ class Contiguous:
     __slots__ = ("_array", "data", "pointer", "starts")
 
     def __init__(self, flight: Flight, layout: Layout) -> None:
+        left_out: set[int] = set()
+        if layout is not None:
+            left_out = {run.track for run in flight.group.runs}.difference(track for track, _, _ in layout)
         pieces: list[bytes] = []
         self.starts = [0]
         for run in flight.group.runs:
-            packets: list[bytes] = []
-            if layout is None or layout[run.track : run.track + 1] not in ((), (None,)):
-                packets = flight.packets(run.first, run.count)
+            packets = [] if run.track in left_out else flight.packets(run.first, run.count)
             pieces += packets
             self.starts.append(self.starts[-1] + sum(map(len, packets)))
         joined = b"".join(pieces)

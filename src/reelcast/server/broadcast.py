@@ -208,16 +208,16 @@ class Broadcast:
     def _send(self, aired: Aired, first: int, stop: int) -> None:
         """Send runs; a keyframe begins a piece of its own, since readers may be let in there."""
         runs = aired.group.runs
-        begun = first
+        begun, entry = first, False
         for number in range(first, stop):
             run = runs[number]
             if run.keyframe and run.track == self._feed.leading and _begins(runs, number):
                 if number > begun:
-                    self.fan_out.send(aired, begun, number)
-                begun = number
+                    self.fan_out.send(aired, begun, number, entry=entry)
+                begun, entry = number, True
                 self._start = aired.number, number
         if stop > begun:
-            self.fan_out.send(aired, begun, stop)
+            self.fan_out.send(aired, begun, stop, entry=entry)
 
     def _let_go(self) -> None:
         """Drop what no new reader will be sent, and have more prepared."""

@@ -147,6 +147,7 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
         self._waiting.clear()
         self._handler.closed(self)
+        self.writer.release()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
