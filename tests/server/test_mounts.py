@@ -32,6 +32,9 @@ class Camera:
         self.duration: float | None = None
         self.origin = 5
 
+    def ssrc(self, track: int) -> int | None:
+        return None
+
     def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Player:
         raise NotImplementedError
 

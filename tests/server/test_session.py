@@ -57,6 +57,9 @@ class Film:
         self.origin = 1
         self.players: list[Player] = []
 
+    def ssrc(self, track: int) -> int | None:
+        return None
+
     def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Player:
         self.players.append(Player(ssrcs, carrier))
         return self.players[-1]
