@@ -94,7 +94,8 @@ class Arena:
         return start
 
     def single(self, flow: int, data: bytes) -> None:
-        """Count one packet that came another way."""
+        """Count one packet that came another way, behind all before."""
+        self.hand_over()
         self._on_arrivals(Arrivals.of([(flow, data, len(data), time.monotonic())]))
 
     def hand_over(self) -> None:

@@ -30,11 +30,13 @@ class Shortcut:
             self._loop.add_reader(self._epoll.fileno(), self._read)
 
     def take_over(self, transport: asyncio.Transport, protocol: asyncio.BufferedProtocol) -> None:
-        """From now on, receive into the protocol's buffers from here."""
+        """From now on, receive into the protocol's buffers from here; doing it twice is no error."""
         encrypted = transport.get_extra_info("sslcontext") is not None
         if self._epoll is None or encrypted or transport.is_closing():
             return
         descriptor: int = transport.get_extra_info("socket").fileno()
+        if self._taken.get(descriptor) == (transport, protocol):
+            return
         transport.pause_reading()
         self._epoll.register(descriptor, select.EPOLLIN)
         self._taken[descriptor] = transport, protocol

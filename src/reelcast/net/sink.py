@@ -39,6 +39,7 @@ class Port:
     def __init__(self, pair: UdpPair) -> None:
         self._pair = pair
         self._peer: Destination | None = None
+        self._open = True
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -51,12 +52,14 @@ class Port:
 
     def send_control(self, data: bytes) -> None:
         """Send a report from our RTCP port; this also opens the way back through a NAT."""
-        if self._peer is not None:
+        if self._peer is not None and self._open:
             self._pair.rtcp.send(data, self._peer)
 
     def close(self) -> None:
-        """Free the ports."""
-        self._pair.close()
+        """Free the ports; closing twice is no error."""
+        if self._open:
+            self._open = False
+            self._pair.close()
 
 
 class Sink:
