@@ -14,12 +14,15 @@ from reelcast.net.interleaved import InterleavedWriter
 
 
 class Lost(asyncio.Protocol):
-    """Notes that the connection is gone."""
+    """Notes that the connection is gone, and has its writer let go of the socket, as a server does."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
+        self.writer: InterleavedWriter | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        assert self.writer is not None
+        self.writer.release()
         self.gone.set()
 
 
@@ -59,8 +62,9 @@ async def linked(*, direct: bool, buffer: int = 4096) -> AsyncIterator[Link]:
         ours, _ = listener.accept()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         transport, lost = await loop.create_connection(Lost, sock=ours)
+        lost.writer = InterleavedWriter(transport, direct=direct)
         try:
-            yield Link(InterleavedWriter(transport, direct=direct), transport, client, lost)
+            yield Link(lost.writer, transport, client, lost)
         finally:
             transport.abort()
             await lost.gone.wait()

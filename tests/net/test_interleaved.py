@@ -122,8 +122,23 @@ def test_without_a_socket_of_its_own() -> None:
             writer = InterleavedWriter(transport)
             writer.write_packets(flight, 0, 3)
             writer.write(b"report")
-            assert writer.fd == -1
+            assert writer.send is None
+            writer.release()
             assert transport.written == joined(flight) + b"report"
+
+
+async def test_released() -> None:
+    flight = flight_with(100, 100)
+    async with linked(direct=True, buffer=1 << 16) as link:
+        assert link.writer.send is not None
+        assert link.writer.send(memoryview(b"past the transport")) == 18
+        link.writer.release()
+        link.writer.release()
+        assert link.writer.send is None
+        # The socket is the transport's own again, and open.
+        link.writer.write_packets(flight, 0, 3)
+        expected = b"past the transport" + joined(flight)
+        assert await link.read_all(len(expected)) == expected
 
 
 def test_shown_by_its_peer() -> None:
