@@ -135,5 +135,5 @@ def test_offload_that_is_refused_is_an_error(
 
 
 def test_other_systems_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.sys, "platform", "darwin")
+    monkeypatch.setattr("reelcast.net.drain.sys.platform", "darwin")
     assert not Drain.available()

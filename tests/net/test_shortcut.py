@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from reelcast.net import shortcut as module
 from reelcast.net.shortcut import Shortcut
 
 
@@ -110,7 +109,7 @@ async def test_errors_are_left_to_asyncio(
 
     shortcut = Shortcut()
     shortcut.take_over(receiver.transport, receiver)
-    monkeypatch.setattr(module.os, "readv", fail)
+    monkeypatch.setattr("reelcast.net.shortcut.os.readv", fail)
     peer.send(b"data")
     await receiver.until(b"data")
     shortcut.close()
@@ -120,7 +119,7 @@ async def test_without_epoll_nothing_is_taken_over(
     link: tuple[Receiver, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver, _ = link
-    monkeypatch.delattr(module.select, "epoll")
+    monkeypatch.delattr("reelcast.net.shortcut.select.epoll")
     shortcut = Shortcut()
     shortcut.take_over(receiver.transport, receiver)
     assert receiver.transport.is_reading()

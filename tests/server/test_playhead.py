@@ -12,6 +12,7 @@ from tests.server.virtual import VirtualLoop, in_virtual_time
 
 from reelcast.errors import ProtocolError
 from reelcast.rtp.clock import unix_to_ntp
+from reelcast.rtp.group import MAX_AUDIO_WAIT
 from reelcast.rtp.rtcp import Bye, SenderReport, SourceDescription
 from reelcast.server import reports as reports_module
 from reelcast.server.pacer import TICK, Pacer
@@ -25,7 +26,7 @@ SSRCS = {0: 0xAABBCCDD, 1: 0x01020304}
 @pytest.fixture(autouse=True)
 def clock_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports in the loop's time."""
-    monkeypatch.setattr(reports_module, "ntp_now", lambda: unix_to_ntp(asyncio.get_running_loop().time()))
+    monkeypatch.setattr(reports_module, "_CLOCK_OFFSET", 0.0)
 
 
 class Theater:
@@ -111,9 +112,9 @@ class TestPlayOut:
             part = max(0.0, one.label.number - 40) and 0.05
             assert begun + due - TICK <= one.time <= begun + due + part + 2 * TICK
         for one in room.carrier.of(1):
-            # With the frame before it.
-            due = one.label.pts // 800 / 10
-            assert begun + due - TICK <= one.time <= begun + due + 0.05 + 2 * TICK
+            # It waits for a frame that comes soon, and is not sent amid one that is spread.
+            due = one.label.pts / RATES[1]
+            assert begun + due - TICK <= one.time <= begun + due + MAX_AUDIO_WAIT + 0.05 + 2 * TICK
 
     @in_virtual_time
     async def test_a_keyframe_is_spread_over_udp_only(self) -> None:
@@ -125,8 +126,12 @@ class TestPlayOut:
             assert len(set(keyframe)) == (1 if tcp else 4)
             await room.until_the_end()
             if tcp:
-                # One call a frame, its audio with it.
-                assert len(room.carrier.calls) == 60
+                # One call a frame, with the audio that waited for it.
+                frames = {one.time for one in room.carrier.of(0)}
+                assert len(frames) == 60
+                # A group's last audio has no frame in it to wait for.
+                waited = [one for one in room.carrier.of(1) if one.label.pts % 800 in (480, 640)]
+                assert {one.time for one in waited if one.label.pts % 8000 < 7200} <= frames
 
     @in_virtual_time
     async def test_one_track(self) -> None:
@@ -431,7 +436,7 @@ class TestReports:
         room = theater()
         begun = now()
         await room.play()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         first = room.carrier.reported[0]
         assert first.time <= begun + 2 * TICK
         assert first.behind > 0

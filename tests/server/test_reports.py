@@ -111,7 +111,7 @@ def test_restart_makes_reports_due(senders: dict[int, Sender], postbox: Postbox)
 
 def test_goodbye_of_those_that_have_sent(senders: dict[int, Sender], postbox: Postbox) -> None:
     senders[1].count(1, 100)
-    Reporter(senders, postbox).goodbye(20.0)
+    Reporter(senders, postbox).goodbye(1000.0, 20.0)
     ((track, data),) = postbox.sent
     assert track == 1
     assert [type(report) for report in parse(data)] == [SenderReport, SourceDescription, Bye]

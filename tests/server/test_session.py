@@ -41,6 +41,9 @@ class Player:
         self.said.append("pause")
         return self.position
 
+    def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
+        self.said.append(" ".join(["rewire", *map(str, ssrcs.values())]))
+
     def stop(self) -> None:
         self.said.append("stop")
 
@@ -261,14 +264,15 @@ async def test_its_player_is_made_once_for_the_tracks_it_has(owner: Owner) -> No
     assert film.players[0].carrier.channels == {0: 4, 1: 6}
 
 
-async def test_at_rest_it_keeps_its_place(owner: Owner) -> None:
-    film, pacer = Film(), Pacer(lambda: None)
-    session = Sessions().create("/film", film, owner, "10.0.0.1")
-    session.deliveries = {0: over_tcp(7, 4)}
-    session.rest()
-    assert session.place is None
+async def test_a_player_is_told_of_the_tracks_that_changed(owner: Owner) -> None:
+    film, pacer, sessions = Film(), Pacer(lambda: None), Sessions()
+    session = sessions.create("/film", film, owner, "10.0.0.1")
+    sessions.deliver(session, 0, over_tcp(7, 4))
     player = session.ready(pacer)
-    session.rest()
-    assert session.place == 1.5
-    assert film.players[0].said == ["pause", "stop"]
-    assert session.ready(pacer) is not player
+    assert session.ready(pacer) is player
+    assert film.players[0].said == []
+    sessions.deliver(session, 1, over_tcp(8, 6))
+    assert session.ready(pacer) is player
+    sessions.withdraw(session, 0)
+    session.ready(pacer)
+    assert film.players[0].said == ["rewire 7 8", "rewire 8"]

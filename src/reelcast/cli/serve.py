@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from reelcast.errors import MediaError
 from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Server
 
 __all__ = ["serve", "serve_paths"]
@@ -76,12 +77,21 @@ def serve_paths(
     _log_to_terminal(verbose)
     sys.setswitchinterval(SWITCH_INTERVAL)
     server = Server(host, port, rtp_port=rtp_port, timeout=timeout)
+    taken: set[str] = set()
     for path in paths:
         alone = len(paths) == 1 and path.is_dir()
-        server.mount("/" if alone else f"/{path.resolve().name}", path)
+        name = "" if alone else path.resolve().name
+        server.mount(_untaken(name, taken), path)
     for name, file in live:
-        server.mount(f"/{name}", file, live=True)
+        server.mount(_untaken(name, taken), file, live=True)
     asyncio.run(_serve(server))
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    if name in taken:
+        raise MediaError(f"two things to be served are named {name!r}: rename one, or serve their folder")
+    taken.add(name)
+    return f"/{name}"
 
 
 async def _serve(server: Server) -> None:

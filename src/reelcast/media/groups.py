@@ -12,9 +12,10 @@ import threading
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from reelcast.errors import PayloadError
+from reelcast.errors import MediaError, PayloadError
 from reelcast.media.demux import Demuxer, open_demuxer
 from reelcast.rtp.burst import Burst
 from reelcast.rtp.group import Group
@@ -34,6 +35,8 @@ SEEK_MARGIN = 1.0
 MAX_CURSORS = 4
 """Places in one file that are kept open for sequential reading."""
 
+log = logging.getLogger(__name__)
+
 _Units = list[tuple[float, int, AccessUnit]]
 
 
@@ -48,7 +51,10 @@ class GroupReader:
         """Open the file; raises MediaError where it cannot be served."""
         self.path = path
         self._lock = threading.Lock()
-        first = _Cursor(open_demuxer(path), 0)
+        self._closing = False
+        demuxer = open_demuxer(path)
+        _check_first_unit(demuxer, path)
+        first = _Cursor(demuxer, 0)
         self._cursors = [first]
         self._scout: Demuxer | None = None
         self.tracks: tuple[Track, ...] = first.demuxer.tracks
@@ -56,7 +62,7 @@ class GroupReader:
 
     def read(self, index: int) -> Group | None:
         """Group number `index`, None behind the end. Raises MediaError where the file went bad meanwhile."""
-        with self._lock:
+        with self._locked():
             cursor = self._cursor_at(index)
             group: Group | None = None
             try:
@@ -70,7 +76,7 @@ class GroupReader:
 
     def keyframe_before(self, seconds: float) -> float:
         """The decoding time of the last place at or before `seconds` where decoding can start, in seconds."""
-        with self._lock:
+        with self._locked():
             if self._scout is None:
                 self._scout = open_demuxer(self.path)
             self._scout.seek(seconds)
@@ -81,14 +87,30 @@ class GroupReader:
             return 0.0
 
     def close(self) -> None:
-        """Close the file; it is opened again when needed."""
-        with self._lock:
-            for cursor in self._cursors:
-                cursor.close()
-            self._cursors.clear()
-            if self._scout is not None:
-                self._scout.close()
-                self._scout = None
+        """Close the file without waiting: where it is being read, whoever reads it closes it."""
+        self._closing = True
+        if self._lock.acquire(blocking=False):
+            self._unlock()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        try:
+            if self._closing:
+                for cursor in self._cursors:
+                    cursor.close()
+                self._cursors.clear()
+                if self._scout is not None:
+                    self._scout.close()
+                    self._scout = None
+        finally:
+            self._lock.release()
 
     def _cursor_at(self, index: int) -> _Cursor:
         for cursor in self._cursors:
@@ -152,6 +174,22 @@ class _Cursor:
 def leading_track(tracks: tuple[Track, ...]) -> int:
     """The index of the track whose keyframes are places to start at: the first of video, else the first."""
     return next((index for index, track in enumerate(tracks) if track.kind == "video"), 0)
+
+
+def _check_first_unit(demuxer: Demuxer, path: Path) -> None:
+    """MediaError where a motion JPEG file begins with what RFC 2435 cannot carry: the rest will be the same."""
+    leading = leading_track(demuxer.tracks)
+    if demuxer.tracks[leading].codec != "jpeg":
+        return
+    for track, unit in demuxer.units():
+        if track == leading:
+            try:
+                packetizer_for(demuxer.tracks[track]).packetize(unit)
+            except PayloadError as error:
+                demuxer.close()
+                raise MediaError(f"{path}: {error}") from error
+            break
+    demuxer.seek(0.0)
 
 
 def _bursts(units: _Units, tracks: tuple[Track, ...]) -> Iterator[tuple[int, Burst]]:

@@ -40,6 +40,8 @@ MAX_ATTEMPTS = 8
 MAX_MESSAGES = 1024
 """UIO_MAXIOV: the kernel takes no more in one call."""
 
+_FULL = (errno.EAGAIN, errno.ENOBUFS)
+
 MMSGHDR = struct.Struct("@PIxxxxPNPNixxxxIxxxx")
 """struct mmsghdr on 64-bit Linux: name, its length, iovecs, their count, control, its length, flags, sent."""
 CMSG = struct.Struct("@NiiHxxxxxx")
@@ -99,7 +101,7 @@ def _sockaddr(family: int, address: tuple[Any, ...]) -> bytes:
 class MessageSocket:
     """A UDP socket, and what to do when it does not take everything.
 
-    dropped   packets given up because its buffer stayed full, or the network refused them
+    dropped   messages and packets given up because its buffer stayed full, or the network refused them
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -112,7 +114,7 @@ class MessageSocket:
         """Send an array of `count` struct mmsghdr.
 
         A message that fails alone is reported to `failed`, with its number and the error, and does not stop
-        those behind it.
+        those behind it; where the socket's buffer stays full, the rest is dropped.
         """
         position = attempts = 0
         while position < count:
@@ -125,6 +127,11 @@ class MessageSocket:
             attempts += 1
             if attempts < MAX_ATTEMPTS and self._may_retry(code):
                 continue
+            if code in _FULL:
+                # The network is slower than what is to be sent: waiting for each message would stop the server.
+                self.dropped += count - position
+                log.warning("the network does not take %d messages: they are dropped", count - position)
+                return
             failed(position, code)
             position, attempts = position + 1, 0
 
@@ -145,7 +152,7 @@ class MessageSocket:
         """Whether an error was not of this message: an ICMP error of an earlier one, or a full buffer."""
         if code in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EINTR):
             return True
-        return code in (errno.EAGAIN, errno.ENOBUFS) and _wait_writable(self._socket)
+        return code in _FULL and _wait_writable(self._socket)
 
 
 def is_segmentation_error(code: int) -> bool:

@@ -155,7 +155,8 @@ def _bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         try:
             rtp = _bind(host, port)
         except OSError as error:
-            raise TransportError(f"cannot bind UDP port {port} on {host}: {error.strerror}") from error
+            hint = "; choose another with --rtp-port" if port else ""
+            raise TransportError(f"cannot bind UDP port {port} on {host}: {error.strerror}{hint}") from error
         number = rtp.getsockname()[1]
         if number % 2 == 0 or port:
             try:

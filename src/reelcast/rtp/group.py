@@ -25,6 +25,8 @@ half of what a default socket buffer of 208 kB holds with its bookkeeping."""
 SPREAD = 0.5
 """The part of a frame's duration over which the runs of a large burst are spread (RFC 3550 says nothing;
 receivers' socket buffers do)."""
+MAX_AUDIO_WAIT = 0.05
+"""Seconds that audio may wait for a video frame to leave with; 20 frames a second and more are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +174,21 @@ def _numbered(tracks: NDArray[np.uint8]) -> NDArray[np.uint32]:
 def _in_sending_order(
     bursts: list[tuple[int, Burst]], tracks: Sequence[Track]
 ) -> list[tuple[float, int, Burst]]:
-    """Sort by decoding time; audio goes out with the video frame before it: one write to a reader for both."""
+    """Sort by decoding time; audio waits for the next video frame: one write to a reader for both."""
     timed = sorted(
         ((burst.dts / tracks[track].clock_rate, track, burst) for track, burst in bursts),
-        key=lambda placed: (placed[0], tracks[placed[1]].kind != "video", placed[1]),
+        key=lambda placed: (placed[0], tracks[placed[1]].kind == "video", placed[1]),
     )
-    has_video = any(tracks[track].kind == "video" for _, track, _ in timed)
-    if not has_video:
-        return timed
     aligned: list[tuple[float, int, Burst]] = []
     frame_due: float | None = None
-    for due, track, burst in timed:
+    for due, track, burst in reversed(timed):
         if tracks[track].kind == "video":
             frame_due = due
-        elif frame_due is not None:
+        elif frame_due is not None and frame_due - due <= MAX_AUDIO_WAIT:
             due = frame_due
         aligned.append((due, track, burst))
-    return aligned
+    aligned.reverse()
+    return sorted(aligned, key=lambda placed: (placed[0], tracks[placed[1]].kind != "video"))
 
 
 def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: int) -> list[Run]:

@@ -35,6 +35,8 @@ DEFAULT_PORT = 8554
 """Where RTSP servers listen that have no rights to port 554."""
 BACKLOG = 4096
 """Connections that wait to be accepted; the kernel takes less where its own limit is lower."""
+PORT_ATTEMPTS = 16
+"""Free ports tried until one is free for IPv4 and IPv6 alike."""
 MAX_CONNECTIONS = 10_000
 CARE_SECONDS = 1.0
 """How often what has timed out is looked for."""
@@ -82,7 +84,7 @@ class Server:
         self._sessions = Sessions(timeout, on_end=lambda session: self._mounts.release(session.source))
         self._connections: set[Connection] = set()
         self._services: Services | None = None
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._care: asyncio.Task[None] | None = None
         self._drained: asyncio.Event | None = None
 
@@ -120,24 +122,25 @@ class Server:
                 pair.batch.flush()
 
         try:
-            for host in self._udp_hosts():
+            for host in self._hosts():
                 pair = await UdpPair.open(host, self._rtp_port, batching, self._heard, self._unreachable)
                 pairs[pair.family] = pair
             self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs)
-            self._listener = await self._listen(batching)
+            self._listeners = await self._listen(batching)
         except TransportError:
             for pair in pairs.values():
                 pair.close()
             raise
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self.port = self._listeners[0].sockets[0].getsockname()[1]
         self._care = asyncio.get_running_loop().create_task(self._take_care())
 
     async def stop(self) -> None:
         """Say goodbye to every reader, close every connection and free every port."""
-        if self._services is None or self._listener is None or self._care is None:
+        if self._services is None or self._care is None:
             return
         self._care.cancel()
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for session in self._sessions:
             self._sessions.end(session)
         for connection in list(self._connections):
@@ -152,7 +155,7 @@ class Server:
         for pair in self._services.pairs.values():
             pair.close()
         self._mounts.close()
-        self._services = self._listener = self._care = None
+        self._services = self._care = None
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM. Raises what `start` raises."""
@@ -268,26 +271,43 @@ class Server:
 
     # Sockets
 
-    def _udp_hosts(self) -> list[str]:
+    def _hosts(self) -> list[str]:
         if self._host is not None:
             return [self._host]
         return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
 
-    async def _listen(self, batching: Batching) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
+    async def _listen(self, batching: Batching) -> list[asyncio.Server]:
+        """Listen on all addresses at one port; where any will do, one that is free on all of them."""
         direct = batching is not Batching.PLAIN
-        try:
-            return await loop.create_server(
-                lambda: Connection(self, direct=direct), self._host, self.port, backlog=BACKLOG
-            )
-        except OSError as error:
-            where = f"{self._host or 'all addresses'} port {self.port}"
-            if error.errno == errno.EADDRINUSE:
-                raise TransportError(f"{where} is in use: choose another with --port") from error
-            if error.errno in (errno.EACCES, errno.EPERM):
-                hint = "run with the rights for it (CAP_NET_BIND_SERVICE) or choose one above 1023"
-                raise TransportError(f"{where} is not allowed: {hint} with --port") from error
-            raise TransportError(f"cannot listen on {where}: {error.strerror or error}") from error
+        hosts = self._hosts()
+        attempts = 1 if self.port else PORT_ATTEMPTS
+        while True:
+            listeners: list[asyncio.Server] = []
+            try:
+                for host in hosts:
+                    port = listeners[0].sockets[0].getsockname()[1] if listeners else self.port
+                    listeners.append(
+                        await asyncio.get_running_loop().create_server(
+                            lambda: Connection(self, direct=direct), host, port, backlog=BACKLOG
+                        )
+                    )
+            except OSError as error:
+                for listener in listeners:
+                    listener.close()
+                attempts -= 1
+                if not attempts:
+                    raise self._refused(error) from error
+            else:
+                return listeners
+
+    def _refused(self, error: OSError) -> TransportError:
+        where = f"{self._host or 'all addresses'} port {self.port}"
+        if error.errno == errno.EADDRINUSE:
+            return TransportError(f"{where} is in use: choose another with --port")
+        if error.errno in (errno.EACCES, errno.EPERM):
+            hint = "run with the rights for it (CAP_NET_BIND_SERVICE) or choose one above 1023"
+            return TransportError(f"{where} is not allowed: {hint} with --port")
+        return TransportError(f"cannot listen on {where}: {error.strerror or error}")
 
 
 def _has_ipv6() -> bool:

@@ -175,6 +175,7 @@ class Broadcast:
             if late > MAX_LATE and len(self.fan_out):
                 # Too much to catch up on at once: the rest of the timeline moves instead.
                 self._epoch += late
+                self.reporter.restart()
                 continue
             stop = first
             while stop < len(dues) and shift + dues[stop] <= now:
@@ -245,7 +246,7 @@ class Broadcast:
                     await self._room.wait()
         except ReelcastError as error:
             log.error("a live stream has ended: %s", error)
-        self.reporter.goodbye(self.elapsed)
+        self.reporter.goodbye(time.monotonic(), self.elapsed)
         self._on_air.set()
 
     def _rest(self) -> None:
@@ -272,9 +273,8 @@ class Subscription:
         self._broadcast = broadcast
         self._carrier = carrier
         self._pacer = pacer
-        self._tracks = tracks
-        senders = {track: broadcast.senders[track] for track in tracks}
-        self._reporter = Reporter(senders, carrier)
+        self._senders = {track: broadcast.senders[track] for track in tracks}
+        self._reporter = Reporter(self._senders, carrier)
         self._place: Place = (0, 0)
         # When catching up began, and the stream's time then.
         self._clock: tuple[float, float] | None = None
@@ -293,7 +293,7 @@ class Subscription:
             await self._broadcast.enter(self, self._pacer)
             self._place = self._broadcast.beginning()
         first = self._broadcast.first_packets(self._broadcast.edge if self._playing else self._place)
-        return Playing(None, None, {track: first[track] for track in self._tracks})
+        return Playing(None, None, {track: first[track] for track in self._senders})
 
     def begin(self) -> None:
         """Catch up with the others."""
@@ -313,11 +313,24 @@ class Subscription:
         self._broadcast.exit(self)
         return self.position
 
+    def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
+        """Send these tracks from now on; see `Player.rewire`."""
+        gone = [track for track in self._senders if track not in ssrcs]
+        self._reporter.goodbye(time.monotonic(), self.position, gone)
+        for track in gone:
+            del self._senders[track]
+        self._senders.update({track: self._broadcast.senders[track] for track in ssrcs})
+        if self._joined:
+            self._carrier.leave(self._broadcast.fan_out)
+            carrier.join(self._broadcast.fan_out)
+        self._carrier = carrier
+        self._reporter.rewire(carrier)
+
     def stop(self) -> None:
         """Stop for good, and say goodbye."""
         self._stopped = True
         self.pause()
-        self._reporter.goodbye(self.position)
+        self._reporter.goodbye(time.monotonic(), self.position)
 
     def advance(self, now: float) -> float | None:
         """Send what has been on the air, a piece each tick, until there is no more of it; then join."""

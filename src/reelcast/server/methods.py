@@ -219,7 +219,7 @@ async def _setup(call: Call) -> Reply:
     track = _track_of(found)
     if session is not None and found.path != session.path:
         raise ProtocolError(f"this session plays {session.path}", 459)
-    if session is not None and session.state is State.PLAYING:
+    if session is not None and session.state is State.PLAYING and track in session.deliveries:
         raise ProtocolError("PAUSE before a track is set up again", 455)
     specs = parse_transport(",".join(call.request.headers.get_all("Transport")))
     spec = next((spec for spec in specs if _possible(call, spec, session, track)), None)
@@ -231,7 +231,6 @@ async def _setup(call: Call) -> Reply:
     if session is None:
         session = sessions.create(found.path, found.source, call.connection, call.connection.peer[0])
         call.services.mounts.hold(found.source)
-    session.rest()
     session.udp = None if spec.tcp else call.services.pairs[call.connection.family]
     sessions.deliver(session, track, delivery)
     session.state = after(session.state, "SETUP")
@@ -291,8 +290,6 @@ async def _play(call: Call) -> Reply:
     header = call.request.headers.get("Range")
     wanted = Range.parse(header) if header is not None else Range()
     start, end = wanted.to_npt()
-    if header is None:
-        start, session.place = session.place, None
     player = session.ready(call.services.pacer)
     playing = await player.play(start, end)
     # Meanwhile another connection may have ended the session, or changed its tracks.
@@ -333,7 +330,7 @@ def _rtp_info(session: Session, playing: Playing) -> str:
 
 async def _pause(call: Call) -> Reply:
     session = call.joined()
-    place = session.player.pause() if session.player is not None else session.place or 0.0
+    place = session.player.pause() if session.player is not None else 0.0
     session.state = after(session.state, "PAUSE")
     call.outcome = f"at {place:.3f}"
     return Reply(call.reply(200, ("Range", str(Range.of_npt("npt", place, session.source.duration)))))
@@ -347,21 +344,13 @@ async def _teardown(call: Call) -> Reply:
     if control and not chosen:
         raise ProtocolError("there is no such track in this session", 404)
     if chosen and len(session.deliveries) > 1:
-        return await _teardown_track(call, session, chosen[0])
+        call.services.sessions.withdraw(session, chosen[0])
+        if session.player is not None:
+            session.ready(call.services.pacer)
+        return Reply(call.reply(200))
     call.services.sessions.end(session)
     call.session = None
     return Reply(call.reply(200))
-
-
-async def _teardown_track(call: Call, session: Session, track: int) -> Reply:
-    """Take one track out; the others play on from where they were."""
-    session.rest()
-    call.services.sessions.withdraw(session, track)
-    if session.state is not State.PLAYING:
-        return Reply(call.reply(200))
-    player = session.ready(call.services.pacer)
-    await player.play(session.place, None)
-    return Reply(call.reply(200), player.begin)
 
 
 async def _get_parameter(call: Call) -> Reply:

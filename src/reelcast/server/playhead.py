@@ -71,14 +71,11 @@ class Playhead:
         self._groups = groups
         self._carrier = carrier
         self._pacer = pacer
-        self._senders = {
-            track: Sender(ssrc, secrets.randbits(16), secrets.randbits(32), groups.tracks[track].clock_rate)
-            for track, ssrc in ssrcs.items()
-        }
-        self._bases = {track: sender.offset for track, sender in self._senders.items()}
-        self._whole = len(ssrcs) == len(groups.tracks)
-        self._reporter = Reporter(self._senders, carrier)
+        self._senders: dict[int, Sender] = {}
+        self._bases: dict[int, int] = {}
         self._shift = 0.0
+        self._add_senders(ssrcs)
+        self._reporter = Reporter(self._senders, carrier)
         self._reached = 0.0
         self._epoch = 0.0
         self._playing = False
@@ -107,12 +104,10 @@ class Playhead:
             raise ProtocolError(f"npt={start:.3f} is behind the end, which is at {duration:.3f}", 457)
         if start is None and self._playing:
             return self._answer(self._place())
-        if start is None and self._flight is not None and not self.ended:
+        if start is None and self._flight is not None:
             self._end_at(self._bounded(end))
             return self._answer(self._next_pts())
-        if start is None:
-            start = self._until if self.ended and self._until is not None else 0.0
-        group, run = await self._groups.start_before(start)
+        group, run = await self._groups.start_before(start or 0.0)
         self.pause()
         self._leave()
         self._jump(group, run)
@@ -145,6 +140,21 @@ class Playhead:
             self._finish_burst()
         return place
 
+    def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
+        """Send these tracks from now on; see `Player.rewire`."""
+        playing, place = self._playing, self.pause()
+        self._leave()
+        gone = [track for track, sender in self._senders.items() if ssrcs.get(track) != sender.ssrc]
+        self._reporter.goodbye(asyncio.get_running_loop().time(), place, gone)
+        for track in gone:
+            del self._senders[track]
+        self._add_senders({track: ssrc for track, ssrc in ssrcs.items() if track not in self._senders})
+        self._carrier = carrier
+        self._reporter.rewire(carrier)
+        self._enter_again()
+        if playing:
+            self.begin()
+
     def stop(self) -> None:
         """Stop for good, and say goodbye."""
         place = self.pause()
@@ -168,6 +178,7 @@ class Playhead:
             if late > self._carrier.max_lag:
                 # Too much to catch up on at once: the rest of the timeline moves instead.
                 self._epoch += late
+                self._reporter.restart()
                 played -= late
             stop = first
             while stop < count and dues[stop] <= played:
@@ -204,16 +215,17 @@ class Playhead:
     def _end(self) -> None:
         place = self._place()
         self._leave()
-        self._flight = self._group = None
         self._playing, self.ended = False, True
         if self._until is None:
+            # Behind the end, playing begins anew; behind the end of a range, it goes on from there.
+            self._flight = self._group = None
             self._say_goodbye(place)
 
     def _say_goodbye(self, place: float) -> None:
         if not self._said_goodbye:
             self._said_goodbye = True
             self._count()
-            self._reporter.goodbye(place)
+            self._reporter.goodbye(asyncio.get_running_loop().time(), place)
 
     # Groups
 
@@ -237,11 +249,23 @@ class Playhead:
 
     def _end_at(self, until: float | None) -> None:
         """Play on to another end than the one that the present group was chosen for."""
-        if until != self._until and self._group is not None:
+        if until != self._until:
             self._until = until
             self._leave()
+            self._enter_again()
+
+    def _enter_again(self) -> None:
+        """Choose anew from what of the present group has not been sent."""
+        if self._group is not None:
             last = self._chosen[self._next - 1] if self._next else None
             self._enter(self._group, self._from if last is None else last.first + last.count)
+
+    def _add_senders(self, ssrcs: Mapping[int, int]) -> None:
+        for track, ssrc in ssrcs.items():
+            rate, base = self._groups.tracks[track].clock_rate, secrets.randbits(32)
+            self._bases[track] = base
+            self._senders[track] = Sender(ssrc, secrets.randbits(16), base + round(self._shift * rate), rate)
+        self._whole = len(self._senders) == len(self._groups.tracks)
 
     def _admits(self, group: Group, run: Run) -> bool:
         if run.track not in self._senders or (self._start and not self._start.admits(group, run)):

@@ -6,14 +6,14 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.rtcp import Bye, SourceDescription, compound, next_interval
 from reelcast.rtp.sender import Sender
 
-__all__ = ["Reporter", "Reports", "ntp_now"]
+__all__ = ["Reporter", "Reports", "ntp_at"]
 
 _CNAME = f"{secrets.token_hex(6)}@{socket.gethostname()}"
 """One name for all tracks of this server: what receivers know tracks to synchronise by (section 6.5.1)."""
@@ -23,9 +23,9 @@ _CLOCK_OFFSET = time.time() - time.monotonic()
 """Reports follow the monotonic clock, so that a step of the system's clock cannot pull tracks apart."""
 
 
-def ntp_now() -> int:
-    """Now, as a 64-bit NTP timestamp."""
-    return unix_to_ntp(_CLOCK_OFFSET + time.monotonic())
+def ntp_at(now: float) -> int:
+    """A time of the event loop's clock as a 64-bit NTP timestamp."""
+    return unix_to_ntp(_CLOCK_OFFSET + now)
 
 
 class Reports(Protocol):
@@ -63,7 +63,7 @@ class Reporter:
         if regular:
             self._regular = now + next_interval(random.random(), initial=self._initial)
             self._initial = False
-        ntp = ntp_now()
+        ntp = ntp_at(now)
         for track, sender in self._senders.items():
             if sender.packets and (regular or track in self._silent):
                 self._silent.discard(track)
@@ -71,10 +71,17 @@ class Reporter:
                 self._carrier.report(track, compound(sender.report(ntp, media_time), description))
         self.due = min(self._regular, now + FIRST_REPORT_WAIT) if self._silent else self._regular
 
-    def goodbye(self, media_time: float) -> None:
-        """Say that nothing follows; not where nothing was ever sent (section 6.3.7)."""
-        ntp = ntp_now()
-        for track, sender in self._senders.items():
+    def rewire(self, carrier: Reports) -> None:
+        """Send by this carrier from now on; tracks may have come and gone."""
+        self._carrier = carrier
+        self._silent = {track for track, sender in self._senders.items() if not sender.packets}
+        self.restart()
+
+    def goodbye(self, now: float, media_time: float, tracks: Iterable[int] | None = None) -> None:
+        """Say that nothing follows, of some tracks or all; not where nothing was ever sent (section 6.3.7)."""
+        ntp = ntp_at(now)
+        for track in list(self._senders) if tracks is None else tracks:
+            sender = self._senders[track]
             if sender.packets:
                 description = SourceDescription(sender.ssrc, _CNAME)
                 report = sender.report(ntp, media_time)

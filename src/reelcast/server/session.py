@@ -65,9 +65,9 @@ class Session:
         "last_seen",
         "owner",
         "path",
-        "place",
         "player",
         "source",
+        "stale",
         "state",
         "udp",
     )
@@ -81,7 +81,7 @@ class Session:
         self.state = State.INIT
         self.deliveries: dict[int, Delivery] = {}
         self.player: Player | None = None
-        self.place: float | None = None
+        self.stale = False
         self.udp: UdpPair | None = None
         self.touch()
 
@@ -106,18 +106,15 @@ class Session:
         self.last_seen = time.monotonic()
 
     def ready(self, pacer: Pacer) -> Player:
-        """The session's player, made when it is first needed."""
-        if self.player is None:
+        """The session's player, for the tracks that are set up now; made when it is first needed."""
+        if self.player is None or self.stale:
+            self.stale = False
             ssrcs = {track: delivery.ssrc for track, delivery in self.deliveries.items()}
-            self.player = self.source.player(ssrcs, self._carrier(), pacer)
+            if self.player is None:
+                self.player = self.source.player(ssrcs, self._carrier(), pacer)
+            else:
+                self.player.rewire(ssrcs, self._carrier())
         return self.player
-
-    def rest(self) -> None:
-        """Give up the player, since what it is to send changes; keep its place."""
-        if self.player is not None:
-            self.place = self.player.pause()
-            self.player.stop()
-            self.player = None
 
     def _carrier(self) -> Carrier:
         if self.udp is not None:
@@ -177,6 +174,7 @@ class Sessions:
     def deliver(self, session: Session, track: int, delivery: Delivery) -> None:
         """Add a track to a session, or change how it is carried."""
         self.withdraw(session, track)
+        session.stale = True
         session.deliveries[track] = delivery
         session.owner.channels.update(delivery.channels or ())
         self._ssrcs[delivery.ssrc] = session
@@ -192,6 +190,7 @@ class Sessions:
         delivery = session.deliveries.pop(track, None)
         if delivery is None:
             return
+        session.stale = True
         if self._ssrcs.get(delivery.ssrc) is session:
             del self._ssrcs[delivery.ssrc]
         session.owner.channels.difference_update(delivery.channels or ())

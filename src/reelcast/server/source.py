@@ -51,6 +51,12 @@ class Player(Protocol):
     def pause(self) -> float:
         """Stop sending, keep the place; its NPT in seconds."""
 
+    def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
+        """Send these tracks from now on, by this carrier, and say goodbye for those that are left out.
+
+        What goes on goes on without a jump.
+        """
+
     def stop(self) -> None:
         """Stop for good: say goodbye where anything was sent (RFC 3550 section 6.6)."""
 

@@ -26,7 +26,7 @@ def sizes_of(track: Track, *units: AccessUnit, size: int = 1452) -> list[tuple[i
 class TestPacketizer:
     def test_twenty_milliseconds(self) -> None:
         assert sizes_of(PCMU, AccessUnit(bytes(400), 0, 0)) == [
-            (0, 160, True),
+            (0, 160, False),
             (160, 160, False),
             (320, 80, False),
         ]
@@ -50,7 +50,7 @@ class TestPacketizer:
     def test_packet_size(self) -> None:
         # 882 samples of four bytes would last 20 ms, 360 fit.
         assert sizes_of(STEREO, AccessUnit(bytes(4 * 800), 0, 0)) == [
-            (0, 1440, True),
+            (0, 1440, False),
             (360, 1440, False),
             (720, 320, False),
         ]

@@ -40,7 +40,6 @@ class PcmPacketizer:
         self._samples = max(min(track.clock_rate // PACKETS_A_SECOND, room), 1)
         self._waiting = b""
         self._pts = 0
-        self._started = False
 
     def packetize(self, unit: AccessUnit) -> list[Burst]:
         """Cut samples into packets; a rest waits for the next unit. PayloadError for half a sample."""
@@ -66,9 +65,8 @@ class PcmPacketizer:
 
     def _lay_out(self, data: bytes) -> Burst:
         samples = len(data) // self._frame
-        # The marker tells the beginning of a talkspurt (RFC 3551 section 4.1); ours is one from start to end.
-        first, self._started = not self._started, True
-        burst = lay_out([data], self._payload_type, self._pts, self._pts, duration=samples, marker=first)
+        # No marker: it tells the end of a silence that was left out, and none is (RFC 3551 section 4.1).
+        burst = lay_out([data], self._payload_type, self._pts, self._pts, duration=samples, marker=False)
         self._pts += samples
         return burst
 

@@ -1,0 +1,93 @@
+"""The verb `load`: what it prints and saves, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+
+from reelcast.cli import load as module
+from reelcast.cli.load import load
+from reelcast.errors import ReelcastError
+from reelcast.load.run import Plan, Run, Sample
+
+LOAD = [sys.executable, "-m", "reelcast", "load"]
+
+
+@pytest.fixture(scope="module")
+def url(movies: Path) -> Iterator[str]:
+    """A movie, served by another process."""
+    command = [sys.executable, "-m", "reelcast", "serve", str(movies / "movie.mp4")]
+    options = ["--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+def test_json_and_nothing_else(url: str, tmp_path: Path) -> None:
+    plot = tmp_path / "load.svg"
+    options = ["-n", "3", "--transport", "both", "--duration", "0.5", "--json", "--plot", str(plot)]
+    done = subprocess.run([*LOAD, url, *options], capture_output=True, text=True, timeout=50, check=True)
+    data = json.loads(done.stdout)
+    assert (data["joined"], data["served"], data["lost"]) == (3, 3, 0)
+    assert done.stderr == ""
+    assert "3 readers over udp and tcp" in plot.read_text()
+
+
+def test_an_interruption_leaves_in_good_order(url: str) -> None:
+    with subprocess.Popen(
+        [*LOAD, url, "-n", "2", "--duration", "60"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(4)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "2 joined, 2 served" in output
+    assert "interrupted" in output
+
+
+def test_nobody_joins_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as end:
+        load("rtsp://127.0.0.1:1/x", readers=2, timeout=1.0)
+    assert end.value.exit_code == 1
+    assert "2 could not join: URL: cannot connect" in capsys.readouterr().out
+
+
+def test_a_plot_that_cannot_be_saved_is_told_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ReelcastError, match="load"):
+        load("rtsp://127.0.0.1:1/x", plot=tmp_path / "load.pdf")
+
+
+def test_too_few_files_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, 1024))
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr("resource.setrlimit", lambda _, limits: raised.append(limits))
+    notices = Console(file=io.StringIO(), width=60)
+    for plan in (Plan("rtsp://h/", 500), Plan("rtsp://h/", 500, "tcp"), Plan("rtsp://h/", 10)):
+        module._warn_of_files(plan, notices)
+    assert raised == [(1024, 1024)] * 3
+    assert isinstance(notices.file, io.StringIO)
+    assert notices.file.getvalue() == (
+        "500 readers need 1,564 files or more, 1,024 are allowed: raise `ulimit -Hn`\n"
+    )
+
+
+async def test_the_progress_line() -> None:
+    run = Run(Plan("rtsp://h/", 3))
+    progress = module._Progress(run)
+    assert str(progress.__rich__()) == "joining    0/3 joined"
+    run.crowd.readers[0].join_time = 0.1
+    run.crowd.readers[1].failure = "why"
+    run.samples += [Sample(1.0, 0, 0), Sample(1.5, 1_000_000, 7)]
+    assert str(progress.__rich__()) == "joining    1/3 joined, 1 failed        16.0 Mbit/s  7 lost"
+    await run.crowd.leave()
