@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 import typer
@@ -23,17 +24,20 @@ LOAD = [sys.executable, "-m", "reelcast", "load"]
 
 
 @pytest.fixture(scope="module")
-def url(movies: Path) -> Iterator[str]:
-    """A movie, served by another process."""
+def serving(movies: Path) -> Iterator[tuple[str, IO[str]]]:
+    """A movie, served by another process: its URL, and the server's log."""
     command = [sys.executable, "-m", "reelcast", "serve", str(movies / "movie.mp4")]
     options = ["--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
+        assert process.stderr is not None
+        yield process.stdout.readline().strip(), process.stderr
         process.terminate()
 
 
-def test_json_and_nothing_else(url: str, tmp_path: Path) -> None:
+def test_json_and_nothing_else(serving: tuple[str, IO[str]], tmp_path: Path) -> None:
+    url, log = serving
     plot = tmp_path / "load.svg"
     options = ["-n", "3", "--transport", "both", "--duration", "0.5", "--json", "--plot", str(plot)]
     done = subprocess.run([*LOAD, url, *options], capture_output=True, text=True, timeout=50, check=True)
@@ -41,19 +45,27 @@ def test_json_and_nothing_else(url: str, tmp_path: Path) -> None:
     assert (data["joined"], data["served"], data["lost"]) == (3, 3, 0)
     assert done.stderr == ""
     assert "3 readers over udp and tcp" in plot.read_text()
+    _read_until(log, " TEARDOWN ", 3)
 
 
-def test_an_interruption_leaves_in_good_order(url: str) -> None:
-    with subprocess.Popen(
-        [*LOAD, url, "-n", "2", "--duration", "60"], stdout=subprocess.PIPE, text=True
-    ) as process:
+def test_an_interruption_leaves_in_good_order(serving: tuple[str, IO[str]]) -> None:
+    url, log = serving
+    command = [*LOAD, url, "-n", "2", "--duration", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        _read_until(log, " PLAY ", 2)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(4)
+            process.wait(0.5)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "2 joined, 2 served" in output
     assert "interrupted" in output
+    _read_until(log, " TEARDOWN ", 2)
+
+
+def _read_until(log: IO[str], words: str, times: int) -> None:
+    while times:
+        times -= words in log.readline()
 
 
 def test_nobody_joins_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:

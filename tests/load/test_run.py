@@ -75,7 +75,7 @@ async def interrupted(run: Run, stage: str) -> Measurement:
 async def test_an_interruption_ends_the_window(serving: tuple[str, int]) -> None:
     measurement = await interrupted(Run(Plan(serving[0], 2, duration=60.0)), "measuring")
     assert measurement.interrupted
-    assert measurement.served == 2
+    assert measurement.joined == 2
     assert measurement.seconds < 10
 
 
