@@ -178,6 +178,14 @@ async def test_nobody_listens(staged: Staged) -> None:
     assert [*stage.crowd.failures] == ["URL: cannot connect: Connection refused"]
 
 
+@pytest.mark.parametrize("url", ["/movie", "http://host/movie", "rtsp://"])
+async def test_what_is_no_url(staged: Staged, url: str) -> None:
+    stage = staged(url, 1, "udp")
+    await stage.crowd.join(FAST)
+    (failure,) = stage.crowd.failures
+    assert "URL" in failure
+
+
 async def test_a_server_that_says_little(server: ScriptedServer, staged: Staged) -> None:
     server.answers["SETUP"] = reply(200, ("Session", "1"))
     stage = staged(server.url, 2, "both")

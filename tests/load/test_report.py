@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 from tests.load.figures import measurement
 
+from reelcast.load.histogram import Histogram
 from reelcast.load.report import Percentiles, as_json, as_text
 from reelcast.load.run import Measurement
 
@@ -77,6 +79,11 @@ def test_what_to_know_before_believing_it() -> None:
     assert "may be its own" in shown
     assert "interrupted" in shown
     assert "memory" not in shown
+
+
+def test_a_sender_that_tells_no_time() -> None:
+    shown = text(replace(measurement(), latency=Histogram(0.0, 1.0, 0.1)))
+    assert "latency: not known" in shown
 
 
 def test_nobody_joined() -> None:

@@ -98,6 +98,21 @@ async def test_a_connection_that_we_close_is_let_go(link: tuple[Receiver, socket
     assert receiver.received == b""
 
 
+async def test_a_connection_that_still_writes_is_let_go(link: tuple[Receiver, socket.socket]) -> None:
+    receiver, peer = link
+    shortcut = Shortcut()
+    shortcut.take_over(receiver.transport, receiver)
+    receiver.transport.write(bytes(4 << 20))
+    receiver.transport.close()
+    peer.send(b"never read")
+    async with asyncio.timeout(5):
+        while not receiver.ended.is_set():
+            await asyncio.get_running_loop().sock_recv(peer, 1 << 20)
+            await asyncio.sleep(0)
+    shortcut.close()
+    assert receiver.received == b""
+
+
 async def test_errors_are_left_to_asyncio(
     link: tuple[Receiver, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,8 @@ class Crowd:
 
     async def _join(self, reader: Reader) -> None:
         url = RtspUrl.parse(reader.url)
+        if not url.host:
+            raise ProtocolError("URL: a URL of a server begins with rtsp:// and its host")
         connection = reader.connection = Connection(url, self._timeout, self._arena)
         connection.on_lost = reader.lose
         await connection.open()
