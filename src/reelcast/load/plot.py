@@ -133,8 +133,8 @@ def _draw_spread(axes: Axes, title: str, counted: str, values: NDArray[np.float6
     for value, name in ((found.p50, "p50"), (found.p99, "p99")):
         axes.axvline(value * 1e3, color=_INK, lw=0.9, ls=(0, (3, 2)))
         place = axes.get_xaxis_transform()
-        axes.text(value * 1e3, 1.0, f" {name} {value * 1e3:.3g}", transform=place, va="top", size=8)
-    axes.set_xlabel(f"ms (max {found.max * 1e3:.3g})")
+        axes.text(value * 1e3, 1.0, f" {name} {_milliseconds(value)}", transform=place, va="top", size=8)
+    axes.set_xlabel(f"ms (max {_milliseconds(found.max)})")
     axes.set_ylabel(counted)
     axes.yaxis.set_major_formatter("{x:,.0f}")
 
@@ -147,3 +147,7 @@ def _reach(
     low, high = float(present.min()), found.max
     half = max(found.p99 - found.p50, 1e-9)
     return max(low, found.p50 - 2 * half), min(high, found.p99 + half)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.0f}" if seconds >= 0.1 else f"{seconds * 1e3:.3g}"
