@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reelcast.errors import ProtocolError
+from reelcast.media.groups import leading_track
 from reelcast.net.carrier import Carrier
 from reelcast.net.flight import Flight
 from reelcast.rtp.group import Group, Run
@@ -69,6 +70,7 @@ class Playhead:
     def __init__(self, groups: Groups, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> None:
         self.ended = False
         self._groups = groups
+        self._leading = leading_track(groups.tracks)
         self._carrier = carrier
         self._pacer = pacer
         self._senders: dict[int, Sender] = {}
@@ -342,8 +344,11 @@ class Playhead:
         return place if duration is None else min(place, duration)
 
     def _next_pts(self) -> float:
+        """When the first of the pictures that were not sent is shown: with B-frames, not the one sent next."""
         if self._flight is not None and self._next < len(self._dues):
-            return max(0.0, self._flight.group.runs[self._next].pts)
+            rest = self._flight.group.runs[self._next :]
+            shown = [run.pts for run in rest if run.track == self._leading] or [run.pts for run in rest]
+            return max(0.0, min(shown))
         return self._reached
 
     def _bounded(self, end: float | None) -> float | None:
