@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 def main() -> None:
     """Serve until a signal ends it."""
     try:
-        from reelcast.cli.serve import serve_paths
+        from reelcast.cli.serve import Serving, run
         from reelcast.errors import ReelcastError
     except ModuleNotFoundError as error:
         _run_in_environment(error)
@@ -21,7 +21,7 @@ def main() -> None:
     if port is None:
         sys.exit("usage: python server.py [PORT]")
     try:
-        serve_paths([HERE], port=port)
+        run(Serving([HERE], port=port))
     except ReelcastError as error:
         sys.exit(f"server.py: {error}")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reelcast.errors import MediaError
-from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Server
+from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Era, Server, reserved_port, run_workers
 
-__all__ = ["serve", "serve_paths"]
+__all__ = ["Serving", "run", "serve"]
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that reads a file lets the pacer have the interpreter (Python's own: 0.005)."""
@@ -39,18 +39,15 @@ def serve(
     timeout: Annotated[
         int, typer.Option(min=5, max=86400, help="Seconds without a sign of life that end a session.")
     ] = DEFAULT_TIMEOUT,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port: one for each core to be used.")
+    ] = 1,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the dialogue.")] = False,
 ) -> None:
     """Serve media files over RTSP."""
-    serve_paths(
-        paths or ([] if live else [Path()]),
-        live=[_live(text) for text in live or ()],
-        host=host,
-        port=port,
-        rtp_port=rtp_port,
-        timeout=timeout,
-        verbose=verbose,
-    )
+    live_files = [_live(text) for text in live or ()]
+    served = paths or ([] if live else [Path()])
+    run(Serving(served, live_files, host, port, rtp_port, timeout, verbose), workers)
 
 
 def _live(text: str) -> tuple[str, Path]:
@@ -60,31 +57,60 @@ def _live(text: str) -> tuple[str, Path]:
     return name.strip("/"), Path(file)
 
 
-def serve_paths(
-    paths: list[Path],
-    *,
-    live: Sequence[tuple[str, Path]] = (),
-    host: str | None = None,
-    port: int = DEFAULT_PORT,
-    rtp_port: int = 0,
-    timeout: int = DEFAULT_TIMEOUT,
-    verbose: bool = False,
-) -> None:
-    """Serve until SIGINT or SIGTERM: a single folder at the root, other things under their names.
+@dataclass(frozen=True)
+class Serving:
+    """What is to be served, and how: all that a worker needs to know."""
+
+    paths: list[Path]
+    live: list[tuple[str, Path]] = field(default_factory=list)
+    host: str | None = None
+    port: int = DEFAULT_PORT
+    rtp_port: int = 0
+    timeout: int = DEFAULT_TIMEOUT
+    verbose: bool = False
+    era: Era | None = None
+
+    def server(self) -> Server:
+        """A server with everything mounted: a single folder at the root, other things under their names.
+
+        Raises MediaError where a path cannot be served.
+        """
+        server = Server(
+            self.host,
+            self.port,
+            rtp_port=self.rtp_port,
+            timeout=self.timeout,
+            reuse_port=self.era is not None,
+            era=self.era,
+        )
+        taken: set[str] = set()
+        for path in self.paths:
+            alone = len(self.paths) == 1 and path.is_dir()
+            server.mount(_untaken("" if alone else path.resolve().name, taken), path)
+        for name, file in self.live:
+            server.mount(_untaken(name, taken), file, live=True)
+        return server
+
+    def worker(self, number: int) -> Server:
+        """The server of one worker; each has UDP ports of its own."""
+        _prepare_process(self.verbose)
+        rtp_port = self.rtp_port + 2 * number if self.rtp_port else 0
+        return replace(self, rtp_port=rtp_port).server()
+
+
+def run(serving: Serving, workers: int = 1) -> None:
+    """Serve until SIGINT or SIGTERM.
 
     Raises MediaError where a path cannot be served, TransportError where a port cannot be had.
     """
-    _log_to_terminal(verbose)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    server = Server(host, port, rtp_port=rtp_port, timeout=timeout)
-    taken: set[str] = set()
-    for path in paths:
-        alone = len(paths) == 1 and path.is_dir()
-        name = "" if alone else path.resolve().name
-        server.mount(_untaken(name, taken), path)
-    for name, file in live:
-        server.mount(_untaken(name, taken), file, live=True)
-    asyncio.run(_serve(server))
+    _prepare_process(serving.verbose)
+    server = serving.server()
+    if workers == 1:
+        asyncio.run(server.serve_until_signal(lambda: _print_urls(server)))
+        return
+    with reserved_port(serving.host, serving.port) as server.port:
+        shared = replace(serving, port=server.port, era=Era.now())
+        run_workers(workers, shared.worker, lambda: _print_urls(server))
 
 
 def _untaken(name: str, taken: set[str]) -> str:
@@ -94,11 +120,12 @@ def _untaken(name: str, taken: set[str]) -> str:
     return f"/{name}"
 
 
-async def _serve(server: Server) -> None:
-    await server.serve_until_signal(lambda: print("\n".join(server.urls()), flush=True))
+def _print_urls(server: Server) -> None:
+    print("\n".join(server.urls()), flush=True)
 
 
-def _log_to_terminal(verbose: bool) -> None:
+def _prepare_process(verbose: bool) -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log = logging.getLogger("reelcast")

@@ -20,6 +20,7 @@ from reelcast.net.messages import Batching
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
+from reelcast.server.broadcast import Era
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.methods import Services, answer
 from reelcast.server.mounts import Mounts
@@ -66,6 +67,8 @@ class Server:
         timeout: int = DEFAULT_TIMEOUT,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         batching: Batching | None = None,
+        reuse_port: bool = False,
+        era: Era | None = None,
     ) -> None:
         """Prepare a server; nothing is opened before `start`.
 
@@ -75,11 +78,15 @@ class Server:
         timeout       seconds after which a session without a sign of life ends
         cache_bytes   memory for packetised media, shared by all sessions
         batching      how datagrams are sent, None for the best this system has
+        reuse_port    whether other processes may listen on the same port (Linux, BSD, macOS)
+        era           what processes that serve the same live streams agree on; None for one alone
         """
         self.port = port
         self._host = host
         self._rtp_port = rtp_port
         self._batching = batching
+        self._reuse_port = reuse_port
+        self._era = era or Era.now()
         self._mounts = Mounts(cache_bytes)
         self._sessions = Sessions(timeout, on_end=lambda session: self._mounts.release(session.source))
         self._connections: set[Connection] = set()
@@ -97,7 +104,7 @@ class Server:
         if isinstance(what, str):
             what = Path(what)
         if live and isinstance(what, Path):
-            self._mounts.add_live(path, what)
+            self._mounts.add_live(path, what, self._era)
         else:
             self._mounts.add(path, what)
 
@@ -161,9 +168,11 @@ class Server:
         """Serve until SIGINT or SIGTERM. Raises what `start` raises."""
         asyncio.run(self.serve_until_signal())
 
-    async def serve_until_signal(self, on_start: Callable[[], None] = lambda: None) -> None:
-        """Start, call `on_start`, wait for SIGINT or SIGTERM, and stop."""
-        stop = asyncio.Event()
+    async def serve_until_signal(
+        self, on_start: Callable[[], None] = lambda: None, stop: asyncio.Event | None = None
+    ) -> None:
+        """Start, call `on_start`, wait for SIGINT, SIGTERM or `stop`, and stop."""
+        stop = stop or asyncio.Event()
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as handlers:
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -288,7 +297,11 @@ class Server:
                     port = listeners[0].sockets[0].getsockname()[1] if listeners else self.port
                     listeners.append(
                         await asyncio.get_running_loop().create_server(
-                            lambda: Connection(self, direct=direct), host, port, backlog=BACKLOG
+                            lambda: Connection(self, direct=direct),
+                            host,
+                            port,
+                            backlog=BACKLOG,
+                            reuse_port=self._reuse_port or None,
                         )
                     )
             except OSError as error:

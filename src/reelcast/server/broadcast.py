@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from reelcast.errors import ProtocolError, ReelcastError
@@ -25,7 +27,7 @@ from reelcast.server.reports import Reporter
 from reelcast.server.source import Playing
 from reelcast.track import Track
 
-__all__ = ["Broadcast", "Feed"]
+__all__ = ["Broadcast", "Era", "Feed"]
 
 log = logging.getLogger(__name__)
 
@@ -65,21 +67,41 @@ class Feed(Protocol):
         """Free what it holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Era:
+    """What several processes that send the same live streams agree on.
+
+    began   when the streams began (monotonic seconds, the same clock for all processes of a machine)
+    seed    where their SSRCs and first timestamps come from: a secret
+    """
+
+    began: float
+    seed: int
+
+    @classmethod
+    def now(cls) -> Era:
+        """One that begins now."""
+        return cls(time.monotonic(), secrets.randbits(128))
+
+
 class Broadcast:
     """See `reelcast.server.source.Source`. A stream without readers rests; its time goes on."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, era: Era | None = None, name: str = "") -> None:
+        """`name` tells the streams of one era apart."""
+        era = era or Era.now()
+        dice = random.Random(f"{era.seed} {name}")
         self.tracks: tuple[Track, ...] = feed.tracks
         self.duration: float | None = None
-        self.origin = secrets.randbits(62)
+        self.origin = dice.getrandbits(62)
         self.fan_out = FanOut()
         self.senders = {
-            track: Sender(secrets.randbits(32), secrets.randbits(16), secrets.randbits(32), item.clock_rate)
+            track: Sender(dice.getrandbits(32), dice.getrandbits(16), dice.getrandbits(32), item.clock_rate)
             for track, item in enumerate(feed.tracks)
         }
         self.reporter = Reporter(self.senders, self.fan_out)
         self._feed = feed
-        self._epoch = time.monotonic()
+        self._epoch = era.began
         self._pacer: Pacer | None = None
         self._producer: asyncio.Task[None] | None = None
         self._room = asyncio.Event()

@@ -15,7 +15,7 @@ from reelcast.errors import MediaError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
 from reelcast.media.groups import GroupReader
 from reelcast.media.library import Library
-from reelcast.server.broadcast import Broadcast
+from reelcast.server.broadcast import Broadcast, Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.looping import LoopingFile
 from reelcast.server.source import Source
@@ -69,11 +69,11 @@ class Mounts:
         else:
             raise MediaError(f"{what}: no such file or folder")
 
-    def add_live(self, path: str, file: Path) -> None:
+    def add_live(self, path: str, file: Path, era: Era) -> None:
         """Serve a file at `path` as an endless live stream. Raises MediaError where it cannot be served."""
         if not file.is_file():
             raise MediaError(f"{file}: no such file")
-        self.add(path, Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache))))
+        self.add(path, Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache)), era, path))
 
     def remove(self, path: str) -> None:
         """No longer serve `path`; sessions that play it go on. Raises KeyError where nothing is there."""

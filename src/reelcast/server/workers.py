@@ -1,0 +1,145 @@
+"""Several processes that serve one port, so that more than one core can: the kernel spreads connections over them.
+
+Each worker is a whole server with UDP ports of its own. What they share is the RTSP port (SO_REUSEPORT) and the
+timeline of live streams (`Era`). A session belongs to the worker that it was made in: a client that leaves its
+connection and names the session on another one may meet a worker that does not know it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
+
+from reelcast.errors import ReelcastError, TransportError
+from reelcast.server.app import Server
+
+__all__ = ["reserved_port", "run_workers"]
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 30.0
+"""A worker that has not begun to listen by then has failed."""
+STOP_SECONDS = 5.0
+"""A worker that has not ended so long after it was told to is killed."""
+MIN_LIFE = 1.0
+"""A worker that ends by itself sooner is not started again: it would only end again."""
+_LOOK = 0.1
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@contextlib.contextmanager
+def reserved_port(host: str | None, port: int) -> Iterator[int]:
+    """Hold a TCP port (0: any free one) that workers of ours alone can listen on; its number.
+
+    Raises TransportError where it is taken, or the system cannot share ports.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise TransportError("this system cannot share a port between processes: serve without --workers")
+    family = socket.AF_INET6 if host is not None and ":" in host else socket.AF_INET
+    with (
+        socket.socket(family, socket.SOCK_STREAM) as probe,
+        socket.socket(family, socket.SOCK_STREAM) as holder,
+    ):
+        try:
+            # First alone, since others that share the port would let us in.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host or "", port))
+            number: int = probe.getsockname()[1]
+            probe.close()
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind((host or "", number))
+        except OSError as error:
+            raise TransportError(f"port {port} cannot be had: {error.strerror}; choose another") from error
+        yield number
+
+
+def run_workers(count: int, make: Callable[[int], Server], on_start: Callable[[], None]) -> None:
+    """Run `count` workers until SIGINT or SIGTERM, and start again those that end before.
+
+    `make` builds the server of one worker, given its number; it is pickled. `on_start` is called when all listen.
+    Raises TransportError where one does not come up.
+    """
+    stopping: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: stopping.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    ready = _SPAWN.Semaphore(0)
+    workers = {number: _start(make, number, ready) for number in range(count)}
+    born = dict.fromkeys(workers, time.monotonic())
+    try:
+        _await_all(workers, ready, stopping)
+        if not stopping:
+            on_start()
+        while not stopping:
+            time.sleep(_LOOK)
+            for number, worker in list(workers.items()):
+                if worker.is_alive() or stopping:
+                    continue
+                if time.monotonic() - born[number] < MIN_LIFE:
+                    raise TransportError(f"worker {number} ended at once, with exit code {worker.exitcode}")
+                log.error("worker %d ended with exit code %s: started again", number, worker.exitcode)
+                workers[number], born[number] = _start(make, number, ready), time.monotonic()
+    finally:
+        _stop_all(workers)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _start(make: Callable[[int], Server], number: int, ready: Semaphore) -> BaseProcess:
+    worker = _SPAWN.Process(target=_work, args=(make, number, ready), name=f"reelcast-{number}", daemon=True)
+    worker.start()
+    return worker
+
+
+def _await_all(workers: dict[int, BaseProcess], ready: Semaphore, stopping: list[int]) -> None:
+    limit, listening = time.monotonic() + START_SECONDS, 0
+    while listening < len(workers) and not stopping:
+        if ready.acquire(timeout=_LOOK):
+            listening += 1
+        elif time.monotonic() > limit or not all(worker.is_alive() for worker in workers.values()):
+            raise TransportError("a worker did not come up")
+
+
+def _stop_all(workers: dict[int, BaseProcess]) -> None:
+    for worker in workers.values():
+        worker.terminate()
+    limit = time.monotonic() + STOP_SECONDS
+    for worker in workers.values():
+        worker.join(max(0.0, limit - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
+        worker.close()
+
+
+def _work(make: Callable[[int], Server], number: int, ready: Semaphore) -> None:
+    """What a worker does: serve until it is told to stop, or its parent is gone."""
+    try:
+        asyncio.run(_serve(make(number), ready))
+    except ReelcastError as error:
+        print(f"reelcast: worker {number}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+async def _serve(server: Server, ready: Semaphore) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    orphaned = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        loop.remove_reader(parent.sentinel)
+        orphaned.set()
+
+    loop.add_reader(parent.sentinel, leave)
+    await server.serve_until_signal(lambda: ready.release(), orphaned)
