@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
+from importlib.metadata import version
 
 from reelcast.errors import MediaError, ProtocolError
-from reelcast.net.messages import Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtp.description import describe
 from reelcast.rtsp.headers import (
     RtpInfo,
     SessionHeader,
-    TransportSpec,
     format_tokens,
     parse_parameters,
     parse_scale,
@@ -27,8 +27,9 @@ from reelcast.rtsp.states import NEEDS_SESSION, State, after, allowed, check_met
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.mounts import Found, Mounts
+from reelcast.server.negotiation import agree
 from reelcast.server.pacer import Pacer
-from reelcast.server.session import Delivery, Session, Sessions
+from reelcast.server.session import Session, Sessions
 from reelcast.server.source import Playing
 
 __all__ = ["METHODS", "Call", "Services", "answer"]
@@ -37,9 +38,7 @@ log = logging.getLogger(__name__)
 
 FEATURES = frozenset({"play.basic"})
 """Feature tags that a Require header may name (RFC 7826 section 11.1)."""
-LOWEST_PORT = 1024
-"""A reader is sent nothing on ports below, so that the server cannot be aimed at a system service."""
-_BASE_SUFFIX = "/"
+_SERVER = f"reelcast/{version('reelcast')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,8 @@ async def answer(services: Services, connection: Connection, request: Request) -
         log.error("%s: %s failed: %r", connection, request.method, error)
         log.debug("the traceback:", exc_info=error)
         reply, level = Reply(Response.to(request, 500)), logging.INFO
+    reply.response.headers.add("Server", _SERVER)
+    reply.response.headers.add("Date", formatdate(usegmt=True))
     status = reply.response.status
     outcome = f" {call.outcome}" if call.outcome else ""
     log.log(level, "%s %s %s -> %d%s", connection, request.method[:40], _path(call), status, outcome)
@@ -210,7 +211,7 @@ def _base(call: Call, found: Found) -> str:
     if not host:
         host, port = call.connection.local[:2]
     scheme = call.url.scheme or "rtsp"
-    return str(RtspUrl(scheme, host, port, found.path.rstrip("/") + _BASE_SUFFIX))
+    return str(RtspUrl(scheme, host, port, found.path.rstrip("/") + "/"))
 
 
 async def _setup(call: Call) -> Reply:
@@ -221,21 +222,27 @@ async def _setup(call: Call) -> Reply:
         raise ProtocolError(f"this session plays {session.path}", 459)
     if session is not None and session.state is State.PLAYING and track in session.deliveries:
         raise ProtocolError("PAUSE before a track is set up again", 455)
-    specs = parse_transport(",".join(call.request.headers.get_all("Transport")))
-    spec = next((spec for spec in specs if _possible(call, spec, session, track)), None)
-    if spec is None:
-        raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
-    former = session.deliveries.get(track) if session is not None else None
-    agreed, delivery = _agree(call, spec, former, found.source.ssrc(track))
     sessions = call.services.sessions
+    ssrc = found.source.ssrc(track)
+    offered = parse_transport(",".join(call.request.headers.get_all("Transport")))
+    pair = call.services.pairs.get(call.connection.family)
+    agreed, delivery = agree(
+        offered,
+        call.connection,
+        pair,
+        session,
+        track,
+        ssrc=sessions.unused_ssrc() if ssrc is None else ssrc,
+        url=str(call.url),
+    )
     if session is None:
         session = sessions.create(found.path, found.source, call.connection, call.connection.peer[0])
         call.services.mounts.hold(found.source)
-    session.udp = None if spec.tcp else call.services.pairs[call.connection.family]
+    session.udp = None if agreed.tcp else pair
     sessions.deliver(session, track, delivery)
     session.state = after(session.state, "SETUP")
     call.session = session
-    call.outcome = f"{'TCP' if spec.tcp else 'UDP'} {agreed.interleaved or agreed.client_port}"
+    call.outcome = f"{'TCP' if agreed.tcp else 'UDP'} {agreed.interleaved or agreed.client_port}"
     return Reply(call.reply(200, ("Transport", str(agreed))))
 
 
@@ -249,40 +256,6 @@ def _track_of(found: Found) -> int:
         if track.control == found.control:
             return index
     raise ProtocolError("there is no such track", 404)
-
-
-def _possible(call: Call, spec: TransportSpec, session: Session | None, track: int) -> bool:
-    if spec.multicast or spec.mode not in (None, "PLAY"):
-        return False
-    # All tracks of a session go the same way, interleaved ones over the connection that it was made over.
-    if session is not None and session.deliveries.keys() - {track} and session.interleaved is not spec.tcp:
-        return False
-    if spec.protocol == "RTP/AVP/TCP":
-        return session is None or session.owner is call.connection
-    if spec.protocol != "RTP/AVP" or call.connection.family not in call.services.pairs:
-        return False
-    return spec.client_port is not None and spec.client_port[0] >= LOWEST_PORT
-
-
-def _agree(
-    call: Call, spec: TransportSpec, former: Delivery | None, shared_ssrc: int | None
-) -> tuple[TransportSpec, Delivery]:
-    """What is agreed for a track, as the client is told and as it is carried; nothing is changed yet."""
-    connection = call.connection
-    ssrc = call.services.sessions.unused_ssrc() if shared_ssrc is None else shared_ssrc
-    if spec.tcp:
-        channels = connection.choose_channels(spec.interleaved, former.channels if former else None)
-        agreed = TransportSpec(protocol=spec.protocol, interleaved=channels, ssrc=ssrc, mode="PLAY")
-        return agreed, Delivery(ssrc, str(call.url), channels=channels)
-    assert spec.client_port is not None
-    # Media goes to the host that asked for it and nowhere else (RFC 2326 section 16).
-    rtp, rtcp = (
-        Destination(connection.family, (connection.peer[0], port, *connection.peer[2:]))
-        for port in spec.client_port
-    )
-    ports = call.services.pairs[connection.family].ports
-    agreed = TransportSpec(client_port=spec.client_port, server_port=ports, ssrc=ssrc, mode="PLAY")
-    return agreed, Delivery(ssrc, str(call.url), ports=(rtp, rtcp))
 
 
 async def _play(call: Call) -> Reply:
