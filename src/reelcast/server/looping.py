@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from reelcast.errors import MediaError
-from reelcast.media.groups import leading_track
+from reelcast.media.groups import GROUP_SECONDS, leading_track
 from reelcast.rtp.group import Group
 from reelcast.server.file_source import FileSource
 from reelcast.track import Track
@@ -20,7 +20,7 @@ class LoopingFile:
         self.tracks: tuple[Track, ...] = source.tracks
         self.leading = leading_track(source.tracks)
         self._source = source
-        self._length = source.duration or 0.0
+        self._length = 0.0
 
     async def groups(self, elapsed: float) -> AsyncIterator[tuple[Group, float]]:
         """Groups from the last keyframe before `elapsed` on, without end. Raises MediaError."""
@@ -29,7 +29,7 @@ class LoopingFile:
             raise MediaError("a live stream of a file with nothing in it")
         # What begins before 0 (the priming of AAC) must not run into the end of the round before.
         lead = max(0.0, -min(run.pts for run in opening.runs))
-        length = max(self._length + lead, opening.end + lead)
+        length = self._length = self._length or await self._end(opening) + lead
         rounds, place = divmod(max(0.0, elapsed), length)
         index = (await self._source.start_before(place))[0].index
         shift = rounds * length
@@ -38,13 +38,25 @@ class LoopingFile:
             if group is not None:
                 yield group, shift
                 index += 1
-                length = max(length, group.end + lead)
+                length = self._length = max(length, group.end + lead)
             if group is None or group.last:
                 index, shift = 0, shift + length
 
     def close(self) -> None:
         """Close the file."""
         self._source.close()
+
+    async def _end(self, opening: Group) -> float:
+        """Where the file ends, seconds; of its last track, which may be later than the container says.
+
+        It has to be known from the start: whoever joins in a later round must count as those before.
+        """
+        end = max(self._source.duration or 0.0, opening.end)
+        # With B-frames, what is shown last may be in the last group but one.
+        for index in range(max(1, int(end // GROUP_SECONDS) - 1), int(end // GROUP_SECONDS) + 2):
+            group = await self._group(index)
+            end = end if group is None else max(end, group.end)
+        return end
 
     async def _group(self, index: int) -> Group | None:
         group = self._source.cached(index)
