@@ -289,7 +289,11 @@ class Ports:
 
     def waiting(self) -> list[Rtp]:
         """The RTP packets that have come, not waited for."""
-        return [Rtp.read(data) for data in _drain(self.rtp)]
+        return [Rtp.read(data) for data in self.datagrams()]
+
+    def datagrams(self) -> list[bytes]:
+        """The same as they came."""
+        return _drain(self.rtp)
 
     def reports(self) -> list[bytes]:
         """The RTCP compounds that have come, not waited for."""

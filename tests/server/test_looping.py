@@ -182,12 +182,15 @@ class TestTrouble:
         path.write_bytes((films / "every.mp4").read_bytes())
         feed = LoopingFile(FileSource(GroupReader(path), GroupCache(1)))
         groups = feed.groups(0.0)
-        for _ in range(3):
-            await anext(groups)
+        assert (await anext(groups))[0].index == 0
         path.unlink()
+
+        async def go_on() -> None:
+            async for _ in groups:
+                pass
+
         with pytest.raises(MediaError, match="no such file"):
-            while True:
-                await anext(groups)
+            await go_on()
         feed.close()
 
     async def test_an_end_that_was_not_foreseen(

@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from reelcast.client.stream import Stream, TrackStatistics, open_stream
@@ -19,6 +21,7 @@ __all__ = ["Way", "read"]
 
 REFRESHES = 4
 """Looks at the progress line in a second: often enough to follow, seldom enough to read."""
+BAR_WIDTH = 24
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended (128 + SIGINT)."""
 
@@ -81,19 +84,24 @@ class _Progress:
         self._frames = 0
         self._bytes = 0
 
-    def __rich__(self) -> Text:
+    def __rich__(self) -> Table:
         tracks = self._stream.statistics
         now = time.monotonic()
         elapsed = max(now - self._time, 1e-3)
         frames = sum(track.units for track in tracks if track.track.kind == "video")
         size = sum(track.packets.bytes for track in tracks)
         lost = sum(track.packets.lost for track in tracks)
-        line = (
-            f"{_place(self._stream)}  {(frames - self._frames) / elapsed:5.1f} fps  "
+        rates = (
+            f"{(frames - self._frames) / elapsed:5.1f} fps  "
             f"{(size - self._bytes) * 8e-6 / elapsed:7.2f} Mbit/s  {lost} lost"
         )
         self._time, self._frames, self._bytes = now, frames, size
-        return Text(line, no_wrap=True)
+        line = Table.grid(padding=(0, 2))
+        cells: list[RenderableType] = [Text(_place(self._stream), no_wrap=True)]
+        if self._stream.duration:
+            cells.append(ProgressBar(self._stream.duration, self._stream.position, width=BAR_WIDTH))
+        line.add_row(*cells, Text(rates, style="red" if lost else "", no_wrap=True))
+        return line
 
 
 def _place(stream: Stream) -> str:

@@ -1,6 +1,7 @@
 """Containers that PyAV opens (MP4, MOV, Matroska, MPEG-TS, AVI, WAV, raw H.264 and more), passed through.
 
-A packet goes: reader (errors are skipped) -> its lane (framing) -> its timeline (times) -> access unit.
+A packet goes: reader (errors are skipped) -> its lane (framing) -> its timeline (times) -> access unit; where
+the format has no presentation times, the order of H.264 pictures gives them.
 Seeking lands by the container's own index where that is whole; elsewhere reading goes on from the place found
 to the time wanted, and starts from an earlier one if no keyframe stood between.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,6 +23,7 @@ from av.video.stream import VideoStream
 
 from reelcast.errors import MediaError, PayloadError
 from reelcast.media.codecs import Lane, adapt, name_of, wants_first
+from reelcast.media.picture_order import PictureOrder
 from reelcast.media.reader import READ_ERRORS, PacketReader, reason_of
 from reelcast.media.timeline import Splice, Timeline
 from reelcast.track import AccessUnit, Track
@@ -36,6 +39,8 @@ MAX_SCAN_BYTES = 64 * 1024 * 1024
 """Packets kept while a seek looks for a later keyframe: a group of pictures of 10 s at 50 Mbit/s."""
 MAX_REORDERED = 32
 """Frames looked at for the first that says when it is decoded: H.264 reorders 16."""
+MAX_PROBED = 64
+"""Frames looked at for how far they are reordered, where the stream does not tell: several runs of B-frames."""
 MAX_MEASURED_BYTES = 1 << 30
 """Files without a duration up to this size are read through to learn it: about two seconds of work."""
 MAX_RAW_KEYFRAMES = 1_000_000
@@ -60,12 +65,16 @@ _MediaStream = VideoStream | AudioStream
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """A stream that is served: the track's index, its lane and its timeline."""
+    """A stream that is served: the track's index, its lane and its timeline.
+
+    `order` tells when its pictures are shown, where the container does not.
+    """
 
     index: int
     lane: Lane
     timeline: Timeline
     time_base: Fraction
+    order: PictureOrder | None
 
 
 class ContainerDemuxer:
@@ -78,13 +87,16 @@ class ContainerDemuxer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader = PacketReader(path)
-        self._keyframes: list[int] = []  # of a raw file: numbers of units, and where they are
-        self._places: list[int] = []
+        # Of a raw file's keyframes: when they are shown and decoded, in units of the clock, and where they are.
+        self._keyframes: list[int] = []
+        self._places: list[tuple[int, int]] = []
+        self._ready: deque[tuple[int, AccessUnit]] = deque()
         try:
             self._origin = Fraction(0)
             self._served = self._choose()
             # The first video track leads a seek; of a file without video, the first track.
             self._lead = min(self._served, key=lambda at: self._served[at].lane.track.kind != "video")
+            self._learn_order()
             self._duration = self._find_duration()
             self._restart(0)
         except READ_ERRORS as error:
@@ -118,12 +130,9 @@ class ContainerDemuxer:
     def units(self) -> Iterator[tuple[int, AccessUnit]]:
         """(track index, unit) from the present place to the end, in file order."""
         found = False
-        while (packet := self._reader.read()) is not None:
-            served = self._served.get(packet.stream_index)
-            unit = self._unit(served, packet) if served is not None else None
-            if served is not None and unit is not None:
-                found = True
-                yield served.index, unit
+        while self._ready or self._read_on():
+            found = True
+            yield self._ready.popleft()
         if not found and self._reader.failure is not None:
             raise MediaError(f"{self._path}: cannot be read: {reason_of(self._reader.failure)}")
 
@@ -148,7 +157,8 @@ class ContainerDemuxer:
                 continue
             time_base = stream.time_base or Fraction(1, lane.track.clock_rate)
             timeline = Timeline(lane.track.clock_rate, time_base, self._origin, _step(lane.track), splice)
-            chosen[stream.index] = _Served(len(chosen), lane, timeline, time_base)
+            order = self._order(lane.track)
+            chosen[stream.index] = _Served(len(chosen), lane, timeline, time_base, order)
         if not chosen:
             found = ", ".join(_title(stream) for stream in streams) or "no audio or video"
             raise MediaError(f"{self._path}: nothing in it can be carried over RTP; found {found}")
@@ -191,6 +201,23 @@ class ContainerDemuxer:
             # Matroska and transport streams know the rate of the whole only; nearly all of it is video.
             track = replace(track, bit_rate=max(self._reader.container.bit_rate, 0))
         return replace(lane, track=track)
+
+    def _order(self, track: Track) -> PictureOrder | None:
+        if track.codec != "h264" or not self._reader.formats & _FORMATS_WITHOUT_PTS:
+            return None
+        return PictureOrder(track, track.frame_rate or _RAW_FRAME_RATE, str(self._path))
+
+    def _learn_order(self) -> None:
+        """Look at the first pictures of streams that do not tell how far theirs are reordered."""
+        orders = {at: served.order for at, served in self._served.items() if served.order is not None}
+        unknown = {at: order for at, order in orders.items() if not order.told}
+        seen: list[Packet[Stream]] = []
+        while unknown and len(seen) < MAX_PEEK_PACKETS and (packet := self._reader.read()) is not None:
+            seen.append(packet)
+            served, order = self._served.get(packet.stream_index), unknown.get(packet.stream_index)
+            unit = self._unit(served, packet) if served is not None and order is not None else None
+            ...
+        self._reader.put_back(seen)
 
     def _find_duration(self) -> float | None:
         told = self._reader.container.duration

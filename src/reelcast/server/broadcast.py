@@ -85,7 +85,10 @@ class Era:
 
 
 class Broadcast:
-    """See `reelcast.server.source.Source`. A stream without readers rests; its time goes on."""
+    """See `reelcast.server.source.Source`. A stream without readers rests; its time goes on.
+
+    over   the feed has ended, and all that came of it has been sent
+    """
 
     def __init__(self, feed: Feed, era: Era | None = None, name: str = "") -> None:
         """`name` tells the streams of one era apart."""
@@ -114,6 +117,7 @@ class Broadcast:
         self._start: Place | None = None
         self._counted = 0
         self._starved = True
+        self.over = False
 
     @property
     def elapsed(self) -> float:
@@ -263,16 +267,24 @@ class Broadcast:
                     self._starved = False
                     pacer.add(self, time.monotonic())
                     pacer.after_flush(self._on_air.set)
-                while self._numbers - self._edge[0] > AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
+                await self._sent_but(AHEAD)
         except ReelcastError as error:
             log.error("a live stream has ended: %s", error)
-        self.reporter.goodbye(time.monotonic(), self.elapsed)
+        await self._sent_but(0)
+        self.over = True
         self._on_air.set()
+        for reader in [reader for reader in self._readers if reader.joined]:
+            reader.finish()
+
+    async def _sent_but(self, groups: int) -> None:
+        """Wait until no more than so many groups are left to be sent."""
+        while self._numbers - self._edge[0] > groups:
+            self._room.clear()
+            await self._room.wait()
 
     def _rest(self) -> None:
         """Stop sending: nobody is there."""
+        self.count()
         if self._producer is not None:
             self._producer.cancel()
             self._producer = None
@@ -282,13 +294,18 @@ class Broadcast:
         for track, sender in self.senders.items():
             sender.sequence = unsent[track][0]
         self._aired.clear()
+        # One whose session has ended meanwhile must not wait for ever.
+        self._on_air.set()
         self._on_air.clear()
         self._edge, self._start, self._counted = (self._numbers, 0), None, 0
-        self._starved = True
+        self._starved, self.over = True, False
 
 
 class Subscription:
-    """See `reelcast.server.source.Player`: one reader of a broadcast."""
+    """See `reelcast.server.source.Player`: one reader of a broadcast.
+
+    joined   it has caught up, and is sent what all are sent
+    """
 
     def __init__(self, broadcast: Broadcast, tracks: tuple[int, ...], carrier: Carrier, pacer: Pacer) -> None:
         self.ended = False
@@ -300,7 +317,7 @@ class Subscription:
         self._place: Place = (0, 0)
         # When catching up began, and the stream's time then.
         self._clock: tuple[float, float] | None = None
-        self._playing = self._joined = self._stopped = False
+        self._playing = self.joined = self._stopped = False
 
     @property
     def position(self) -> float:
@@ -313,15 +330,16 @@ class Subscription:
             raise ProtocolError("this stream is live: there is only now", 457)
         if not self._playing:
             await self._broadcast.enter(self, self._pacer)
-            self._place = self._broadcast.beginning()
-        first = self._broadcast.first_packets(self._broadcast.edge if self._playing else self._place)
+            # After a short pause it goes on where it was: numbers that went back would look like a new sender.
+            self._place = max(self._place, self._broadcast.beginning())
+        first = self._broadcast.first_packets(self._broadcast.edge if self.joined else self._place)
         return Playing(None, None, {track: first[track] for track in self._senders})
 
     def begin(self) -> None:
         """Catch up with the others."""
         if self._playing or self._stopped:
             return
-        self._playing, self._clock = True, None
+        self._playing, self._clock, self.ended = True, None, False
         self._pacer.add(self, time.monotonic())
 
     def pause(self) -> float:
@@ -329,8 +347,8 @@ class Subscription:
         if self._playing:
             self._playing = False
             self._pacer.discard(self)
-            if self._joined:
-                self._joined = False
+            if self.joined:
+                self.joined, self._place = False, self._broadcast.edge
                 self._carrier.leave(self._broadcast.fan_out)
         self._broadcast.exit(self)
         return self.position
@@ -341,18 +359,29 @@ class Subscription:
         self._reporter.goodbye(time.monotonic(), self.position, gone)
         for track in gone:
             del self._senders[track]
+        if not self._playing and ssrcs.keys() - self._senders.keys():
+            # A track that is new begins at a keyframe.
+            self._place = (0, 0)
         self._senders.update({track: self._broadcast.senders[track] for track in ssrcs})
-        if self._joined:
+        if self.joined:
             self._carrier.leave(self._broadcast.fan_out)
             carrier.join(self._broadcast.fan_out)
         self._carrier = carrier
         self._reporter.rewire(carrier)
+        self._report_soon(time.monotonic())
+
+    def finish(self) -> None:
+        """The stream has ended: say goodbye. Another `play` asks whether there is more."""
+        self.pause()
+        self.ended = True
+        self._reporter.goodbye(time.monotonic(), self.position)
 
     def stop(self) -> None:
         """Stop for good, and say goodbye."""
         self._stopped = True
         self.pause()
-        self._reporter.goodbye(time.monotonic(), self.position)
+        if not self.ended:
+            self._reporter.goodbye(time.monotonic(), self.position)
 
     def advance(self, now: float) -> float | None:
         """Send what has been on the air, a piece each tick, until there is no more of it; then join."""
@@ -366,7 +395,11 @@ class Subscription:
                 self._place = broadcast.beginning()
                 aired = broadcast.at(self._place)
             if aired is None or self._place >= broadcast.edge:
-                self._join(now)
+                if broadcast.over:
+                    self._pacer.flush()
+                    self.finish()
+                else:
+                    self._join(now)
                 return None
             number, first = self._place
             stop = broadcast.edge[1] if number == broadcast.edge[0] else len(aired.group.runs)
@@ -389,7 +422,7 @@ class Subscription:
         # What was just collected for this reader must leave before anything that comes to all.
         self._pacer.flush()
         self._carrier.join(self._broadcast.fan_out)
-        self._joined = True
+        self.joined = True
         self._report_soon(now)
 
     def _report_soon(self, now: float) -> None:
