@@ -43,16 +43,15 @@ class Flight:
         self._array = array
         self.iovecs: int = array.__array_interface__["data"][0]
 
-    def packet(self, number: int) -> bytes:
-        """One packet, its header first."""
-        group = self.group
-        start = int(group.offsets[number])
-        header: bytes = self.headers[number].tobytes()
-        return header + group.data[start : start + int(group.sizes[number])]
-
     def packets(self, first: int, count: int) -> list[bytes]:
-        """Some packets in a row."""
-        return [self.packet(number) for number in range(first, first + count)]
+        """Some packets in a row, each with its header first."""
+        group, width, stop = self.group, self._header_bytes, first + count
+        data, headers = group.data, self.headers[first:stop].tobytes()
+        starts, sizes = group.offsets[first:stop].tolist(), group.sizes[first:stop].tolist()
+        return [
+            headers[at : at + width] + data[start : start + size]
+            for at, start, size in zip(range(0, count * width, width), starts, sizes, strict=True)
+        ]
 
     def length(self, first: int, count: int) -> int:
         """Bytes of some packets in a row, headers included."""

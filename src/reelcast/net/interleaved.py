@@ -28,14 +28,16 @@ _IOV_PACKETS = 512
 class InterleavedWriter:
     """Writes media and reports to one connection.
 
-    send     writes to the socket past the transport, to be used while nothing is queued; None where that may
-             not be. `socket.send` costs a tenth less than `os.write`
-    queued   says how many bytes wait in the transport
+    send        writes to the socket past the transport, to be used while nothing is queued; None where that
+                may not be. `socket.send` costs a tenth less than `os.write`
+    queued      says how many bytes wait in the transport
+    on_queued   called when something was written that the kernel has not taken
     """
 
     def __init__(self, transport: asyncio.WriteTransport, *, direct: bool = True) -> None:
         self._transport = transport
         self.queued: Callable[[], int] = transport.get_write_buffer_size
+        self.on_queued: Callable[[InterleavedWriter], None] | None = None
         self.send: Callable[[memoryview], int] | None = None
         self._socket: socket.socket | None = None
         shared: Any = transport.get_extra_info("socket")
@@ -66,6 +68,8 @@ class InterleavedWriter:
         """Write bytes in order behind all before; nothing where the connection is going."""
         if not self._transport.is_closing():
             self._transport.write(data)
+            if self.on_queued is not None and self.queued():
+                self.on_queued(self)
 
     def write_packets(self, flight: Flight, first: int, count: int) -> None:
         """Write some packets of a flight whose headers are interleaved frames'; only while `idle`."""

@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
     def _write(self, response: Response) -> None:
         if dialogue.isEnabledFor(logging.DEBUG):
             dialogue.debug("%s > %s", self, _shown(response))
-        self._transport.write(response.to_bytes())
+        self.writer.write(response.to_bytes())
 
 
 def _shown(message: Request | Response) -> str:

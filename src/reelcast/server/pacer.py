@@ -37,6 +37,7 @@ class Pacer:
         self._after: list[Callable[[], None]] = []
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0
+        self._ticking = False
         self._last = int(self._loop.time() / TICK)
 
     def add(self, player: Paced, when: float) -> None:
@@ -45,16 +46,14 @@ class Pacer:
         waiting = self._wheel.get(tick)
         if waiting is None:
             self._wheel[tick] = [player]
-            if self._handle is None or tick < self._armed:
-                self._arm(tick)
+            self._arm(tick)
         else:
             waiting.append(player)
 
     def after_flush(self, call: Callable[[], None]) -> None:
         """Call once the media of this tick has been sent (or of the next tick, outside one)."""
         self._after.append(call)
-        if self._handle is None or self._armed > self._last + 1:
-            self._arm(self._last + 1)
+        self._arm(self._last + 1)
 
     def discard(self, player: Paced) -> None:
         """No longer call this player."""
@@ -74,13 +73,16 @@ class Pacer:
         self._after.clear()
 
     def _arm(self, tick: int) -> None:
+        """Be called at a tick, where that is sooner than now agreed; in a tick, that is seen to at its end."""
+        if self._ticking or (self._handle is not None and self._armed <= tick):
+            return
         if self._handle is not None:
             self._handle.cancel()
         self._armed = tick
         self._handle = self._loop.call_at(tick * TICK, self._tick)
 
     def _tick(self) -> None:
-        self._handle = None
+        self._handle, self._ticking = None, True
         now = self._loop.time() + TICK / 2
         current = int(now / TICK)
         wheel = self._wheel
@@ -103,5 +105,6 @@ class Pacer:
                 call()
             except Exception:
                 log.exception("a call behind a tick failed: %r", call)
+        self._ticking = False
         if wheel or self._after:
             self._arm(current + 1 if self._after else min(wheel))
