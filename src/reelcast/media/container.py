@@ -9,11 +9,11 @@ to the time wanted, and starts from an earlier one if no keyframe stood between.
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 from av.audio.stream import AudioStream
@@ -22,8 +22,17 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from reelcast.errors import MediaError, PayloadError
+from reelcast.media.ahead import (
+    Served,
+    first_decoding_time,
+    first_packets,
+    frame_step,
+    learn_order,
+    presentation_time,
+)
 from reelcast.media.codecs import Lane, adapt, name_of, wants_first
 from reelcast.media.picture_order import PictureOrder
+from reelcast.media.raw_index import RawIndex
 from reelcast.media.reader import READ_ERRORS, PacketReader, reason_of
 from reelcast.media.timeline import Splice, Timeline
 from reelcast.track import AccessUnit, Track
@@ -32,19 +41,10 @@ __all__ = ["ContainerDemuxer"]
 
 MAX_TRACKS = 16
 """Tracks of one presentation; a header that lists thousands is broken or hostile."""
-MAX_PEEK_BYTES = 32 * 1024 * 1024
-MAX_PEEK_PACKETS = 2000
-"""How far a file is read for the first packet of each stream that needs one: seconds of any movie."""
 MAX_SCAN_BYTES = 64 * 1024 * 1024
 """Packets kept while a seek looks for a later keyframe: a group of pictures of 10 s at 50 Mbit/s."""
-MAX_REORDERED = 32
-"""Frames looked at for the first that says when it is decoded: H.264 reorders 16."""
-MAX_PROBED = 64
-"""Frames looked at for how far they are reordered, where the stream does not tell: several runs of B-frames."""
 MAX_MEASURED_BYTES = 1 << 30
 """Files without a duration up to this size are read through to learn it: about two seconds of work."""
-MAX_RAW_KEYFRAMES = 1_000_000
-"""Entries of a raw file's index: 11 days with a keyframe a second."""
 MAX_DURATION_SECONDS = 366 * 86_400
 """A header that claims more than a year is not believed."""
 
@@ -53,28 +53,14 @@ _FIRST_DYNAMIC_TYPE = 96
 _RAW_FORMAT = "h264"
 """The format without timestamps or index: a frame's place in the file is its time."""
 _RAW_FRAME_RATE = 25.0
-_FORMAT_WITHOUT_PTS = "avi"
-"""AVI knows the order of decoding only; the pts that libavformat makes of it follow no B-frame."""
+_FORMATS_WITHOUT_PTS = frozenset({"avi", _RAW_FORMAT})
+"""These know the order of decoding only; the pts that libavformat makes of it follow no B-frame."""
 _INDEXED_FORMATS = frozenset({"mov", "avi"})
 """Formats whose index lists every keyframe, so that a seek lands on the last one at once."""
 _FIRST_STEP_BACK_SECONDS = 1
 _logger = logging.getLogger(__name__)
 
 _MediaStream = VideoStream | AudioStream
-
-
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """A stream that is served: the track's index, its lane and its timeline.
-
-    `order` tells when its pictures are shown, where the container does not.
-    """
-
-    index: int
-    lane: Lane
-    timeline: Timeline
-    time_base: Fraction
-    order: PictureOrder | None
 
 
 class ContainerDemuxer:
@@ -87,16 +73,17 @@ class ContainerDemuxer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader = PacketReader(path)
-        # Of a raw file's keyframes: when they are shown and decoded, in units of the clock, and where they are.
-        self._keyframes: list[int] = []
-        self._places: list[tuple[int, int]] = []
+        self._index: RawIndex | None = None
+        self._served: dict[int, Served] = {}
         self._ready: deque[tuple[int, AccessUnit]] = deque()
         try:
             self._origin = Fraction(0)
             self._served = self._choose()
             # The first video track leads a seek; of a file without video, the first track.
             self._lead = min(self._served, key=lambda at: self._served[at].lane.track.kind != "video")
-            self._learn_order()
+            for served in self._served.values():
+                if served.order is not None:
+                    learn_order(self._reader, served, served.order)
             self._duration = self._find_duration()
             self._restart(0)
         except READ_ERRORS as error:
@@ -122,8 +109,8 @@ class ContainerDemuxer:
         if wanted <= 0:
             self._reader.rewind()
             self._restart(0)
-        elif self._keyframes:
-            self._seek_raw(wanted)
+        elif self._index is not None:
+            self._seek_raw(self._index, wanted)
         else:
             self._seek_timed(wanted)
 
@@ -138,15 +125,16 @@ class ContainerDemuxer:
 
     def close(self) -> None:
         """Close the file; what is read after it is the end of the file."""
+        self._forget()
         self._reader.close()
 
-    def _choose(self) -> dict[int, _Served]:
+    def _choose(self) -> dict[int, Served]:
         """The streams that can be carried, by their index in the container, in its order."""
         streams = self._media_streams()
         self._origin = min((_start(stream) for stream in streams), default=Fraction(0))
-        first = self._first_packets({stream.index for stream in streams if wants_first(stream)})
+        first = first_packets(self._reader, {stream.index for stream in streams if wants_first(stream)})
         splice = Splice()
-        chosen: dict[int, _Served] = {}
+        chosen: dict[int, Served] = {}
         for stream in streams:
             try:
                 if len(chosen) == MAX_TRACKS:
@@ -156,9 +144,11 @@ class ContainerDemuxer:
                 _logger.warning("%s: %s is left out: %s", self._path, _title(stream), error)
                 continue
             time_base = stream.time_base or Fraction(1, lane.track.clock_rate)
-            timeline = Timeline(lane.track.clock_rate, time_base, self._origin, _step(lane.track), splice)
+            timeline = Timeline(
+                lane.track.clock_rate, time_base, self._origin, frame_step(lane.track), splice
+            )
             order = self._order(lane.track)
-            chosen[stream.index] = _Served(len(chosen), lane, timeline, time_base, order)
+            chosen[stream.index] = Served(len(chosen), stream.index, lane, timeline, time_base, order)
         if not chosen:
             found = ", ".join(_title(stream) for stream in streams) or "no audio or video"
             raise MediaError(f"{self._path}: nothing in it can be carried over RTP; found {found}")
@@ -174,22 +164,6 @@ class ContainerDemuxer:
                 media.append(stream)
         return media
 
-    def _first_packets(self, wanted: set[int]) -> dict[int, bytes]:
-        """Data of the first keyframe of these streams; what is read for it is put back."""
-        first: dict[int, bytes] = {}
-        seen: list[Packet[Stream]] = []
-        size = 0
-        while len(first) < len(wanted) and size < MAX_PEEK_BYTES and len(seen) < MAX_PEEK_PACKETS:
-            packet = self._reader.read()
-            if packet is None:
-                break
-            seen.append(packet)
-            size += packet.size
-            if packet.stream_index in wanted and packet.is_keyframe:
-                first.setdefault(packet.stream_index, bytes(packet))
-        self._reader.put_back(seen)
-        return first
-
     def _number(self, lane: Lane, index: int) -> Lane:
         """The lane with what a track gets from its place in the presentation, and from the container."""
         track = replace(lane.track, control=f"trackID={index + 1}")
@@ -203,21 +177,11 @@ class ContainerDemuxer:
         return replace(lane, track=track)
 
     def _order(self, track: Track) -> PictureOrder | None:
+        """The order of a track's pictures, where the container does not know it and it is not that of decoding."""
         if track.codec != "h264" or not self._reader.formats & _FORMATS_WITHOUT_PTS:
             return None
-        return PictureOrder(track, track.frame_rate or _RAW_FRAME_RATE, str(self._path))
-
-    def _learn_order(self) -> None:
-        """Look at the first pictures of streams that do not tell how far theirs are reordered."""
-        orders = {at: served.order for at, served in self._served.items() if served.order is not None}
-        unknown = {at: order for at, order in orders.items() if not order.told}
-        seen: list[Packet[Stream]] = []
-        while unknown and len(seen) < MAX_PEEK_PACKETS and (packet := self._reader.read()) is not None:
-            seen.append(packet)
-            served, order = self._served.get(packet.stream_index), unknown.get(packet.stream_index)
-            unit = self._unit(served, packet) if served is not None and order is not None else None
-            ...
-        self._reader.put_back(seen)
+        order = PictureOrder(track, str(self._path))
+        return order if order.reordering != 0 else None
 
     def _find_duration(self) -> float | None:
         told = self._reader.container.duration
@@ -229,25 +193,49 @@ class ContainerDemuxer:
     def _measure(self) -> float | None:
         """Read the file through for its duration in seconds, and make the index of a raw one."""
         lead = self._served[self._lead]
-        raw = _RAW_FORMAT in self._reader.formats
-        number = end = 0
-        while (packet := self._reader.read()) is not None:
-            if packet.stream_index != self._lead:
-                continue
-            if raw and packet.is_keyframe and packet.pos is not None and number < MAX_RAW_KEYFRAMES:
-                self._keyframes.append(number)
-                self._places.append(packet.pos)
-            number += 1
-            pts = self._pts(packet)
-            if pts is not None:
-                end = max(end, lead.timeline.ticks(pts) + lead.timeline.length(packet.duration or 0))
+        end = 0
+        if _RAW_FORMAT in self._reader.formats:
+            end = self._measure_raw(lead)
+        else:
+            while (packet := self._reader.read()) is not None:
+                pts = self._pts(packet)
+                if packet.stream_index == self._lead and pts is not None:
+                    end = max(end, lead.timeline.ticks(pts) + lead.timeline.length(packet.duration or 0))
         self._reader.rewind()
-        if raw:
-            end = number * _step(lead.lane.track)
         seconds = end / lead.lane.track.clock_rate
         return seconds if 0 < seconds <= MAX_DURATION_SECONDS else None
 
-    def _unit(self, served: _Served, packet: Packet[Stream]) -> AccessUnit | None:
+    def _measure_raw(self, lead: Served) -> int:
+        """Make the index of a raw file; returns where its last unit ends, in units of the clock."""
+        self._index = RawIndex(lead.order.delay if lead.order is not None else 0)
+        self._restart(0)
+        end = 0
+        while (packet := self._reader.read()) is not None:
+            unit = self._unit(lead, packet)
+            if unit is None:
+                continue
+            end = unit.dts + (unit.duration or frame_step(lead.lane.track))
+            if unit.keyframe and packet.pos is not None:
+                self._index.expect(unit.dts, packet.pos)
+            self._index.add(lead.arrange(unit))
+        self._index.add(lead.rest())
+        return end
+
+    def _read_on(self) -> bool:
+        """Read until units are ready; False at the end, where none are left."""
+        while not self._ready:
+            packet = self._reader.read()
+            if packet is None:
+                for served in self._served.values():
+                    self._ready.extend((served.index, unit) for unit in served.rest())
+                return bool(self._ready)
+            found = self._served.get(packet.stream_index)
+            unit = self._unit(found, packet) if found is not None else None
+            if found is not None and unit is not None:
+                self._ready.extend((found.index, each) for each in found.arrange(unit))
+        return True
+
+    def _unit(self, served: Served, packet: Packet[Stream]) -> AccessUnit | None:
         data = served.lane.convert(bytes(packet))
         if packet.is_corrupt or not data:
             return None
@@ -258,54 +246,41 @@ class ContainerDemuxer:
         return AccessUnit(data, pts, dts, keyframe, duration)
 
     def _pts(self, packet: Packet[Stream]) -> int | None:
-        if packet.pts is None or _FORMAT_WITHOUT_PTS in self._reader.formats:
+        if packet.pts is None or self._reader.formats & _FORMATS_WITHOUT_PTS:
             return packet.dts
         return packet.pts
 
     def _restart(self, at: int) -> None:
         """Let all tracks expect a time, in units of the leading track's clock."""
+        self._forget()
         seconds = Fraction(at, self._served[self._lead].lane.track.clock_rate)
         for served in self._served.values():
             served.timeline.restart(round(seconds * served.lane.track.clock_rate))
-        self._served[self._lead].timeline.restart(at, self._foresee())
-
-    def _foresee(self) -> int | None:
-        """When the leading track's next unit is decoded, where its packet does not say but a later one does.
-
-        Without looking ahead, a keyframe would have one dts when it is sought and another when it is passed.
-        """
         lead = self._served[self._lead]
-        seen: list[Packet[Stream]] = []
-        dts, missing = None, 0
-        while dts is None and missing < MAX_REORDERED and (packet := self._reader.read()) is not None:
-            seen.append(packet)
-            if packet.stream_index == self._lead:
-                dts = packet.dts
-                if dts is None and packet.pts is None:
-                    break
-                missing += dts is None
-        self._reader.put_back(seen)
-        return (
-            None
-            if dts is None or not missing
-            else lead.timeline.ticks(dts) - missing * _step(lead.lane.track)
-        )
+        lead.timeline.restart(at, first_decoding_time(self._reader, lead))
 
-    def _seek_raw(self, wanted: int) -> None:
-        step = _step(self._served[self._lead].lane.track)
-        at = bisect_right(self._keyframes, wanted // step) - 1
-        if at < 0 or not self._reader.seek(self._places[at]):
+    def _forget(self) -> None:
+        """Drop what was read and not handed out."""
+        self._ready.clear()
+        for served in self._served.values():
+            if served.order is not None:
+                served.order.restart()
+
+    def _seek_raw(self, index: RawIndex, wanted: int) -> None:
+        found = index.find(wanted)
+        if found is None or not self._reader.seek(found[1]):
             self._reader.rewind()
             self._restart(0)
         else:
-            self._restart(self._keyframes[at] * step)
+            self._restart(found[0])
 
     def _seek_timed(self, wanted: int) -> None:
         lead = self._served[self._lead]
         clock_rate = lead.lane.track.clock_rate
         back = 0
         while (at := wanted - back) > 0:
-            offset = int((Fraction(at, clock_rate) + self._origin) / lead.time_base)
+            # The last timestamp that is `at` or before once it is rounded to the clock.
+            offset = ceil((Fraction(2 * at + 1, 2 * clock_rate) + self._origin) / lead.time_base) - 1
             if self._reader.seek(offset, self._lead) and self._scan(wanted):
                 return
             back = 2 * back or _FIRST_STEP_BACK_SECONDS * clock_rate
@@ -316,7 +291,9 @@ class ContainerDemuxer:
 
     def _scan(self, wanted: int) -> bool:
         """Read on to the last keyframe at or before `wanted`; False where there is none from here on."""
-        timeline = self._served[self._lead].timeline
+        lead = self._served[self._lead]
+        timeline = lead.timeline
+        indexed = lead.order is None and bool(self._reader.formats & _INDEXED_FORMATS)
         kept: list[Packet[Stream]] = []
         found: int | None = None
         size = 0
@@ -331,11 +308,13 @@ class ContainerDemuxer:
             shown = timeline.ticks(pts)
             if (shown if dts is None else timeline.ticks(dts)) > wanted:
                 break
+            if packet.is_keyframe and lead.order is not None:
+                shown = presentation_time(self._reader, lead, lead.order, packet)
             if packet.is_keyframe and shown <= wanted:
                 found = shown
                 kept = [*self._since(kept, found), packet]
                 size = sum(each.size for each in kept)
-                if self._reader.formats & _INDEXED_FORMATS:
+                if indexed:
                     break
         if found is None:
             return False
@@ -358,11 +337,6 @@ class ContainerDemuxer:
 def _start(stream: _MediaStream) -> Fraction:
     """When a stream starts, in seconds on the container's axis."""
     return (stream.start_time or 0) * (stream.time_base or Fraction(0))
-
-
-def _step(track: Track) -> int:
-    """A frame's length in units of the track's clock, where units do not say their own."""
-    return round(track.clock_rate / (track.frame_rate or _RAW_FRAME_RATE))
 
 
 def _title(stream: _MediaStream) -> str:
