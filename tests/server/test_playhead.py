@@ -430,6 +430,132 @@ class TestClosedRange:
         assert room.labels(0) == room.film.labels(0, 0.0, 2.5)
 
 
+class TestRewire:
+    @pytest.mark.parametrize("playing", [False, True])
+    @pytest.mark.parametrize("wait", [0.02, 0.5, 1.96, 2.22])
+    @in_virtual_time
+    async def test_a_track_is_dropped(self, playing: bool, wait: float) -> None:
+        for dropped, kept in ((0, 1), (1, 0)):
+            room = theater()
+            await room.play()
+            await asyncio.sleep(wait)
+            if not playing:
+                room.head.pause()
+            room.head.rewire({kept: SSRCS[kept]}, room.carrier)
+            count = len(room.labels(dropped))
+            if not playing:
+                await asyncio.sleep(1)
+                assert room.labels(kept) == room.film.labels(kept)[: len(room.labels(kept))]
+                await room.play()
+            await room.until_the_end()
+            assert len(room.labels(dropped)) == count
+            assert room.labels(kept) == room.film.labels(kept)
+            room.assert_numbers_go_on()
+            # A frame that was begun is finished before goodbye is said.
+            assert len(room.byes(dropped)) == (1 if count else 0)
+            for bye in room.byes(dropped):
+                before = [one for one in room.carrier.sent[: bye.behind] if one.track == dropped]
+                assert len(before) == count
+                assert [report for report in bye.reports if isinstance(report, Bye)] == [
+                    Bye((SSRCS[dropped],))
+                ]
+            (bye,) = room.byes(kept)
+            assert bye.behind == len(room.carrier.sent)
+
+    @pytest.mark.parametrize("playing", [False, True])
+    @in_virtual_time
+    async def test_a_track_is_added(self, playing: bool) -> None:
+        for added, first in ((0, 1), (1, 0)):
+            room = Theater(Film(6.0), ssrcs={first: SSRCS[first]})
+            await room.play()
+            await asyncio.sleep(2.22)
+            if not playing:
+                room.head.pause()
+            room.head.rewire(SSRCS, room.carrier)
+            answer = await room.play()
+            since = len(room.carrier.sent)
+            await asyncio.sleep(0.2)
+            sequence, rtptime = answer.first[added]
+            packet = room.carrier.of(added, since)[0].packet
+            assert packet.sequence == sequence
+            assert abs((packet.timestamp - rtptime + (1 << 31)) % (1 << 32) - (1 << 31)) <= 0.2 * RATES[added]
+            # Both tracks are reported on as soon as they send, and are in step.
+            told = {one.track: one for one in room.carrier.reported if one.behind >= since}
+            assert told.keys() == {0, 1}
+            moments = [
+                (report.rtp - answer.first[track][1] + (1 << 31)) % (1 << 32) / RATES[track]
+                - (1 << 31) / RATES[track]
+                - told[track].time
+                for track in (0, 1)
+                for report in told[track].reports
+                if isinstance(report, SenderReport)
+            ]
+            assert moments[0] == pytest.approx(moments[1], abs=0.001)
+            await room.until_the_end()
+            assert room.labels(first) == room.film.labels(first)
+            assert room.labels(added) == room.film.labels(added)[-len(room.labels(added)) :]
+            assert len(room.labels(added)) >= 0.5 * len(room.film.labels(added))
+            assert len(room.byes(0)) == len(room.byes(1)) == 1
+
+    @in_virtual_time
+    async def test_another_way_for_one(self) -> None:
+        """Its source is a new one; the other track goes on as if nothing had happened."""
+        room = theater()
+        await room.play()
+        await asyncio.sleep(2.22)
+        room.head.pause()
+        carrier = FakeCarrier()
+        room.head.rewire({0: SSRCS[0], 1: 77}, carrier)
+        before = [room.labels(track) for track in (0, 1)]
+        (bye,) = room.byes(1)
+        assert bye.reports[-1] == Bye((SSRCS[1],))
+        assert room.byes(0) == []
+        answer = await room.play()
+        await room.until_the_end()
+        assert [room.labels(track) for track in (0, 1)] == before
+        for track in (0, 1):
+            assert before[track] + [one.label for one in carrier.of(track)] == room.film.labels(track)
+            assert carrier.of(track)[0].packet.sequence == answer.first[track][0]
+        assert {one.packet.ssrc for one in carrier.of(1)} == {77}
+        assert carrier.of(0)[0].packet.sequence == (room.carrier.of(0)[-1].packet.sequence + 1) & 0xFFFF
+
+    @in_virtual_time
+    async def test_before_playing(self) -> None:
+        room = theater()
+        room.head.rewire({0: SSRCS[0]}, room.carrier)
+        assert room.carrier.reported == []
+        answer = await room.play()
+        assert answer.first.keys() == {0}
+        await room.until_the_end()
+        assert room.labels(0) == room.film.labels(0)
+        assert room.labels(1) == []
+
+    @in_virtual_time
+    async def test_behind_the_end(self) -> None:
+        room = theater(3.0)
+        await room.play()
+        await room.until_the_end()
+        room.head.rewire({0: SSRCS[0]}, room.carrier)
+        count = len(room.carrier.sent)
+        await room.play(1.6)
+        await room.until_the_end()
+        assert room.labels(0, count) == room.film.labels(0, 1.5)
+        assert room.labels(1, count) == []
+
+    @in_virtual_time
+    async def test_while_the_file_is_read(self) -> None:
+        room = theater()
+        gate = room.film.hold_back(2)
+        await room.play()
+        await asyncio.sleep(5)
+        room.head.rewire({0: SSRCS[0]}, room.carrier)
+        await asyncio.sleep(1)
+        gate.set_result(None)
+        await room.until_the_end()
+        assert room.labels(0) == room.film.labels(0)
+        assert room.labels(1) == room.film.labels(1, 0.0, 2.0)
+
+
 class TestReports:
     @in_virtual_time
     async def test_one_behind_the_first_packet(self) -> None:

@@ -12,7 +12,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -195,6 +195,7 @@ class Broadcast:
             if aired is None:
                 self._starved = True
                 return None
+            self._on_air.set()
             number, first = self._edge
             dues, shift = aired.group.spread, self._epoch + aired.shift
             late = now - shift - dues[first] if first < len(dues) else 0.0
@@ -247,10 +248,13 @@ class Broadcast:
             self.fan_out.send(aired, begun, stop, entry=entry)
 
     def _let_go(self) -> None:
-        """Drop what no new reader will be sent, and have more prepared."""
-        if self._start is not None and sum(aired.group.nbytes for aired in self._aired) > MAX_KEPT_BYTES:
-            self._start = None
-        oldest = self._edge[0] if self._start is None else min(self._start[0], self._edge[0])
+        """Drop what no reader will be sent by itself, and have more prepared."""
+        wanted = [reader.wanted for reader in self._readers if reader.wanted is not None]
+        if self._start is not None:
+            wanted.append(self._start[0])
+        if wanted and sum(aired.group.nbytes for aired in self._aired) > MAX_KEPT_BYTES:
+            self._start, wanted = None, []
+        oldest = min([*wanted, self._edge[0]])
         while self._aired and self._aired[0].number < oldest:
             self._aired.popleft()
         self._room.set()
@@ -266,7 +270,6 @@ class Broadcast:
                 if self._starved:
                     self._starved = False
                     pacer.add(self, time.monotonic())
-                    pacer.after_flush(self._on_air.set)
                 await self._sent_but(AHEAD)
         except ReelcastError as error:
             log.error("a live stream has ended: %s", error)
@@ -324,6 +327,12 @@ class Subscription:
         """Seconds into the stream."""
         return self._broadcast.elapsed
 
+    @property
+    def wanted(self) -> int | None:
+        """The number of the group to be kept for it while it catches up; none where it may be slow."""
+        catching_up = self._playing and not self.joined and not self._carrier.eager
+        return self._place[0] if catching_up else None
+
     async def play(self, start: float | None, end: float | None) -> Playing:
         """Prepare to play what is on now: `start` may be 0 or None, which mean that too."""
         if start:
@@ -356,7 +365,7 @@ class Subscription:
     def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
         """Send these tracks from now on; see `Player.rewire`."""
         gone = [track for track in self._senders if track not in ssrcs]
-        self._reporter.goodbye(time.monotonic(), self.position, gone)
+        self._say_goodbye(gone)
         for track in gone:
             del self._senders[track]
         if not self._playing and ssrcs.keys() - self._senders.keys():
@@ -374,14 +383,15 @@ class Subscription:
         """The stream has ended: say goodbye. Another `play` asks whether there is more."""
         self.pause()
         self.ended = True
-        self._reporter.goodbye(time.monotonic(), self.position)
+        self._say_goodbye(self._senders)
 
     def stop(self) -> None:
         """Stop for good, and say goodbye."""
         self._stopped = True
-        self.pause()
-        if not self.ended:
-            self._reporter.goodbye(time.monotonic(), self.position)
+        if self.ended:
+            self.pause()
+        else:
+            self.finish()
 
     def advance(self, now: float) -> float | None:
         """Send what has been on the air, a piece each tick, until there is no more of it; then join."""
@@ -390,8 +400,8 @@ class Subscription:
         broadcast = self._broadcast
         while True:
             aired = broadcast.at(self._place)
-            if aired is None or aired.number < broadcast.beginning()[0]:
-                # Too slow for what is kept, or nothing is kept.
+            if aired is None and self._place < broadcast.edge:
+                # Too slow for what is kept.
                 self._place = broadcast.beginning()
                 aired = broadcast.at(self._place)
             if aired is None or self._place >= broadcast.edge:
@@ -424,6 +434,10 @@ class Subscription:
         self._carrier.join(self._broadcast.fan_out)
         self.joined = True
         self._report_soon(now)
+
+    def _say_goodbye(self, tracks: Iterable[int]) -> None:
+        self._broadcast.count()
+        self._reporter.goodbye(time.monotonic(), self.position, tracks)
 
     def _report_soon(self, now: float) -> None:
         if self._reporter.due <= now:
