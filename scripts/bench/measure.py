@@ -1,0 +1,103 @@
+"""One run, in figures: a server under load, or under a clock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scripts.bench import paced_server
+from scripts.bench.rows import Stream, Transport
+from scripts.bench.servers import Movies, Server, Serving, reelcast, stop
+
+from reelcast.errors import ReelcastError
+
+__all__ = ["Figures", "Load", "lateness", "measure_pacing", "measure_server"]
+
+SPARE: Final = 90.0
+"""Seconds that a load may take beyond its window: joining, settling, leaving."""
+ANSWER_SECONDS: Final = 15
+"""How long a reader waits for each answer: a peer builds a pipeline before it gives one."""
+
+LEAVING: Final = 2.0
+"""Seconds at the end of a load in which its readers leave and it prints its figures, at most."""
+
+Figures = dict[str, Any]
+"""What `reelcast load --json` prints, or {"failure": why there is nothing}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked of a server; times in seconds, `ramp` in readers a second."""
+
+    stream: Stream
+    transport: Transport
+    readers: int
+    tracks: int
+    duration: float
+    ramp: float = 200.0
+
+
+def measure_server(server: Server, movies: Movies, load: Load) -> Figures:
+    """A server, started for this, under a load."""
+    try:
+        with server.start(movies) as serving:
+            return _run_load(serving, load)
+    except ReelcastError as error:
+        return {"failure": str(error)}
+
+
+def measure_pacing(movies: Movies, load: Load) -> Figures:
+    """Ours with a clock on its pacer: what the load found, and how late media left (see paced_server).
+
+    `pacing` is of the whole run, with all joining and leaving; `settled` of that part in which all were there.
+    """
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "pacing.npy"
+        try:
+            with reelcast(movies, (paced_server.__file__, str(out))) as serving:
+                figures = _run_load(serving, load)
+                ended = time.monotonic()
+                stop(serving.process)
+        except ReelcastError as error:
+            return {"failure": str(error)}
+        moments, errors = np.load(out)
+    # The window begins no later than its own length before the end, for leaving takes time too.
+    settled = (moments >= ended - load.duration) & (moments < ended - LEAVING)
+    return {**figures, "pacing": lateness(errors), "settled": lateness(errors[settled])}
+
+
+def lateness(errors: NDArray[np.float64]) -> dict[str, float] | None:
+    """Percentiles in seconds, and how many there were; None where there were none."""
+    if len(errors) == 0:
+        return None
+    found = np.percentile(errors, (50, 99, 100)).tolist()
+    return {"sends": len(errors), **dict(zip(("p50", "p99", "max"), found, strict=True))}
+
+
+def _run_load(serving: Serving, load: Load) -> Figures:
+    command = [
+        *(sys.executable, "-m", "reelcast", "load", serving.urls[load.stream], "--json"),
+        *("-n", load.readers, "--transport", load.transport, "--tracks", load.tracks),
+        *("--duration", load.duration, "--ramp", load.ramp, "--timeout", ANSWER_SECONDS),
+        *("--server-pid", serving.process.pid),
+    ]
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=load.duration + SPARE
+        )
+    except subprocess.TimeoutExpired:
+        return {"failure": "the load did not end"}
+    try:
+        figures: Figures = json.loads(done.stdout)
+    except ValueError:
+        return {"failure": (done.stderr.strip().splitlines() or ["the load said nothing"])[-1]}
+    return figures

@@ -1,0 +1,188 @@
+"""All runs of a benchmark in their order, and their results in files.
+
+Contenders take turns within a round, so that whatever else the machine does falls on all of them alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from scripts.bench.limit import run_limit
+from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
+from scripts.bench.receivers import RECEIVERS, measure_receiver
+from scripts.bench.rows import LIMIT, OURS, ROWS, Row, Stream, Transport
+from scripts.bench.servers import SERVERS, Movies, Server
+
+__all__ = [
+    "CURVE",
+    "EXPERIMENTS",
+    "PACED",
+    "Effort",
+    "Experiment",
+    "Result",
+    "Step",
+    "Store",
+    "rows_named",
+    "steps",
+]
+
+Experiment = Literal["rows", "curve", "pacing", "receivers"]
+EXPERIMENTS: Final[tuple[Experiment, ...]] = ("rows", "curve", "pacing", "receivers")
+
+CURVE: Final = (1, 10, 100, 1000, 2000)
+"""Readers at the points of the cost curve."""
+CURVE_RAMP: Final = 500.0
+PACED: Final[tuple[tuple[str, Stream, Transport, int, int], ...]] = (
+    ("live-hd-udp", "hd", "udp", 100, 1),
+    ("live-sd-udp", "sd", "udp", 500, 2),
+    ("live-sd-tcp", "sd", "tcp", 500, 2),
+    ("vod-udp-1000", "vod", "udp", 1000, 2),
+    ("vod-tcp-1000", "vod", "tcp", 1000, 2),
+)
+"""Case, stream, transport, readers and tracks of the runs with a clock on the pacer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run found. `case` is a row, a transport; `round` counts from 0."""
+
+    experiment: Experiment
+    case: str
+    contender: str
+    readers: int
+    round: int
+    figures: Figures
+
+    @property
+    def failure(self) -> str | None:
+        """Why there are no figures; None where there are."""
+        if "failure" in self.figures:
+            return str(self.figures["failure"])
+        reasons = self.figures.get("failures")
+        if self.figures.get("failed") and reasons:
+            return f"{self.figures['failed']} of {self.readers} readers could not join: {next(iter(reasons))}"
+        return None
+
+
+class Store:
+    """Results, a JSON file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, result: Result) -> None:
+        parts = (result.experiment, result.case, result.contender, result.readers, result.round)
+        path = self._folder / ("+".join(map(str, parts)) + ".json")
+        path.write_text(json.dumps(asdict(result), indent=2) + "\n")
+
+    def load(self) -> list[Result]:
+        return [Result(**json.loads(path.read_text())) for path in sorted(self._folder.glob("*+*.json"))]
+
+    def clear(self, experiment: str, case: str = "*") -> None:
+        """Forget earlier results: they may be of another machine, or another programme."""
+        for path in self._folder.glob(f"{experiment}+{case}+*.json"):
+            path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done: rounds of each row, seconds of each window, and of the readers one in so many."""
+
+    rounds: int = 2
+    seconds: float = 5.0
+    fraction: int = 1
+
+    def readers(self, count: int) -> int:
+        return max(count // self.fraction, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run to come."""
+
+    experiment: Experiment
+    case: str
+    contender: str
+    readers: int
+    round: int
+    measure: Callable[[], Figures]
+
+    def run(self) -> Result:
+        """Do it."""
+        figures = self.measure()
+        return Result(self.experiment, self.case, self.contender, self.readers, self.round, figures)
+
+
+def steps(
+    experiment: Experiment, rows: list[Row], movies: Movies, limit: Path | None, effort: Effort
+) -> Iterator[Step]:
+    """The runs of an experiment, in their order; `limit` is the compiled program."""
+    if experiment == "rows":
+        for row in rows:
+            for number in range(effort.rounds):
+                yield from _row_steps(row, movies, limit, effort, number)
+    elif experiment == "curve":
+        yield from _curve_steps(movies, effort)
+    elif experiment == "pacing":
+        yield from _pacing_steps(movies, effort)
+    else:
+        yield from _receiver_steps(movies, effort)
+
+
+def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, number: int) -> Iterator[Step]:
+    readers = effort.readers(row.readers)
+    load = Load(row.stream, row.transport, readers, row.tracks, effort.seconds)
+    for server in SERVERS:
+        if (row.peers or server.name == OURS) and server.missing() is None:
+            yield Step("rows", row.key, server.name, readers, number, _served(server, movies, load))
+    if row.limit_row is None and limit is not None:
+        movie = movies.hd if row.stream == "hd" else movies.sd
+
+        def alone(program: Path = limit) -> Figures:
+            return run_limit(program, movie, row.transport, readers, row.tracks, effort.seconds)
+
+        yield Step("rows", row.key, LIMIT, readers, number, alone)
+
+
+def _served(server: Server, movies: Movies, load: Load) -> Callable[[], Figures]:
+    return lambda: measure_server(server, movies, load)
+
+
+def _curve_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
+    transports: tuple[Transport, ...] = ("udp", "tcp")
+    for transport in transports:
+        for count in sorted({effort.readers(point) for point in CURVE}):
+            load = Load("sd", transport, count, 2, effort.seconds, CURVE_RAMP)
+            yield Step("curve", transport, OURS, count, 0, _served(SERVERS[0], movies, load))
+
+
+def _pacing_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
+    for case, stream, transport, count, tracks in PACED:
+        readers = effort.readers(count)
+        load = Load(stream, transport, readers, tracks, effort.seconds)
+
+        def clocked(load: Load = load) -> Figures:
+            return measure_pacing(movies, load)
+
+        yield Step("pacing", case, OURS, readers, 0, clocked)
+
+
+def _receiver_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
+    transports: tuple[Transport, ...] = ("udp", "tcp")
+    for transport in transports:
+        for name in RECEIVERS:
+
+            def received(name: str = name, transport: Transport = transport) -> Figures:
+                return measure_receiver(name, movies, transport, effort.seconds)
+
+            yield Step("receivers", transport, name, 1, 0, received)
+
+
+def rows_named(keys: list[str]) -> list[Row]:
+    """The rows with these keys, all where none are given."""
+    return [row for row in ROWS if not keys or row.key in keys]
