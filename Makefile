@@ -1,6 +1,7 @@
 # make demo   serve the sample movies and play one
 # make test   all tests, with the peers they need
 # make check  ruff and mypy
+# make bench  measure against other servers, write docs/benchmarks.md (12 minutes; leave the machine alone)
 # make lock   pin the development environment anew
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lock peers movies clean
+.PHONY: demo test check bench format lock peers movies clean
 
 demo: $(READY) movies
 	@$(BIN)/python scripts/demo.py
@@ -21,6 +22,11 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(READY) peers
+	@sh scripts/install-packages gcc libc6-dev gstreamer1.0-tools
+	@$(BIN)/python scripts/make_movies.py --out build/movies --only bench-1080p.mp4 bench-720p.mp4
+	$(BIN)/python -m scripts.bench
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
