@@ -192,7 +192,9 @@ class InterleavedFanOut:
         if self._shed:
             self._readmit(entry)
         if self._waiting:
-            self._look_after_waiting(data)
+            runs = aired.group.runs
+            begun = first > 0 and runs[first - 1].burst == runs[first].burst
+            self._look_after_waiting(data, begun)
         length = len(data)
         unfinished: list[tuple[InterleavedWriter, int]] = []
         # The hottest loop over TCP. Between two writes of a frame the caches are cold, so that each object more
@@ -219,13 +221,16 @@ class InterleavedFanOut:
         if self._clear.pop(writer, None) is not None:
             self._waiting[writer] = None
 
-    def _look_after_waiting(self, data: memoryview) -> None:
-        """Those who have caught up are written to like all; the others get in line, or are left out."""
+    def _look_after_waiting(self, data: memoryview, begun: bool) -> None:
+        """Those who have caught up are written to like all; the others get in line, or are left out.
+
+        A frame that was begun is finished: half of one is no use to anybody.
+        """
         for writer in list(self._waiting):
             if writer.idle and writer.send is not None:
                 del self._waiting[writer]
                 self._clear[writer] = writer.send
-            elif writer.queued() < MAX_QUEUE_BYTES:
+            elif writer.queued() < MAX_QUEUE_BYTES or begun:
                 writer.write(bytes(data))
             else:
                 del self._waiting[writer]
