@@ -76,7 +76,7 @@ def _draw_rows(axes: Axes, results: Sequence[Result]) -> None:
     for name, colour in COLOURS.items():
         axes.plot([], [], "o", color=colour, label=name)
     axes.plot([], [], "|", color=_GREEN, ms=12, mew=2, label="to reach")
-    axes.legend(frameon=False, loc="lower right", ncols=4, bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+    axes.legend(loc="lower right", ncols=2, edgecolor="none")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(lines)), [f"{line.row.title}, {line.readers:,}" for line in lines])
@@ -85,6 +85,8 @@ def _draw_rows(axes: Axes, results: Sequence[Result]) -> None:
 
 
 def _draw_curve(panels: Sequence[Axes], results: Sequence[Result]) -> None:
+    from matplotlib.ticker import LogLocator
+
     for axes, title, key in zip(
         panels, ("CPU seconds for each GB", "Processor cores"), ("cpu_s_per_gb", "cores"), strict=True
     ):
@@ -94,11 +96,15 @@ def _draw_curve(panels: Sequence[Axes], results: Sequence[Result]) -> None:
             points = [(run.readers, figure([run], "server", key)) for run in runs]
             known = [(count, value) for count, value in points if value]
             counts, values = [count for count, _ in known], [value for _, value in known]
-            axes.plot(counts, values, "o-", color=colour, lw=1.4, ms=4, label=transport.upper())
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.yaxis.set_major_formatter("{x:g}")
+            if known:
+                axes.plot(counts, values, "o-", color=colour, lw=1.4, ms=4, label=transport.upper())
+        if axes.get_lines():
+            axes.set(xscale="log", yscale="log")
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
         axes.set_xlabel("readers")
         axes.grid(color=_FAINT, alpha=0.25)
-        axes.legend(frameon=False)
+        if axes.get_lines():
+            axes.legend(frameon=False)

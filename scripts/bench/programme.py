@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,6 +36,9 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = ("rows", "curve", "pacing", "receiv
 CURVE: Final = (1, 10, 100, 1000, 2000)
 """Readers at the points of the cost curve."""
 CURVE_RAMP: Final = 500.0
+GENTLE_READERS: Final = 100
+GENTLE_RAMP: Final = 25.0
+"""Readers a second; see Row.gentle."""
 PACED: Final[tuple[tuple[str, Stream, Transport, int, int], ...]] = (
     ("live-hd-udp", "hd", "udp", 100, 1),
     ("live-sd-udp", "sd", "udp", 500, 2),
@@ -138,8 +141,10 @@ def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, num
     readers = effort.readers(row.readers)
     load = Load(row.stream, row.transport, readers, row.tracks, effort.seconds)
     for server in SERVERS:
-        if (row.peers or server.name == OURS) and server.missing() is None:
-            yield Step("rows", row.key, server.name, readers, number, _served(server, movies, load))
+        ours = server.name == OURS
+        if (row.peers or ours) and server.missing() is None:
+            asked = _gently(load) if row.gentle and not ours else load
+            yield Step("rows", row.key, server.name, asked.readers, number, _served(server, movies, asked))
     if row.limit_row is None and limit is not None:
         movie = movies.hd if row.stream == "hd" else movies.sd
 
@@ -147,6 +152,10 @@ def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, num
             return run_limit(program, movie, row.transport, readers, row.tracks, effort.seconds)
 
         yield Step("rows", row.key, LIMIT, readers, number, alone)
+
+
+def _gently(load: Load) -> Load:
+    return replace(load, readers=min(load.readers, GENTLE_READERS), ramp=GENTLE_RAMP)
 
 
 def _served(server: Server, movies: Movies, load: Load) -> Callable[[], Figures]:

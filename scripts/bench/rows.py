@@ -26,6 +26,8 @@ class Row:
     near_limit  within how many times the limit, in the same run
     limit_row   the row whose limit holds here too, for the bytes are the same
     peers       whether other servers are asked to carry it
+    gentle      whether they get at most 100 readers, 25 a second: gst-rtsp-server, faced with many at once over TCP, stops
+                answering
     """
 
     key: str
@@ -39,15 +41,16 @@ class Row:
     near_limit: float | None = None
     limit_row: str | None = None
     peers: bool = True
+    gentle: bool = False
 
 
 _HD, _SD, _VOD = "live, 8 Mbit/s", "live, 2 Mbit/s and audio", "VOD, 2 Mbit/s and audio"
 
 ROWS: Final = (
     Row("live-hd-udp", f"{_HD}, UDP", "hd", "udp", 100, 1.0, tracks=1, below_gst=4.0, near_limit=1.3),
-    Row("live-hd-tcp", f"{_HD}, TCP", "hd", "tcp", 100, 0.4, tracks=1, near_limit=1.5),
+    Row("live-hd-tcp", f"{_HD}, TCP", "hd", "tcp", 100, 0.4, tracks=1, near_limit=1.5, gentle=True),
     Row("live-sd-udp", f"{_SD}, UDP", "sd", "udp", 500, 1.8, near_limit=1.3),
-    Row("live-sd-tcp", f"{_SD}, TCP", "sd", "tcp", 500, 1.2, near_limit=1.5),
+    Row("live-sd-tcp", f"{_SD}, TCP", "sd", "tcp", 500, 1.2, near_limit=1.5, gentle=True),
     Row("vod-udp", f"{_VOD}, UDP", "vod", "udp", 100, 4.0, below_gst=10.0, limit_row="live-sd-udp"),
     Row("vod-tcp", f"{_VOD}, TCP", "vod", "tcp", 100, 4.0, below_gst=10.0, limit_row="live-sd-tcp"),
     # More than any peer carries: what a core is good for.

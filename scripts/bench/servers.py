@@ -22,8 +22,8 @@ STOP_SECONDS: Final = 10.0
 HERE: Final = Path(__file__).parent
 SYSTEM_PYTHON: Final = "/usr/bin/python3"
 """Debian's, which has the bindings of GStreamer."""
-UNTRIED: Final = ("live555MediaServer", "MediaServer", "mediamtx")
-"""Servers that Debian has no packages of; the report says that they were not measured (MediaServer: ZLMediaKit)."""
+UNTRIED: Final = ("live555", "ZLMediaKit", "MediaMTX")
+"""Servers that Debian 12 has no packages of; the report says that they were not measured."""
 
 
 @dataclass(frozen=True, slots=True)

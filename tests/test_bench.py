@@ -1,0 +1,243 @@
+"""The benchmark's pure parts: medians and verdicts, the page, the order of runs, the limit's frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scripts.bench.__main__ import main
+from scripts.bench.figures import cost_of, figure, line_of, memory_per_reader, select
+from scripts.bench.limit import wire_sizes
+from scripts.bench.measure import lateness
+from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Store, rows_named, steps
+from scripts.bench.report import markdown, table_row, unreached
+from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS
+from scripts.bench.servers import Movies
+
+FIRST = ROWS[0]
+MACHINE = {"Machine": "one processor"}
+
+
+def result(
+    contender: str,
+    cpu: float,
+    *,
+    case: str = FIRST.key,
+    experiment: Experiment = "rows",
+    readers: int = 100,
+    number: int = 0,
+    **more: Any,
+) -> Result:
+    figures: dict[str, Any] = (
+        {"cpu_s_per_gb": cpu} if contender == LIMIT else {"server": {"cpu_s_per_gb": cpu}}
+    )
+    return Result(experiment, case, contender, readers, number, {**figures, **more})
+
+
+def rows_of(ours: float, gstreamer: float = 4.0, limit: float = 0.8) -> list[Result]:
+    return [result(OURS, ours), result(GSTREAMER, gstreamer), result(LIMIT, limit)]
+
+
+def test_a_figure_is_the_median_of_those_that_have_it() -> None:
+    results = [result(OURS, cpu, number=number) for number, cpu in enumerate((3.0, 1.0, 2.0))]
+    failed = Result("rows", FIRST.key, OURS, 100, 3, {"failure": "no"})
+    assert figure([*results, failed], "server", "cpu_s_per_gb") == 2.0
+    assert figure([failed], "server", "cpu_s_per_gb") is None
+    assert figure(results, "server") is None
+    assert figure(results, "server", "cpu_s_per_gb", "deeper") is None
+
+
+def test_results_are_selected_by_readers_and_round() -> None:
+    results = [result(OURS, 1.0, readers=readers, number=number) for number in (1, 0) for readers in (9, 8)]
+    found = select([*results, result(LIMIT, 1.0)], "rows", FIRST.key, OURS)
+    assert [(each.readers, each.round) for each in found] == [(8, 0), (8, 1), (9, 0), (9, 1)]
+
+
+@pytest.mark.parametrize(
+    ("figures", "trouble"),
+    [
+        ({}, ""),
+        ({"lost": 0, "silent": 0}, ""),
+        ({"lost": 1200, "silent": 2}, "1,200 lost, 2 silent"),
+        ({"failure": "gone"}, "gone"),
+        ({"failed": 3, "failures": {"no answer": 3}}, "3 of 100 readers could not join: no answer"),
+    ],
+)
+def test_what_went_wrong_is_told(figures: dict[str, Any], trouble: str) -> None:
+    cost = cost_of([result(OURS, 2.0, **figures)])
+    assert (cost.cpu, cost.trouble) == (2.0, trouble)
+
+
+@pytest.mark.parametrize(
+    ("results", "reached", "found"),
+    [
+        (rows_of(1.0), True, [1.0, 4.0, 1.25]),
+        (rows_of(1.01), False, [1.01, 4.0 / 1.01, 1.01 / 0.8]),
+        (rows_of(1.0, gstreamer=3.9), False, [1.0, 3.9, 1.25]),
+        (rows_of(1.0, limit=0.7), False, [1.0, 4.0, 1.0 / 0.7]),
+        (rows_of(1.0)[:2], None, [1.0, 4.0, None]),
+        (rows_of(2.0)[:1], False, [2.0, None, None]),
+        ([], None, [None, None, None]),
+        ([result(OURS, 0.9, lost=1), *rows_of(1.0)[1:]], False, [0.9, 4.0 / 0.9, 0.9 / 0.8]),
+    ],
+)
+def test_a_row_is_reached_where_all_its_aims_are(
+    results: list[Result], reached: bool | None, found: list[float | None]
+) -> None:
+    line = line_of(FIRST, results)
+    assert line.reached is reached
+    assert [verdict.found for verdict in line.verdicts] == [pytest.approx(value) for value in found]
+
+
+def test_a_row_may_have_the_limit_of_another() -> None:
+    vod = next(row for row in ROWS if row.limit_row)
+    line = line_of(vod, [result(LIMIT, 1.5, case=str(vod.limit_row))])
+    assert line.limit.cpu == 1.5
+
+
+def test_each_limit_row_has_a_limit_of_its_own() -> None:
+    keys = {row.key: row for row in ROWS}
+    assert len(keys) == len(ROWS)
+    for row in ROWS:
+        assert row.limit_row is None or keys[row.limit_row].limit_row is None
+
+
+def test_memory_is_the_slope_between_few_and_many() -> None:
+    def run(readers: int, resident: int) -> list[Result]:
+        return [result(OURS, 1.0, joined=readers) for _ in range(2)] and [
+            Result(
+                "curve", "tcp", OURS, readers, 0, {"joined": readers, "server": {"rss_after_bytes": resident}}
+            )
+        ]
+
+    assert memory_per_reader(run(100, 50_000_000), run(1100, 70_000_000)) == 20_000
+    assert memory_per_reader(run(100, 50_000_000), run(100, 70_000_000)) is None
+    assert memory_per_reader([], run(100, 1)) is None
+
+
+def test_lateness() -> None:
+    assert lateness(np.zeros(0)) is None
+    found = lateness(np.arange(101) / 1000)
+    assert found == pytest.approx({"sends": 101, "p50": 0.05, "p99": 0.099, "max": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("tcp", "sizes"),
+    [
+        (False, [1438 + 14, 300 + 16]),
+        (True, [1438 + 18, 300 + 20]),
+    ],
+)
+def test_a_full_packet_on_the_wire(tcp: bool, sizes: list[int]) -> None:
+    assert wire_sizes(1438, [300], tcp=tcp) == sizes
+    assert wire_sizes(1439, [], tcp=False) == [1439 + 2 * 14]
+
+
+def test_the_table_shows_aims_and_troubles() -> None:
+    results = [
+        result(OURS, 1.234),
+        result(GSTREAMER, 12.3, failed=1, failures={"slow": 1}),
+        result(LIMIT, 0.8),
+    ]
+    cells = table_row(line_of(FIRST, results))
+    assert cells == (
+        "live, 8 Mbit/s, UDP",
+        "100",
+        "1.23",
+        "1",
+        "12.3 (!)",
+        "9.97 (≥ 4)",
+        "0.8",
+        "1.54 (≤ 1.3)",
+        "**no**",
+    )
+    assert unreached(results) == [
+        "live, 8 Mbit/s, UDP, 100 readers: 1.23 (to be ≤ 1), 1.54 (to be ≤ 1.3× limit)"
+    ]
+
+
+def test_a_page_of_nothing() -> None:
+    page = markdown([], MACHINE, [])
+    assert "- Machine: one processor\n" in page
+    assert "## Pacing" not in page
+    assert "Not reached" not in page
+
+
+def test_a_page_of_everything() -> None:
+    join = {"p50": 0.004, "p99": 0.02}
+    loaded: dict[str, Any] = {"join_s": join, "first_packet_s": join, "joined": 100, "lost": 0}
+    pacing = {"p50": 0.001, "p99": 0.006, "max": 0.01}
+    results = [
+        result(OURS, 1.0, **loaded),
+        result(OURS, 3.0, case="tcp", experiment="curve", readers=10, **loaded),
+        result(OURS, 1.0, case="live-hd-udp", experiment="pacing", settled=pacing, pacing=pacing),
+        Result("receivers", "udp", "ffmpeg", 1, 0, {"gb_per_cpu_s": 0.2, "memory": 5e7}),
+    ]
+    page = markdown(results, MACHINE, ["cost-by-row.svg"])
+    assert "| reelcast | live, 8 Mbit/s, UDP | 100 | 4 | 20 | 4 |" in page
+    assert "| live-hd-udp | 100 | 1 | 6 | 10 | 6 | **no** |" in page
+    assert "| 10 | – | – | – | 3 | – | 0 |" in page
+    assert "| ffmpeg | 0.2 | – | 50 |" in page
+    assert "](plots/cost-by-row.svg)" in page
+    assert "Nothing was lost" in page
+
+
+def test_results_come_back_from_their_files(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results")
+    ours, limit = result(OURS, 1.0), result(LIMIT, 0.8, case="live-sd-udp")
+    store.save(ours)
+    store.save(limit)
+    assert store.load() == [ours, limit]
+    store.clear("rows", FIRST.key)
+    assert store.load() == [limit]
+    store.clear("rows")
+    assert store.load() == []
+
+
+def test_contenders_take_turns_within_a_round(tmp_path: Path) -> None:
+    movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
+    found = [
+        (step.contender, step.round)
+        for step in steps("rows", rows_named([FIRST.key]), movies, tmp_path / "limit", Effort(rounds=2))
+        if step.contender != GSTREAMER  # which may be missing here
+    ]
+    assert found == [(OURS, 0), (LIMIT, 0), (OURS, 1), (LIMIT, 1)]
+
+
+def test_a_peer_may_be_asked_gently(tmp_path: Path) -> None:
+    movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
+    readers = {
+        (step.case, step.contender): step.readers
+        for step in steps("rows", list(ROWS), movies, tmp_path / "limit", Effort(rounds=1))
+    }
+    assert readers["live-sd-tcp", OURS] == readers["live-sd-tcp", LIMIT] == 500
+    assert readers.get(("live-sd-tcp", GSTREAMER), 100) == 100
+
+
+def test_a_quick_run_has_fewer_readers(tmp_path: Path) -> None:
+    movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
+    effort = Effort(rounds=1, seconds=1.0, fraction=10)
+    everything = [step for each in EXPERIMENTS for step in steps(each, list(ROWS), movies, None, effort)]
+    assert max(step.readers for step in everything) == 200
+    assert {step.experiment for step in everything} == set(EXPERIMENTS)
+    assert all(step.contender != LIMIT for step in everything)
+
+
+def test_the_page_is_made_anew_from_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results, docs = tmp_path / "results", tmp_path / "docs"
+    store = Store(results)
+    for each in rows_of(1.0):
+        store.save(each)
+    store.save(result(OURS, 2.0, case="udp", experiment="curve", readers=10))
+    (results / "machine.txt").write_text("Machine: one: and only\n")
+    main(["--render", "--results", str(results), "--docs", str(docs)])
+    first = (docs / "plots" / "cost-by-row.svg").read_bytes()
+    main(["--render", "--results", str(results), "--docs", str(docs)])
+    assert (docs / "plots" / "cost-by-row.svg").read_bytes() == first
+    assert (docs / "plots" / "cost-curve.svg").exists()
+    page = (docs / "benchmarks.md").read_text()
+    assert "- Machine: one: and only\n" in page
+    assert "| live, 8 Mbit/s, UDP | 100 | 1 | 1 | 4 | 4 (≥ 4) | 0.8 | 1.25 (≤ 1.3) | yes |" in page
+    assert "written" in capsys.readouterr().out
