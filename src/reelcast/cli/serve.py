@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from dataclasses import dataclass, field, replace
@@ -126,6 +127,9 @@ def _print_urls(server: Server) -> None:
 
 def _prepare_process(verbose: bool) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
+    # What is loaded by now stays: the collector need not look at it again while the pacer waits.
+    gc.collect()
+    gc.freeze()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log = logging.getLogger("reelcast")
