@@ -39,6 +39,8 @@ RECIPES = {
     "movie.mkv": Recipe(),
     "movie.ts": Recipe(),
     "movie.avi": Recipe(b_frames=0),
+    "b-frames.avi": Recipe(),
+    "b-frames.h264": Recipe(audio="", format="h264"),
     "film.mp4": Recipe(frame_rate=Fraction(30000, 1001), frames=60, keyframe_every=15),
     "film.ts": Recipe(frame_rate=Fraction(30000, 1001), frames=60, keyframe_every=15, b_frames=0),
     "raw.h264": Recipe(audio="", b_frames=0, format="h264"),

@@ -29,6 +29,7 @@ TIMED = [
     "movie.mkv",
     "movie.ts",
     "movie.avi",
+    "b-frames.avi",
     "film.mp4",
     "film.ts",
     "jpeg.avi",
@@ -86,7 +87,7 @@ def test_times_are_those_of_the_container(movie: Movie, name: str) -> None:
                 assert dts is None or abs(unit.dts - dts * track.clock_rate) <= max(slack, 2)
 
 
-@pytest.mark.parametrize("name", ["movie.mp4", "movie.mov", "movie.mkv", "movie.ts"])
+@pytest.mark.parametrize("name", ["movie.mp4", "movie.mov", "movie.mkv", "movie.ts", "b-frames.avi"])
 def test_frames_are_the_same_whatever_the_container(movie: Movie, name: str) -> None:
     with opened(movie("movie.mp4")) as first, opened(movie(name)) as second:
         one, other = units_of(first), units_of(second)
