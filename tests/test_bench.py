@@ -13,7 +13,7 @@ from scripts.bench.limit import wire_sizes
 from scripts.bench.measure import lateness
 from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Store, rows_named, steps
 from scripts.bench.report import markdown, table_row, unreached
-from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS
+from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
 from scripts.bench.servers import Movies
 
 FIRST = ROWS[0]
@@ -31,7 +31,7 @@ def result(
     **more: Any,
 ) -> Result:
     figures: dict[str, Any] = (
-        {"cpu_s_per_gb": cpu} if contender == LIMIT else {"server": {"cpu_s_per_gb": cpu}}
+        {"cpu_s_per_gb": cpu} if contender in (LIMIT, VIDEO_LIMIT) else {"server": {"cpu_s_per_gb": cpu}}
     )
     return Result(experiment, case, contender, readers, number, {**figures, **more})
 
@@ -61,6 +61,7 @@ def test_results_are_selected_by_readers_and_round() -> None:
         ({}, ""),
         ({"lost": 0, "silent": 0}, ""),
         ({"lost": 1200, "silent": 2}, "1,200 lost, 2 silent"),
+        ({"lost_bytes": 9}, "9 lost bytes"),
         ({"failure": "gone"}, "gone"),
         ({"failed": 3, "failures": {"no answer": 3}}, "3 of 100 readers could not join: no answer"),
     ],
@@ -171,6 +172,7 @@ def test_a_page_of_everything() -> None:
     pacing = {"p50": 0.001, "p99": 0.006, "max": 0.01}
     results = [
         result(OURS, 1.0, **loaded),
+        result(VIDEO_LIMIT, 0.7, case="live-sd-udp"),
         result(OURS, 3.0, case="tcp", experiment="curve", readers=10, **loaded),
         result(OURS, 1.0, case="live-hd-udp", experiment="pacing", settled=pacing, pacing=pacing),
         Result("receivers", "udp", "ffmpeg", 1, 0, {"gb_per_cpu_s": 0.2, "memory": 5e7}),
@@ -181,6 +183,7 @@ def test_a_page_of_everything() -> None:
     assert "| 10 | – | – | – | 3 | – | 0 |" in page
     assert "| ffmpeg | 0.2 | – | 50 |" in page
     assert "](plots/cost-by-row.svg)" in page
+    assert "without the audio's packets: 0.7." in page
     assert "Nothing was lost" in page
 
 
@@ -222,7 +225,13 @@ def test_a_quick_run_has_fewer_readers(tmp_path: Path) -> None:
     everything = [step for each in EXPERIMENTS for step in steps(each, list(ROWS), movies, None, effort)]
     assert max(step.readers for step in everything) == 200
     assert {step.experiment for step in everything} == set(EXPERIMENTS)
-    assert all(step.contender != LIMIT for step in everything)
+    assert all(step.contender not in (LIMIT, VIDEO_LIMIT) for step in everything)
+
+
+def test_there_is_nothing_to_write_about(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no results"):
+        main(["--render", "--results", str(tmp_path / "results"), "--docs", str(tmp_path / "docs")])
+    assert not (tmp_path / "docs").exists()
 
 
 def test_the_page_is_made_anew_from_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

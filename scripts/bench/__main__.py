@@ -29,7 +29,8 @@ from reelcast.errors import ReelcastError
 __all__ = ["main"]
 
 BUILD: Final = ROOT / "build" / "bench"
-MACHINE: Final = BUILD / "machine.txt"
+MACHINE: Final = "machine.txt"
+"""Beside the results: what they were measured on, a line a fact."""
 DOCS: Final = ROOT / "docs"
 QUICK: Final = Effort(rounds=1, seconds=2.0, fraction=10)
 
@@ -41,7 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.render:
         _measure(options, store, console)
     results = store.load()
-    machine = dict(line.split(": ", 1) for line in (options.results / MACHINE.name).read_text().splitlines())
+    if not results:
+        raise SystemExit(f"there are no results in {options.results}")
+    lines = (options.results / MACHINE).read_text().splitlines()
+    machine = dict(line.split(": ", 1) for line in lines)
     options.docs.mkdir(parents=True, exist_ok=True)
     page = options.docs / "benchmarks.md"
     page.write_text(markdown(results, machine, draw(results, options.docs / "plots")))
@@ -76,7 +80,7 @@ def _measure(options: argparse.Namespace, store: Store, console: Console) -> Non
     effort = Effort(options.rounds or effort.rounds, options.seconds or effort.seconds, effort.fraction)
     folder = ROOT / "build" / "movies"
     movies = Movies(make("bench-1080p.mp4", folder), make("bench-720p.mp4", folder))
-    (options.results / MACHINE.name).write_text(
+    (options.results / MACHINE).write_text(
         "".join(f"{name}: {value}\n" for name, value in _machine(effort).items())
     )
     for server in SERVERS:

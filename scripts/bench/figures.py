@@ -8,12 +8,12 @@ from statistics import median
 from typing import Any
 
 from scripts.bench.programme import Result
-from scripts.bench.rows import GSTREAMER, LIMIT, OURS, Row
+from scripts.bench.rows import GSTREAMER, LIMIT, OURS, VIDEO_LIMIT, Row
 
 __all__ = ["Cost", "Line", "Verdict", "cost_of", "figure", "line_of", "memory_per_reader", "select"]
 
 SERVER_COST = ("server", "cpu_s_per_gb")
-UNSERVED = ("lost", "failed", "silent", "dropped")
+UNSERVED = ("lost", "lost_bytes", "failed", "silent", "dropped")
 """What a load counts that must be nought."""
 
 
@@ -84,13 +84,16 @@ def _at(figures: Any, path: Sequence[str]) -> float | None:
 
 def cost_of(results: Sequence[Result]) -> Cost:
     """Of one contender's rounds in one row."""
-    path = ("cpu_s_per_gb",) if results and results[0].contender == LIMIT else SERVER_COST
+    alone = bool(results) and results[0].contender in (LIMIT, VIDEO_LIMIT)
+    path = ("cpu_s_per_gb",) if alone else SERVER_COST
     cpu = figure(results, *path)
     failures = [result.failure for result in results if result.failure is not None]
     if failures:
         return Cost(cpu, failures[0])
     counts = {name: int(sum(_at(result.figures, (name,)) or 0 for result in results)) for name in UNSERVED}
-    return Cost(cpu, ", ".join(f"{count:,} {name}" for name, count in counts.items() if count))
+    return Cost(
+        cpu, ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+    )
 
 
 def line_of(row: Row, results: Sequence[Result]) -> Line:

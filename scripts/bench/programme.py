@@ -14,7 +14,7 @@ from typing import Final, Literal
 from scripts.bench.limit import run_limit
 from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
 from scripts.bench.receivers import RECEIVERS, measure_receiver
-from scripts.bench.rows import LIMIT, OURS, ROWS, Row, Stream, Transport
+from scripts.bench.rows import LIMIT, OURS, ROWS, VIDEO_LIMIT, Row, Stream, Transport
 from scripts.bench.servers import SERVERS, Movies, Server
 
 __all__ = [
@@ -147,11 +147,13 @@ def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, num
             yield Step("rows", row.key, server.name, asked.readers, number, _served(server, movies, asked))
     if row.limit_row is None and limit is not None:
         movie = movies.hd if row.stream == "hd" else movies.sd
+        contenders = {LIMIT: row.tracks, **({VIDEO_LIMIT: 1} if row.tracks > 1 else {})}
+        for name, tracks in contenders.items():
 
-        def alone(program: Path = limit) -> Figures:
-            return run_limit(program, movie, row.transport, readers, row.tracks, effort.seconds)
+            def alone(program: Path = limit, tracks: int = tracks) -> Figures:
+                return run_limit(program, movie, row.transport, readers, tracks, effort.seconds)
 
-        yield Step("rows", row.key, LIMIT, readers, number, alone)
+            yield Step("rows", row.key, name, readers, number, alone)
 
 
 def _gently(load: Load) -> Load:

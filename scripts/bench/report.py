@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from scripts.bench.figures import Cost, Line, Verdict, figure, line_of, memory_per_reader, select
 from scripts.bench.programme import PACED, Result
 from scripts.bench.receivers import RECEIVERS
-from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS
+from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
 from scripts.bench.servers import UNTRIED
 
 __all__ = ["markdown", "table_row", "unreached"]
@@ -35,7 +35,8 @@ METHOD = """\
 - **Figures**: processor time of the server's process tree (/proc) in the window, divided by the RTP bytes that
   arrived in it. Servers start anew for each run and take turns; each figure is the median of its rounds.
 - **gst-rtsp-server** as its users run it (scripts/bench/gst_server.py): one pipeline for all of a live stream, one
-  for each reader of VOD. Live over TCP it gets 100 readers, 25 a second: faced with many at once it stops answering.
+  for each reader of VOD. Live over TCP it gets 100 readers, 25 a second: faced with many at once it stops
+  answering.
 - **The limit** (scripts/bench/limit.c): a bare C loop that sends the same frames, and where the row has audio the
   same audio packets, in packets of the same size: GSO and `sendmmsg`, or one `send` a frame. Its receivers only
   read. No RTSP, no headers to make, no reports, no spreading of keyframes.
@@ -114,6 +115,10 @@ def _rows(results: Sequence[Result]) -> str:
         else "\nNothing was lost in any of them.\n"
     )
     text += lost + f"\nNot measured, for Debian 12 has no packages of them: {', '.join(UNTRIED)}.\n"
+    for row in ROWS:
+        alone = figure(select(results, "rows", row.key, VIDEO_LIMIT), "cpu_s_per_gb")
+        if alone is not None:
+            text += f"\nThe limit of {row.title}, without the audio's packets: {_number(alone)}.\n"
     missed = unreached(results)
     if missed:
         text += "\nNot reached:\n\n" + "".join(f"- {each}.\n" for each in missed)

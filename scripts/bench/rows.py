@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["GSTREAMER", "LIMIT", "OURS", "ROWS", "Row", "Stream", "Transport"]
+__all__ = ["GSTREAMER", "LIMIT", "OURS", "ROWS", "VIDEO_LIMIT", "Row", "Stream", "Transport"]
 
 Stream = Literal["hd", "sd", "vod"]
 """hd: live, 8 Mbit/s; sd: live, 2 Mbit/s and audio; vod: the same as sd, a playhead for each reader."""
@@ -14,6 +14,8 @@ Transport = Literal["udp", "tcp"]
 OURS: Final = "reelcast"
 GSTREAMER: Final = "gst-rtsp-server"
 LIMIT: Final = "limit"
+VIDEO_LIMIT: Final = "limit of the video"
+"""Without the audio's packets, which cost as much as large ones and carry little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Row:
     near_limit  within how many times the limit, in the same run
     limit_row   the row whose limit holds here too, for the bytes are the same
     peers       whether other servers are asked to carry it
-    gentle      whether they get at most 100 readers, 25 a second: gst-rtsp-server, faced with many at once over TCP, stops
-                answering
+    gentle      whether they get at most 100 readers, 25 a second: gst-rtsp-server, faced with many at once over
+                TCP, stops answering
     """
 
     key: str
