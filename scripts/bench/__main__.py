@@ -32,6 +32,8 @@ BUILD: Final = ROOT / "build" / "bench"
 MACHINE: Final = "machine.txt"
 """Beside the results: what they were measured on, a line a fact."""
 DOCS: Final = ROOT / "docs"
+INTERRUPTED: Final = 130
+"""The exit code of a program that Ctrl-C ended (128 + SIGINT); what was measured until then is kept."""
 QUICK: Final = Effort(rounds=1, seconds=2.0, fraction=10)
 
 
@@ -40,7 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
     console = Console(highlight=False)
     store = Store(options.results)
     if not options.render:
-        _measure(options, store, console)
+        try:
+            _measure(options, store, console)
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
     results = store.load()
     if not results:
         raise SystemExit(f"there are no results in {options.results}")
