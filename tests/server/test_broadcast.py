@@ -17,9 +17,13 @@ from reelcast.net.fanout import MAX_QUEUE_BYTES
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_WAIT
 from reelcast.server import broadcast as broadcast_module
+from reelcast.server import feed as feed_module
 from reelcast.server import reports as reports_module
-from reelcast.server.broadcast import CATCH_UP_SPEED, MAX_LATE, Broadcast, Era
+from reelcast.server import subscription as subscription_module
+from reelcast.server.broadcast import MAX_LATE, Broadcast
+from reelcast.server.feed import Era
 from reelcast.server.pacer import TICK
+from reelcast.server.subscription import CATCH_UP_SPEED
 
 RATES = (90_000, 8_000)
 GOP = 1.5
@@ -34,7 +38,8 @@ def now() -> float:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """All in the loop's time."""
     monkeypatch.setattr(reports_module, "_CLOCK_OFFSET", 0.0)
-    monkeypatch.setattr(broadcast_module, "time", SimpleNamespace(monotonic=now))
+    for module in (broadcast_module, subscription_module, feed_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
 
 
 def feed(seconds: float = 6.0, *, groups: int = 10_000, error: MediaError | None = None) -> Loop:

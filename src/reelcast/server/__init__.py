@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reelcast.server.app import DEFAULT_PORT, Server
-from reelcast.server.broadcast import Era
+from reelcast.server.feed import Era
 from reelcast.server.session import DEFAULT_TIMEOUT
 from reelcast.server.workers import reserved_port, run_workers
 

@@ -20,8 +20,8 @@ from reelcast.net.messages import Batching
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
-from reelcast.server.broadcast import Era
 from reelcast.server.connection import Connection, Reply
+from reelcast.server.feed import Era
 from reelcast.server.methods import Services, answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer

@@ -14,7 +14,7 @@ __all__ = ["LoopingFile"]
 
 
 class LoopingFile:
-    """See `reelcast.server.broadcast.Feed`: the file's groups over and over, each time one length later."""
+    """See `reelcast.server.feed.Feed`: the file's groups over and over, each time one length later."""
 
     def __init__(self, source: FileSource) -> None:
         self.tracks: tuple[Track, ...] = source.tracks
@@ -25,7 +25,7 @@ class LoopingFile:
     async def groups(self, elapsed: float) -> AsyncIterator[tuple[Group, float]]:
         """Groups from the last keyframe before `elapsed` on, without end. Raises MediaError."""
         opening = await self._group(0)
-        if opening is None or not opening.runs:
+        if opening is None or not opening.runs or opening.end <= 0.0:
             raise MediaError("a live stream of a file with nothing in it")
         # What begins before 0 (the priming of AAC) must not run into the end of the round before.
         lead = max(0.0, -min(run.pts for run in opening.runs))

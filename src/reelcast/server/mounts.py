@@ -15,7 +15,8 @@ from reelcast.errors import MediaError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
 from reelcast.media.groups import GroupReader
 from reelcast.media.library import Library
-from reelcast.server.broadcast import Broadcast, Era
+from reelcast.server.broadcast import Broadcast
+from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.looping import LoopingFile
 from reelcast.server.source import Source
