@@ -22,7 +22,7 @@ __all__ = ["MAX_RUN_PACKETS", "Group", "Run"]
 MAX_RUN_PACKETS = 44
 """Packets sent in one go to one reader: 64 kB, as much as one datagram to be cut up by the kernel may hold, and
 half of what a default socket buffer of 208 kB holds with its bookkeeping."""
-SPREAD = 0.5
+SPREAD = 0.75
 """The part of a frame's duration over which the runs of a large burst are spread (RFC 3550 says nothing;
 receivers' socket buffers do)."""
 MAX_AUDIO_WAIT = 0.05

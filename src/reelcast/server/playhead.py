@@ -127,11 +127,11 @@ class Playhead:
         if self._playing or self._stopped:
             return
         self._playing, self.ended, self._said_goodbye = True, False, False
-        now = asyncio.get_running_loop().time()
+        begin = self._pacer.next_tick()
         place = self._dues[self._next] if self._next < len(self._dues) else self._reached
-        self._epoch = now - place
+        self._epoch = begin - place
         self._reporter.restart()
-        self._pacer.add(self, now)
+        self._pacer.add(self, begin)
 
     def pause(self) -> float:
         """Stop sending, keep the place; its NPT in seconds."""
