@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
-from reelcast.server.pacer import TICK, Pacer
+from reelcast.server.pacer import ENOUGH, LOOK_AHEAD, TICK, Pacer
 
 HALF = TICK / 2
 
@@ -243,3 +243,23 @@ async def test_what_is_asked_for_after_a_flush_does_not_wait_for_a_player() -> N
     pacer.after_flush(lambda: called.append(loop.time()))
     await asyncio.sleep(3)
     assert [round(when - start) for when in called] == [0, 3]
+
+
+@in_virtual_time
+async def test_one_more_begins_with_the_others() -> None:
+    pacer = Pacer(lambda: None)
+    soonest = pacer.good_moment()
+    now = asyncio.get_running_loop().time()
+    assert now < soonest <= now + TICK
+    for _ in range(ENOUGH - 1):
+        pacer.add(Player(), soonest + 2 * TICK)
+        assert pacer.good_moment() == pytest.approx(soonest + 2 * TICK)
+    pacer.add(Player(), soonest + 2 * TICK)
+    # They are enough: the next one begins a tick of its own.
+    assert pacer.good_moment() == pytest.approx(soonest)
+    for tick in range(LOOK_AHEAD):
+        for _ in range(ENOUGH + tick):
+            pacer.add(Player(), soonest + tick * TICK)
+    # All have enough: where the fewest are.
+    assert pacer.good_moment() == pytest.approx(soonest)
+    pacer.close()

@@ -25,6 +25,8 @@ half of what a default socket buffer of 208 kB holds with its bookkeeping."""
 SPREAD = 0.75
 """The part of a frame's duration over which the runs of a large burst are spread (RFC 3550 says nothing;
 receivers' socket buffers do)."""
+MAX_SPREAD = 0.03
+"""Seconds, however long a frame is shown: it is late by that much."""
 MAX_AUDIO_WAIT = 0.05
 """Seconds that audio may wait for a video frame to leave with; 20 frames a second and more are waited for."""
 
@@ -195,7 +197,7 @@ def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: i
     cuts = list(_cuts(burst.sizes))
     # Only what is larger than one run needs spreading: several small runs (a frame of many slices) do not.
     packets = len(burst.sizes)
-    step = SPREAD * burst.duration / rate / packets if packets > MAX_RUN_PACKETS else 0.0
+    step = min(SPREAD * burst.duration / rate, MAX_SPREAD) / packets if packets > MAX_RUN_PACKETS else 0.0
     pts, end = burst.pts / rate, (burst.pts + burst.duration) / rate
     return [
         Run(

@@ -127,7 +127,7 @@ class Playhead:
         if self._playing or self._stopped:
             return
         self._playing, self.ended, self._said_goodbye = True, False, False
-        begin = self._pacer.next_tick()
+        begin = self._pacer.good_moment()
         place = self._dues[self._next] if self._next < len(self._dues) else self._reached
         self._epoch = begin - place
         self._reporter.restart()
