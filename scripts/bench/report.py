@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from scripts.bench.analysis import ANALYSIS
 from scripts.bench.figures import Cost, Line, Verdict, figure, line_of, memory_per_reader, select
 from scripts.bench.programme import PACED, Result
 from scripts.bench.receivers import RECEIVERS
@@ -54,7 +55,7 @@ def markdown(results: Sequence[Result], machine: dict[str, str], plots: Sequence
         text = section(results)
         if text:
             parts.append(text)
-    return "\n".join([*parts, METHOD])
+    return "\n".join([*parts, ANALYSIS, METHOD])
 
 
 def unreached(results: Sequence[Result]) -> list[str]:
