@@ -42,7 +42,7 @@ METHOD = """\
   same audio packets, in packets of the same size: GSO and `sendmmsg`, or one `send` a frame. Its receivers only
   read. No RTSP, no headers to make, no reports, no spreading of keyframes.
 - **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own: the time at which a tick
-  has handed all its media to the kernel, less the time each burst was due (keyframes are spread over most of a frame:
+  has handed all its media to the kernel, less the time each burst was due (keyframes are spread over a frame:
   each part has its own due time).
 """
 
