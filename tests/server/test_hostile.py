@@ -321,7 +321,8 @@ async def test_a_reader_that_never_reads(attacked: Server, movies: Path) -> None
             sizes.add(stuck._transport.get_write_buffer_size())
             await asyncio.sleep(0.01)
         assert max(sizes) < 100_000
-        assert len(sizes) == 1
+        # A report may join what waits, no media does.
+        assert max(sizes) - min(sizes) < 500
 
 
 # Datagrams that should not be

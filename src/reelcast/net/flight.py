@@ -55,8 +55,7 @@ class Flight:
 
     def length(self, first: int, count: int) -> int:
         """Bytes of some packets in a row, headers included."""
-        payloads: int = self.group.sizes[first : first + count].sum().item()
-        return payloads + count * self._header_bytes
+        return self.group.payload_bytes(first, count) + count * self._header_bytes
 
     def sequence(self, number: int) -> int:
         """The RTP sequence number of one packet."""

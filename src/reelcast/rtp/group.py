@@ -27,8 +27,8 @@ SPREAD = 0.75
 receivers' socket buffers do)."""
 MAX_SPREAD = 0.03
 """Seconds, however long a frame is shown: it is late by that much."""
-MAX_AUDIO_WAIT = 0.05
-"""Seconds that audio may wait for a video frame to leave with; 20 frames a second and more are waited for."""
+MAX_AUDIO_LEAD = 0.05
+"""Seconds that audio may be early, to leave with the video frame before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Group:
     """
 
     __slots__ = (
+        "_sums",
         "data",
         "dues",
         "end",
@@ -117,6 +118,7 @@ class Group:
         self.offsets = packets[:, 3].astype(np.uint64)
         self.sizes = packets[:, 4].astype(np.uint64)
         self.sequences = _numbered(self.tracks)
+        self._sums: list[int] | None = None
 
     @classmethod
     def build(
@@ -147,6 +149,12 @@ class Group:
     def __len__(self) -> int:
         """Packets in the group."""
         return len(self.tracks)
+
+    def payload_bytes(self, first: int, count: int) -> int:
+        """Bytes of payload of some packets in a row."""
+        if self._sums is None:
+            self._sums = [0, *np.cumsum(self.sizes).tolist()]
+        return self._sums[first + count] - self._sums[first]
 
     @property
     def nbytes(self) -> int:
@@ -179,18 +187,17 @@ def _in_sending_order(
     """Sort by decoding time; audio waits for the next video frame: one write to a reader for both."""
     timed = sorted(
         ((burst.dts / tracks[track].clock_rate, track, burst) for track, burst in bursts),
-        key=lambda placed: (placed[0], tracks[placed[1]].kind == "video", placed[1]),
+        key=lambda placed: (placed[0], tracks[placed[1]].kind != "video", placed[1]),
     )
     aligned: list[tuple[float, int, Burst]] = []
     frame_due: float | None = None
-    for due, track, burst in reversed(timed):
+    for due, track, burst in timed:
         if tracks[track].kind == "video":
             frame_due = due
-        elif frame_due is not None and frame_due - due <= MAX_AUDIO_WAIT:
+        elif frame_due is not None and due - frame_due <= MAX_AUDIO_LEAD:
             due = frame_due
         aligned.append((due, track, burst))
-    aligned.reverse()
-    return sorted(aligned, key=lambda placed: (placed[0], tracks[placed[1]].kind != "video"))
+    return aligned
 
 
 def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: int) -> list[Run]:
