@@ -52,12 +52,12 @@ class Reporter:
         """Send by this carrier from now on; tracks may have come and gone. What has sent is reported at once."""
         self._carrier = carrier
         self.restart()
-        self._before = {}
+        self._before: dict[int, int] = {}
 
     def restart(self) -> None:
         """The relation of the two clocks has changed: report each track as soon as it sends again.
 
-        Not before: ffmpeg takes a report without packets for the start of the track.
+        Not before: a report speaks of what its track has sent (RFC 3550 section 6.4).
         """
         self.due = self._regular = 0.0
         self._before = {track: sender.packets for track, sender in self._senders.items()}
