@@ -41,27 +41,18 @@ class Reporter:
     due   when the next report is to be sent, on the pacer's time axis; at once in the beginning
     """
 
-    __slots__ = ("_before", "_carrier", "_initial", "_regular", "_senders", "_silent", "due")
+    __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "due")
 
     def __init__(self, senders: Mapping[int, Sender], carrier: Reports) -> None:
+        self.due = self._regular = 0.0
         self._initial = True
+        self._silent = set(senders)
         self._senders = senders
-        self.rewire(carrier)
-
-    def rewire(self, carrier: Reports) -> None:
-        """Send by this carrier from now on; tracks may have come and gone. What has sent is reported at once."""
         self._carrier = carrier
-        self.restart()
-        self._before: dict[int, int] = {}
 
     def restart(self) -> None:
-        """The relation of the two clocks has changed: report each track as soon as it sends again.
-
-        Not before: a report speaks of what its track has sent (RFC 3550 section 6.4).
-        """
+        """Report at once: the relation of the two clocks has changed."""
         self.due = self._regular = 0.0
-        self._before = {track: sender.packets for track, sender in self._senders.items()}
-        self._silent = set(self._senders)
 
     def report(self, now: float, media_time: float) -> None:
         """Send a report for each track that has sent anything; `media_time` (seconds) is being played now.
@@ -74,12 +65,17 @@ class Reporter:
             self._initial = False
         ntp = ntp_at(now)
         for track, sender in self._senders.items():
-            begun = sender.packets > self._before.get(track, 0)
-            if begun and (regular or track in self._silent):
+            if sender.packets and (regular or track in self._silent):
                 self._silent.discard(track)
                 description = SourceDescription(sender.ssrc, _CNAME)
                 self._carrier.report(track, compound(sender.report(ntp, media_time), description))
         self.due = min(self._regular, now + FIRST_REPORT_WAIT) if self._silent else self._regular
+
+    def rewire(self, carrier: Reports) -> None:
+        """Send by this carrier from now on; tracks may have come and gone."""
+        self._carrier = carrier
+        self._silent = {track for track, sender in self._senders.items() if not sender.packets}
+        self.restart()
 
     def goodbye(self, now: float, media_time: float, tracks: Iterable[int] | None = None) -> None:
         """Say that nothing follows, of some tracks or all; not where nothing was ever sent (section 6.3.7)."""
