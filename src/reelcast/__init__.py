@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reelcast.errors import (
+    AuthenticationError,
+    DeadlineError,
     MediaError,
     PayloadError,
     ProtocolError,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessUnit",
+    "AuthenticationError",
+    "DeadlineError",
     "MediaError",
     "PayloadError",
     "ProtocolError",

@@ -1,16 +1,24 @@
 """What can go wrong, as a tree.
 
 ReelcastError
-├── ProtocolError         a peer said something malformed or forbidden; `status` is the RTSP answer
-├── PayloadError          a coded frame cannot be carried in the payload format, or a track has none
-├── MediaError            a file cannot be served: missing, broken, or nothing in it can be carried
-├── TransportError        a socket cannot be had: port in use, no rights, unreachable
-└── RemoteError           the other side refused: `status` and `reason` of its RTSP response
+├── ProtocolError             a peer said something malformed or forbidden; `status` is the RTSP answer
+├── PayloadError              a coded frame cannot be carried in the payload format, or a track has none
+├── MediaError                a file cannot be served: missing, broken, or nothing in it can be carried
+├── TransportError            a socket cannot be had: port in use, no rights, unreachable; or it was lost
+├── DeadlineError             a peer did not do its part in time; also a TimeoutError; `step`, `seconds`
+└── RemoteError               the other side refused: `status` and `reason` of its RTSP response
+    └── AuthenticationError   it wants to know who asks, or does not take the user and password it was given
+
+Any of them may say what it is about: `url`, `peer`, `status` and `advice` are there always.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
+    "AuthenticationError",
+    "DeadlineError",
     "MediaError",
     "PayloadError",
     "ProtocolError",
@@ -19,9 +27,37 @@ __all__ = [
     "TransportError",
 ]
 
+MAX_REASON: Final = 80
+"""Characters of a reason phrase that are shown: longer ones come from no honest server."""
+
+_DEADLINES: Final = {
+    "connect": "no connection within {} s",
+    "first packet": "no media within {} s",
+    "silence": "silent for {} s",
+}
+
 
 class ReelcastError(Exception):
-    """The root of every error that reelcast raises on purpose; its text is one line for a person."""
+    """The root of every error that reelcast raises on purpose; its text is one line for a person.
+
+    message   what was wrong, without the URL, which `str()` puts in front where there is one
+    url       what it happened to, without user and password; "" where it is about no URL
+    peer      the other side's "host:port"; "" where it is not known
+    status    the RTSP status code, where there is one
+    advice    one phrase: what to do about it; "" where there is nothing better than the message
+    """
+
+    status: int | None = None
+
+    def __init__(self, message: str, *, url: str = "", peer: str = "", advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.url = url
+        self.peer = peer
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.message}" if self.url else self.message
 
 
 class ProtocolError(ReelcastError):
@@ -30,8 +66,12 @@ class ProtocolError(ReelcastError):
     `status` is the RTSP status code (RFC 2326 section 11) that answers it best.
     """
 
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
+    status: int
+
+    def __init__(
+        self, message: str, status: int = 400, *, url: str = "", peer: str = "", advice: str = ""
+    ) -> None:
+        super().__init__(message, url=url, peer=peer, advice=advice)
         self.status = status
 
 
@@ -44,13 +84,38 @@ class MediaError(ReelcastError):
 
 
 class TransportError(ReelcastError):
-    """A socket could not be opened or bound; the text says which and what to do."""
+    """A socket could not be opened or bound, or was lost; the text says which and what to do."""
+
+
+class DeadlineError(ReelcastError, TimeoutError):
+    """A peer did not do its part in time.
+
+    step      what was waited for: "connect", "first packet", "silence" (media that stopped), or the method of
+              the request that nobody answered
+    seconds   how long
+    """
+
+    def __init__(self, step: str, seconds: float, *, url: str = "", peer: str = "", advice: str = "") -> None:
+        text = _DEADLINES.get(step, f"no answer to {step} within {{}} s")
+        super().__init__(text.format(f"{seconds:g}"), url=url, peer=peer, advice=advice)
+        self.args = (step, seconds)  # what it is pickled by
+        self.step = step
+        self.seconds = seconds
 
 
 class RemoteError(ReelcastError):
     """The peer answered a request with an error status."""
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(f"the server answered {status} {reason}")
+    status: int
+
+    def __init__(self, status: int, reason: str, *, url: str = "", peer: str = "", advice: str = "") -> None:
+        # The phrase is the peer's: a terminal is not to be steered by it.
+        shown = "".join(character for character in reason[:MAX_REASON] if character.isprintable())
+        super().__init__(f"the server answered {status} {shown}".rstrip(), url=url, peer=peer, advice=advice)
+        self.args = (status, reason)  # what it is pickled by
         self.status = status
         self.reason = reason
+
+
+class AuthenticationError(RemoteError):
+    """The peer wants to know who asks, or does not take the user and password that it was given."""

@@ -15,6 +15,7 @@ from reelcast.cli import read as module
 from reelcast.cli.main import main
 from reelcast.cli.read import read
 from reelcast.client.stream import TrackStatistics
+from reelcast.errors import DeadlineError
 from reelcast.rtp.receiver import Statistics
 from reelcast.track import Track
 
@@ -69,6 +70,17 @@ async def test_duration(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch)
     server.on_play = lambda server: server.send_media(audio(0))
     assert await run(monkeypatch, server.url, "--transport", "tcp", "--duration", "0.05") == 0
     assert server.methods[-1] == "TEARDOWN"
+
+
+async def test_a_duration_hides_no_silence(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fall_silent(*_: object) -> None:
+        raise DeadlineError("silence", 5.0, url=server.url, advice="look at the camera")
+
+    monkeypatch.setattr(module, "_receive", fall_silent)
+    assert await run(monkeypatch, server.url, "--transport", "tcp", "--duration", "30") == 1
+    assert capsys.readouterr().err == f"reelcast: {server.url}: silent for 5 s; look at the camera\n"
 
 
 async def test_an_error_is_one_line(

@@ -50,5 +50,6 @@ def main() -> None:
         app()
     except ReelcastError as error:
         notes = getattr(error, "__notes__", ())
-        print(" ".join([f"reelcast: {error}", *(f"({note})" for note in notes)]), file=sys.stderr)
+        advice = f"; {error.advice}" if error.advice else ""
+        print(" ".join([f"reelcast: {error}{advice}", *(f"({note})" for note in notes)]), file=sys.stderr)
         sys.exit(1)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reelcast.client.stream import Stream, TrackStatistics, open_stream
+from reelcast.errors import ReelcastError
 
 __all__ = ["Way", "read"]
 
@@ -60,6 +61,8 @@ async def _read(
         try:
             async with asyncio.timeout(duration):
                 await _receive(stream, console)
+        except ReelcastError:
+            raise  # a deadline that was missed is a TimeoutError too
         except TimeoutError:
             pass
         finally:
