@@ -1,0 +1,71 @@
+"""The RTP header extension of ONVIF replay: the camera's own time for each access unit.
+
+ONVIF Streaming Specification, "RTP header extension". A recording that is played back carries it on the first
+packet of every access unit, some cameras put it on live packets too. It is twelve bytes: a 64-bit NTP time, a
+byte of flags, the low byte of the CSeq of the PLAY request that the packet answers, and two bytes of padding;
+what stands behind them (the size of a large JPEG) is for others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from reelcast.rtp.packet import Packet
+
+__all__ = ["PROFILE", "ReplayExtension", "replay_extension"]
+
+PROFILE: Final = 0xABAC
+"""The extension's "defined by profile" field (RFC 3550 section 5.3.1)."""
+
+_FIELDS = Struct("!QBBxx")
+_CLEAN, _END, _DISCONTINUITY, _TERMINAL = 0x80, 0x40, 0x20, 0x10
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayExtension:
+    """What the extension says of the access unit that its packet begins.
+
+    ntp             64-bit NTP time (RFC 3550 section 4); 0 where the camera knows no time
+    clean           C: the unit can be decoded without any before it
+    end             E: the last unit of a contiguous piece of the recording
+    discontinuity   D: the unit does not follow the one before it: a gap, or a seek
+    terminal        T: the last unit that there is for this request
+    cseq            low byte of the CSeq of the PLAY request that it answers
+    """
+
+    ntp: int
+    clean: bool
+    end: bool
+    discontinuity: bool
+    terminal: bool
+    cseq: int
+
+    def to_bytes(self) -> bytes:
+        """The extension's data, for `Packet.extension` under `PROFILE`."""
+        flags = (
+            self.clean * _CLEAN
+            | self.end * _END
+            | self.discontinuity * _DISCONTINUITY
+            | self.terminal * _TERMINAL
+        )
+        return _FIELDS.pack(self.ntp, flags, self.cseq)
+
+
+def replay_extension(packet: Packet) -> ReplayExtension | None:
+    """The extension of a packet; None where it has another, none, or one cut short."""
+    if packet.extension is None:
+        return None
+    profile, data = packet.extension
+    if profile != PROFILE or len(data) < _FIELDS.size:
+        return None
+    ntp, flags, cseq = _FIELDS.unpack_from(data)
+    return ReplayExtension(
+        ntp,
+        bool(flags & _CLEAN),
+        bool(flags & _END),
+        bool(flags & _DISCONTINUITY),
+        bool(flags & _TERMINAL),
+        cseq,
+    )

@@ -1,0 +1,55 @@
+"""The extension of ONVIF replay: written, read, and what is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelcast.rtp.onvif import PROFILE, ReplayExtension, replay_extension
+from reelcast.rtp.packet import Packet
+
+NTP = 0xE0000000_80000000
+PLAIN = ReplayExtension(NTP, clean=False, end=False, discontinuity=False, terminal=False, cseq=7)
+PACKET = Packet(96, 1, 2, 3, True, b"payload", (PROFILE, PLAIN.to_bytes()))
+
+FLAGS = {
+    "none": (0x00, PLAIN),
+    "C": (0x80, replace(PLAIN, clean=True)),
+    "E": (0x40, replace(PLAIN, end=True)),
+    "D": (0x20, replace(PLAIN, discontinuity=True)),
+    "T": (0x10, replace(PLAIN, terminal=True)),
+    "C and D, and bits that must be zero": (0xAF, replace(PLAIN, clean=True, discontinuity=True)),
+}
+
+
+@pytest.mark.parametrize(("flags", "expected"), FLAGS.values(), ids=FLAGS)
+def test_flags(flags: int, expected: ReplayExtension) -> None:
+    """Conformance O5."""
+    data = NTP.to_bytes(8) + bytes((flags, 7, 0, 0))
+    assert replay_extension(replace(PACKET, extension=(PROFILE, data))) == expected
+
+
+def test_what_stands_behind_it_is_for_others() -> None:
+    data = PLAIN.to_bytes() + b"\xff\xd8\0\0"
+    assert replay_extension(replace(PACKET, extension=(PROFILE, data))) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "extension", [None, (PROFILE, b""), (PROFILE, PLAIN.to_bytes()[:8]), (0xBEDE, PLAIN.to_bytes())]
+)
+def test_packets_without_one(extension: tuple[int, bytes] | None) -> None:
+    assert replay_extension(replace(PACKET, extension=extension)) is None
+
+
+bits = st.booleans()
+
+
+@given(st.builds(ReplayExtension, st.integers(0, 2**64 - 1), bits, bits, bits, bits, st.integers(0, 255)))
+def test_round_trip_over_the_wire(extension: ReplayExtension) -> None:
+    packet = Packet.parse(replace(PACKET, extension=(PROFILE, extension.to_bytes())).to_bytes())
+    assert packet is not None
+    assert packet.payload == b"payload"
+    assert replay_extension(packet) == extension
