@@ -22,7 +22,7 @@ from reelcast.media.codecs import Lane
 from reelcast.media.picture_order import PictureOrder
 from reelcast.media.reader import PacketReader
 from reelcast.media.timeline import Splice, Timeline
-from reelcast.rtp.payload.h264 import split_nal_units
+from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.track import AccessUnit, Track
 
 Movie = Callable[[str], Path]

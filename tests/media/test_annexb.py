@@ -11,7 +11,7 @@ from reelcast.media.annexb import (
     parameter_sets,
     with_long_start_codes,
 )
-from reelcast.rtp.payload.h264 import split_nal_units
+from reelcast.rtp.payload.nal_units import split_nal_units
 
 SPS = bytes.fromhex("674d400beca1423f2c")
 PPS = bytes.fromhex("68ce0fc8")

@@ -19,7 +19,7 @@ from reelcast.media import container as container_module
 from reelcast.media.container import ContainerDemuxer
 from reelcast.rtp.payload import packetizer_for
 from reelcast.rtp.payload.aac_config import parse_config
-from reelcast.rtp.payload.h264 import split_nal_units
+from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.track import AccessUnit
 
 Movie = Callable[[str], Path]

@@ -22,7 +22,7 @@ from reelcast.errors import MediaError
 from reelcast.media import picture_order
 from reelcast.media.container import ContainerDemuxer
 from reelcast.media.picture_order import PictureOrder
-from reelcast.rtp.payload.h264 import split_nal_units
+from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.track import AccessUnit, Track
 
 STEP = 10

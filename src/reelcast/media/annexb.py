@@ -6,7 +6,7 @@ MP4 and Matroska keep NAL units behind their length and the parameter sets in an
 
 from __future__ import annotations
 
-from reelcast.rtp.payload.h264 import split_nal_units
+from reelcast.rtp.payload.nal_units import split_nal_units
 
 __all__ = [
     "MAX_PARAMETER_SETS",

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 
-from reelcast.rtp.payload.h264 import split_nal_units
 from reelcast.rtp.payload.h264_slice import ParameterSets, SliceHeader
 from reelcast.rtp.payload.h264_sps import MAX_REORDERING
+from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["OrderCounter", "PictureOrder"]

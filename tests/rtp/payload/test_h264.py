@@ -12,9 +12,10 @@ from tests.rtp.payload.wire import any_packets, damaged, packet, packets_of, pla
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.packet import Packet
-from reelcast.rtp.payload import format_of, h264
+from reelcast.rtp.payload import assembly, format_of
 from reelcast.rtp.payload.base import payload_room
-from reelcast.rtp.payload.h264 import H264Depacketizer, H264Packetizer, split_nal_units
+from reelcast.rtp.payload.h264 import H264Depacketizer, H264Packetizer
+from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.track import AccessUnit, Track
 
 START = b"\0\0\0\1"
@@ -40,32 +41,6 @@ def payloads_of(data: bytes, size: int = 268, *, keyframe: bool = False) -> list
     bursts = send(H264Packetizer(TRACK, size), [AccessUnit(data, 0, 0, keyframe)])
     assert len(bursts) == 1
     return [one.payload for one in packets_of(bursts)]
-
-
-class TestSplit:
-    @pytest.mark.parametrize(
-        ("data", "expected"),
-        [
-            (b"", []),
-            (b"no start code", []),
-            (b"\0\0\1", []),
-            (b"\0\0\1\x65", [b"\x65"]),
-            (b"\0\0\0\1\x67a\0\0\1\x68b", [b"\x67a", b"\x68b"]),
-            (b"junk\0\0\1\x67a", [b"\x67a"]),
-            (b"\0\0\1\x67a\0\0\0\0\0\1\x68b\0\0\0", [b"\x67a", b"\x68b"]),
-            (b"\0\0\1\0\0\1\x65a", [b"\x65a"]),
-            (b"\0\0\1\x65\0\0\3\1", [b"\x65\0\0\3\1"]),
-        ],
-    )
-    def test_table(self, data: bytes, expected: list[bytes]) -> None:
-        assert list(split_nal_units(data)) == expected
-
-    @given(st.binary(max_size=200))
-    def test_any_bytes(self, data: bytes) -> None:
-        for unit in split_nal_units(data):
-            assert unit
-            assert not unit.endswith(b"\0")
-            assert b"\0\0\1" not in unit
 
 
 class TestPacketizer:
@@ -231,7 +206,7 @@ class TestDepacketizer:
         assert [unit.pts for unit in receive(H264Depacketizer(TRACK), packets)] == [0, 1]
 
     def test_endless_unit_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(h264, "MAX_UNIT_BYTES", 2000)
+        monkeypatch.setattr(assembly, "MAX_UNIT_BYTES", 2000)
         slices = [(nal(0x65, 500), 0, False)] * 5
         fragments = [(b"\x7c\x85", 1, False)] + [(b"\x7c\x05" + b"a" * 500, 1, False)] * 5
         ended = (b"\x7c\x45", 1, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reelcast.rtp.payload.h264_bits import Bits
+from reelcast.rtp.payload.bits import Bits, unescape
 from reelcast.rtp.payload.h264_sps import SequenceParameters, parse_sps
 
 __all__ = ["ParameterSets", "PictureParameters", "SliceHeader", "parse_pps"]
@@ -97,7 +97,7 @@ class ParameterSets:
             self._pictures[pps.number] = pps
         elif kind in (_SLICE, _IDR_SLICE):
             try:
-                return self._slice(Bits(nal[1:]), kind == _IDR_SLICE, bool(nal[0] & 0x60))
+                return self._slice(Bits(unescape(nal[1:])), kind == _IDR_SLICE, bool(nal[0] & 0x60))
             except EOFError:
                 return None
         return None
@@ -126,7 +126,7 @@ class ParameterSets:
 
 def parse_pps(nal: bytes) -> PictureParameters | None:
     """Read a PPS NAL unit; None where it cannot be one, or has slice groups, which nobody codes with."""
-    bits = Bits(nal[1:])
+    bits = Bits(unescape(nal[1:]))
     try:
         number, sequence = bits.unsigned(), bits.unsigned()
         bits.read(1)  # entropy_coding_mode_flag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reelcast.rtp.payload.h264_bits import Bits
+from reelcast.rtp.payload.bits import Bits, unescape
 
 __all__ = ["OrderParameters", "SequenceParameters", "parse_sps"]
 
@@ -76,7 +76,7 @@ def parse_sps(nal: bytes) -> SequenceParameters | None:
     if len(nal) < 4 or nal[0] & 0x1F != _SPS:
         return None
     try:
-        found = _read(Bits(nal[4:]), nal[1], nal[3])
+        found = _read(Bits(unescape(nal[4:])), nal[1], nal[3])
     except EOFError:
         return None
     if not (0 < found.width <= MAX_DIMENSION and 0 < found.height <= MAX_DIMENSION):

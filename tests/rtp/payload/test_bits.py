@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rtp.payload.headers import nal, se, ue
 
-from reelcast.rtp.payload.h264_bits import MAX_BYTES, Bits
+from reelcast.rtp.payload.bits import MAX_BYTES, Bits, unescape
 
 
 def test_fixed_lengths() -> None:
@@ -19,7 +19,7 @@ def test_fixed_lengths() -> None:
 
 @given(st.lists(st.integers(-70_000, 70_000), max_size=50))
 def test_codes(values: list[int]) -> None:
-    bits = Bits(nal(b"", " ".join(f"{se(value)} {ue(abs(value))}" for value in values)))
+    bits = Bits(unescape(nal(b"", " ".join(f"{se(value)} {ue(abs(value))}" for value in values))))
     assert [(bits.signed(), bits.unsigned()) for _ in values] == [(value, abs(value)) for value in values]
 
 
@@ -38,4 +38,4 @@ def test_no_more_is_read_than_a_header_has() -> None:
 
 
 def test_emulation_prevention_is_undone() -> None:
-    assert Bits(b"\0\0\3\1\0\0\3\0").read(48) == 0x000001000000
+    assert Bits(unescape(b"\0\0\3\1\0\0\3\0")).read(48) == 0x000001000000
