@@ -22,6 +22,9 @@ class UnitDepacketizer(ABC):
     behind it is doubtful, for it may have lost its beginning.
     """
 
+    _data: bytearray
+    _broken: bool
+
     def __init__(self, track: Track) -> None:
         self._continuity = Continuity()
         self._timestamp = 0
@@ -54,7 +57,7 @@ class UnitDepacketizer(ABC):
     def _reset(self) -> None:
         """Begin a unit."""
         self._data = bytearray()
-        self._broken: bool = False
+        self._broken = False
 
     def _break(self) -> None:
         """Give the unit up; what comes of it until its end is ignored."""
