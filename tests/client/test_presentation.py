@@ -55,13 +55,37 @@ def test_absolute_controls() -> None:
     assert found.uri_of(found.tracks[0]) == "rtsp://host/a?b=c"
 
 
+CONTROLS = {
+    "the session's is absolute": ("rtsp://host/all/", "track1", "rtsp://host/all/", "rtsp://host/all/track1"),
+    "the session's is relative": ("all", "track1", "rtsp://host/m/all", "rtsp://host/m/track1"),
+    "the session's is no URL": ("rtsp://", "track1", "rtsp://host/m/", "rtsp://host/m/track1"),
+    "the track's is no URL": ("*", "http://host/1", "rtsp://host/m/", "rtsp://host/m/"),
+    "a slash too many": ("*", "/track1", "rtsp://host/m/", "rtsp://host/m/track1"),
+}
+
+
+@pytest.mark.parametrize(("session", "audio", "aggregate", "track"), CONTROLS.values(), ids=CONTROLS)
+def test_controls(session: str, audio: str, aggregate: str, track: str) -> None:
+    """Conformance D8."""
+    found = presentation(("Content-Base", "rtsp://host/m/"), session=session, audio=audio)
+    assert found.uri == aggregate
+    assert found.uri_of(found.tracks[0]) == track
+
+
 def test_only_known_codecs_are_tracks() -> None:
     assert [track.codec for track in presentation().tracks] == ["pcmu", "pcma"]
 
 
 @pytest.mark.parametrize(
     ("span", "duration"),
-    [("npt=0-12.5", 12.5), ("npt=2-12.5", 10.5), ("npt=now-", None), ("npt=0-", None), ("nonsense", None)],
+    [
+        ("npt=0-12.5", 12.5),
+        ("npt=2-12.5", 10.5),
+        ("npt=now-", None),
+        ("npt=0-", None),
+        ("nonsense", None),
+        ("npt=0-0.000", None),
+    ],
 )
 def test_duration(span: str, duration: float | None) -> None:
     assert presentation(span=span).duration == duration

@@ -132,6 +132,36 @@ class TestTracksOf:
     def test_static_meaning_where_the_rtpmap_makes_no_sense(self) -> None:
         assert read("m=audio 0 RTP/AVP 8", "a=rtpmap:8 G711A/8000") == [PCMA]
 
+    def test_rate_of_an_rtpmap_without_a_known_encoding(self) -> None:
+        """Hikvision's PCM (conformance D20)."""
+        assert read("m=audio 0 RTP/AVP 11", "a=rtpmap:11 PCM/48000") == [
+            Track("audio", "l16", 48000, 11, channels=1)
+        ]
+
+    @pytest.mark.parametrize(
+        ("marked", "kept"),
+        [
+            ((), ("h264", "aac", "pcmu")),
+            (("pcmu",), ("h264", "aac")),
+            (("aac", "pcmu"), ("h264",)),
+            (("h264",), ("h264", "aac", "pcmu")),
+            (("h264", "aac", "pcmu"), ("h264", "aac", "pcmu")),
+        ],
+        ids=["none", "Reolink", "all the audio", "CV-RTSPHandler's video", "all"],
+    )
+    def test_back_channels(self, marked: tuple[str, ...], kept: tuple[str, ...]) -> None:
+        """Audio that the client is to send (conformance D20): "sendonly", where not all or video are so called."""
+        sections = {
+            "h264": ["m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"],
+            "aac": ["m=audio 0 RTP/AVP 97", "a=rtpmap:97 MPEG4-GENERIC/16000"],
+            "pcmu": ["m=audio 0 RTP/AVP 0"],
+        }
+        lines = [line for name, body in sections.items() for line in body + ["a=sendonly"] * (name in marked)]
+        assert tuple(track.codec for track in read(*lines)) == kept
+
+    def test_only_audio_that_is_called_sendonly(self) -> None:
+        assert read("m=audio 0 RTP/AVP 0", "a=control:trackID=4", "a=sendonly") == [PCMU]
+
     def test_first_format_we_know(self) -> None:
         (track,) = read("m=audio 0 RTP/AVP 98 200 x 0 8", "a=rtpmap:98 opus/48000/2")
         assert track.codec == "pcmu"

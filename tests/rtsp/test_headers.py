@@ -103,6 +103,38 @@ def test_a_transport_that_cannot_be_used_is_left_out(value: str) -> None:
     assert caught.value.status == 461
 
 
+@pytest.mark.parametrize(
+    ("value", "spec"),
+    [
+        (
+            "RTP/AVP;unicast;client_port=0-0;server_port=5000-5001",
+            TransportSpec(server_port=(5000, 5001)),
+        ),
+        (
+            "RTP/AVP/TCP;unicast;interleaved=2-3;client_port=0",
+            TransportSpec("RTP/AVP/TCP", interleaved=(2, 3)),
+        ),
+        ("RTP/AVP/TCP;interleaved=3-2;ttl=x;layers=-1", TransportSpec("RTP/AVP/TCP")),
+        ("RTP/AVP;unicast;interleaved=2-3", TransportSpec("RTP/AVP/TCP", interleaved=(2, 3))),
+        ("rtp/avp/udp;unicast;port=x;ssrc= 5C8D1A2B", TransportSpec(ssrc=0x5C8D1A2B)),
+        (
+            "RTP/AVP;ssrc=5c8d1a2b;unicast;server_port=5000",
+            TransportSpec(server_port=(5000, 5001), ssrc=0x5C8D1A2B),
+        ),
+        ("RTP/AVP/TCP;interleaved=0-1,RTP/AVP", TransportSpec("RTP/AVP/TCP", interleaved=(0, 1))),
+    ],
+)
+def test_transport_as_cameras_answer_it(value: str, spec: TransportSpec) -> None:
+    """Conformance T5: what cannot be read is left out, and what the client offered stands."""
+    assert TransportSpec.parse_answer(value) == spec
+
+
+@pytest.mark.parametrize("value", ["", ";", ",", "nonsense", "RTP/"])
+def test_an_answer_that_is_no_transport(value: str) -> None:
+    with pytest.raises(ProtocolError):
+        TransportSpec.parse_answer(value)
+
+
 def test_transports_keep_their_order_of_preference() -> None:
     specs = parse_transport(
         "RTP/AVP/UDP;unicast;client_port=1-2, junk ,"
@@ -330,4 +362,6 @@ def test_any_text_is_read_or_refused(text: str, prefix: str) -> None:
         except ProtocolError as error:
             status = error.status
         assert status in (200, 400, 454)
+    if ";" in prefix:
+        assert TransportSpec.parse_answer(f"RTP/AVP;{value}").protocol in ("RTP/AVP", "RTP/AVP/TCP")
     assert len(parse_tokens(value)) <= len(value)

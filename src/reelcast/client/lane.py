@@ -12,7 +12,7 @@ from typing import Protocol
 from reelcast.client.dialogue import Dialogue
 from reelcast.errors import ProtocolError
 from reelcast.net.receive import MediaPorts
-from reelcast.rtsp.headers import TransportSpec, parse_transport
+from reelcast.rtsp.headers import TransportSpec
 
 __all__ = ["InterleavedLane", "Lane", "Receive", "UdpLane"]
 
@@ -92,12 +92,13 @@ class InterleavedLane:
 
 def _agreed(answer: str | None, *, tcp: bool) -> TransportSpec:
     """The one spec of the answer; no header or an unreadable one is taken as agreement to all."""
-    specs = parse_transport(answer or "")
-    if not specs:
+    try:
+        spec = TransportSpec.parse_answer(answer or "")
+    except ProtocolError:
         return TransportSpec()
-    if specs[0].tcp != tcp or specs[0].multicast:
-        raise ProtocolError(f"the server insists on {specs[0].protocol}", 461)
-    return specs[0]
+    if spec.tcp != tcp or spec.multicast:
+        raise ProtocolError(f"the server insists on {spec.protocol}", 461)
+    return spec
 
 
 def _same_family(host: str, other: str) -> bool:

@@ -20,7 +20,8 @@ __all__ = ["Presentation"]
 class Presentation:
     """One presentation, from the client's side.
 
-    base      what the control attributes are relative to (RFC 2326 appendix C.1.1)
+    base      what the control attributes of tracks are relative to (RFC 2326 appendix C.1.1); where the session's
+              own is an absolute URL, that, as every peer has it
     uri       the aggregate control URI, for PLAY and TEARDOWN (appendix C.3)
     tracks    those whose codec we know, in the order described
     duration  in seconds, None for a live source
@@ -43,12 +44,15 @@ class Presentation:
             kinds = ", ".join(media.kind for media in description.media) or "no media at all"
             raise ReelcastError(f"{url.request_uri}: no track has a codec that can be received ({kinds})")
         base = url.base(response.headers.get("Content-Base") or response.headers.get("Content-Location"))
-        uri = base.join(description.attribute("control") or "*").request_uri
-        return cls(base, uri, tracks, _duration(description.attribute("range")))
+        control = description.attribute("control") or "*"
+        aggregate = _joined(base, control)
+        if "://" in control:
+            base = aggregate
+        return cls(base, aggregate.request_uri, tracks, _duration(description.attribute("range")))
 
     def uri_of(self, track: Track) -> str:
         """The URI for SETUP of one track."""
-        return self.base.join(track.control).request_uri
+        return _joined(self.base, track.control).request_uri
 
     def rtptimes(self, rtp_info: str | None) -> list[int | None]:
         """Of each track, the RTP timestamp at the start of the Range, by the RTP-Info of a PLAY response.
@@ -56,17 +60,19 @@ class Presentation:
         None where the server does not say. Entries whose URLs fit no track are taken in order.
         """
         entries = parse_rtp_info(rtp_info or "")
-        by_url = {self._joined(entry.url): entry.rtptime for entry in entries}
+        by_url = {_joined(self.base, entry.url).request_uri: entry.rtptime for entry in entries}
         uris = [self.uri_of(track) for track in self.tracks]
         if len(entries) == len(uris) and by_url.keys().isdisjoint(uris):
             return [entry.rtptime for entry in entries]
         return [by_url.get(uri) for uri in uris]
 
-    def _joined(self, url: str) -> str:
-        try:
-            return self.base.join(url).request_uri
-        except ProtocolError:
-            return url
+
+def _joined(base: RtspUrl, control: str) -> RtspUrl:
+    """The URL of a control attribute; one that makes no sense stands for the base itself."""
+    try:
+        return base.join(control)
+    except ProtocolError:
+        return base
 
 
 def _duration(value: str | None) -> float | None:
@@ -76,4 +82,5 @@ def _duration(value: str | None) -> float | None:
         span = Range.parse(value)
     except ProtocolError:
         return None
-    return None if span.end is None else span.end - (span.start or 0.0)
+    # A live camera's "npt=0-0" says as little as "npt=0-".
+    return None if span.end is None else (span.end - (span.start or 0.0)) or None

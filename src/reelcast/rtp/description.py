@@ -93,16 +93,21 @@ def _decimal(value: float) -> str:
 def tracks_of(description: SessionDescription) -> list[Track]:
     """The tracks of a description that we can carry, in order; sections of other codecs are left out.
 
-    `Track.control` is the section's control attribute as sent; empty where there is none.
+    `Track.control` is the section's control attribute as sent; empty where there is none. A back channel,
+    which is for us to send on, is left out.
     """
-    tracks = []
+    found = []
     for section in description.media:
         if section.protocol.upper() in _PROTOCOLS:
             candidates = (_track(section, text, description) for text in section.formats)
             track = next((track for track in candidates if track is not None), None)
             if track is not None:
-                tracks.append(track)
-    return tracks
+                found.append((track, section.attribute("sendonly") is not None))
+    # "sendonly" of audio is a back channel, by ONVIF and on Reolink; but cameras that say it of video, or of all
+    # they have, mean that it is they who send.
+    marked = [track for track, sendonly in found if sendonly]
+    meant = len(marked) < len(found) and all(track.kind == "audio" for track in marked)
+    return [track for track, sendonly in found if not (sendonly and meant)]
 
 
 def _track(section: MediaDescription, text: str, description: SessionDescription) -> Track | None:
@@ -136,12 +141,14 @@ def _track(section: MediaDescription, text: str, description: SessionDescription
 
 
 def _encoding(section: MediaDescription, pt: int) -> tuple[PayloadFormat, RtpMap] | None:
-    """What a payload type stands for; a static one keeps its meaning where its a=rtpmap makes no sense."""
-    for mapping in (section.rtpmap(pt), _STATIC.get(pt)):
-        payload_format = format_by_encoding(mapping.encoding) if mapping else None
-        if mapping and payload_format:
-            return payload_format, mapping
-    return None
+    """What a payload type stands for; a static one keeps its meaning where its a=rtpmap names no encoding."""
+    said, static = section.rtpmap(pt), _STATIC.get(pt)
+    if said and static and not format_by_encoding(said.encoding):
+        # Hikvision's "11 PCM/48000" is L16 of that rate.
+        said = RtpMap(static.encoding, said.clock_rate or static.clock_rate, said.channels or static.channels)
+    mapping = said or static
+    payload_format = format_by_encoding(mapping.encoding) if mapping else None
+    return (payload_format, mapping) if mapping and payload_format else None
 
 
 def _parameters(section: MediaDescription, pt: int, description: SessionDescription) -> dict[str, str]:

@@ -7,7 +7,7 @@ read as it was meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from reelcast.errors import ProtocolError
@@ -109,25 +109,39 @@ class TransportSpec:
         Unknown parameters are passed over. What only a server says (server_port, ssrc) is None where it
         cannot be read: a client can do without.
         """
-        protocol, *pieces = split_quoted(value, ";") or [""]
-        protocol = protocol.upper().removesuffix("/UDP")
-        if not _PROTOCOL.fullmatch(protocol):
-            raise ProtocolError(f"{protocol[:40]!r} is no transport", 461)
-        given: dict[str, str] = {}
-        for piece in pieces:
-            name, _, text = piece.partition("=")
-            given[name.strip().lower()] = text.strip().strip('"').strip()
+        return cls._of(*_split_transport(value))
+
+    @classmethod
+    def parse_answer(cls, value: str) -> TransportSpec:
+        """Read what a server agreed to; ProtocolError(461) where that is no transport at all.
+
+        Of several specs the first counts. A parameter that cannot be read is as if it were not there: what
+        the client offered then stands.
+        """
+        protocol, given = _split_transport((split_quoted(value, ",") or [""])[0])
+        for name in given.keys() & _CHECKED.keys():
+            try:
+                _CHECKED[name](given[name])
+            except ProtocolError:
+                del given[name]
+        if "interleaved" in given and not protocol.endswith("/TCP"):
+            # Some cameras leave the "/TCP" out; only a connection has channels.
+            protocol += "/TCP"
+        return cls._of(protocol, given)
+
+    @classmethod
+    def _of(cls, protocol: str, given: dict[str, str]) -> TransportSpec:
         return cls(
             protocol=protocol,
             multicast="multicast" in given,
-            interleaved=_pair(given.get("interleaved"), 0, 255),
-            client_port=_pair(given.get("client_port"), 1, 65_535),
+            interleaved=_channels(given.get("interleaved")),
+            client_port=_ports(given.get("client_port")),
             server_port=_server_port(given.get("server_port")),
-            port=_pair(given.get("port"), 1, 65_535),
+            port=_ports(given.get("port")),
             destination=given.get("destination") or None,
             source=given.get("source") or None,
-            ttl=_number(given.get("ttl"), 255),
-            layers=_number(given.get("layers"), 65_535),
+            ttl=_hops(given.get("ttl")),
+            layers=_count(given.get("layers")),
             append="append" in given,
             ssrc=_ssrc(given.get("ssrc")),
             mode=_mode(given.get("mode")),
@@ -164,6 +178,19 @@ def parse_transport(value: str) -> list[TransportSpec]:
     return specs
 
 
+def _split_transport(value: str) -> tuple[str, dict[str, str]]:
+    """Protocol, in capitals and without what is understood, and parameters of one spec."""
+    protocol, *pieces = split_quoted(value, ";") or [""]
+    protocol = protocol.upper().removesuffix("/UDP")
+    if not _PROTOCOL.fullmatch(protocol):
+        raise ProtocolError(f"{protocol[:40]!r} is no transport", 461)
+    given: dict[str, str] = {}
+    for piece in pieces:
+        name, _, text = piece.partition("=")
+        given[name.strip().lower()] = text.strip().strip('"').strip()
+    return protocol, given
+
+
 def _pair(value: str | None, lowest: int, highest: int) -> Pair | None:
     """Two numbers in rising order; behind one alone comes the next, for RTCP."""
     if value is None:
@@ -178,9 +205,17 @@ def _pair(value: str | None, lowest: int, highest: int) -> Pair | None:
     return first, second
 
 
+def _channels(value: str | None) -> Pair | None:
+    return _pair(value, 0, 255)
+
+
+def _ports(value: str | None) -> Pair | None:
+    return _pair(value, 1, 65_535)
+
+
 def _server_port(value: str | None) -> Pair | None:
     try:
-        return _pair(value, 1, 65_535)
+        return _ports(value)
     except ProtocolError:
         return None
 
@@ -191,6 +226,24 @@ def _number(value: str | None, highest: int) -> int | None:
     if not _NUMBER.fullmatch(value) or int(value) > highest:
         raise ProtocolError(f"{value[:40]!r} is not a number up to {highest}", 461)
     return int(value)
+
+
+def _hops(value: str | None) -> int | None:
+    return _number(value, 255)
+
+
+def _count(value: str | None) -> int | None:
+    return _number(value, 65_535)
+
+
+_CHECKED: dict[str, Callable[[str | None], object]] = {
+    "interleaved": _channels,
+    "client_port": _ports,
+    "port": _ports,
+    "ttl": _hops,
+    "layers": _count,
+}
+"""The parameters that a malformed value of makes a request's spec unusable."""
 
 
 def _ssrc(value: str | None) -> int | None:

@@ -160,6 +160,17 @@ class TestDepacketizer:
         rows = (payload(15), 0, False), (payload(3), 0, True), (payload(15, data=b"12345"), 0, True)
         assert self.run(*rows) == [(b"abc", 0)]
 
+    def test_adts_instead_of_au_headers(self) -> None:
+        """Cameras without a name (conformance F14)."""
+        frames = bytes.fromhex("fff14c80015ffc") + b"abc" + bytes.fromhex("fff14c80013ffc") + b"de"
+        assert self.run((frames, 7, True)) == [(b"abc", 7), (b"de", 1031)]
+
+    def test_adts_behind_au_headers(self) -> None:
+        frame = bytes.fromhex("fff14c80015ffc") + b"abc"
+        assert self.run((payload(10, data=frame), 7, True)) == [(b"abc", 7)]
+        halves = (payload(10, data=frame[:5]), 7, False), (payload(10, data=frame[5:]), 7, True)
+        assert self.run(*halves) == [(b"abc", 7)]
+
     def test_repeated_packet(self) -> None:
         packets = [packet(payload(3), 7, 0, True)] * 3
         assert len(receive(AacDepacketizer(TRACK), packets)) == 1

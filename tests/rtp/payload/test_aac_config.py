@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelcast.errors import PayloadError
-from reelcast.rtp.payload.aac_config import AudioConfig, build_config, parse_config
+from reelcast.rtp.payload.aac_config import AudioConfig, adts_blocks, build_config, parse_config
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,37 @@ def test_frame_ticks(config: AudioConfig, clock_rate: int, ticks: int) -> None:
     assert config.frame_ticks(clock_rate) == ticks
 
 
+def adts(block: bytes, *, checked: bool = False) -> bytes:
+    """One ADTS frame of AAC-LC, 48 kHz, two channels; `checked`: with a CRC."""
+    size = 7 + 2 * checked + len(block)
+    head = bytes(
+        (0xFF, 0xF0 if checked else 0xF1, 0x4C, 0x80 | size >> 11, size >> 3 & 0xFF, size << 5 & 0xE0 | 31)
+    )
+    return head + b"\xfc" + b"\1\2" * checked + block
+
+
+@pytest.mark.parametrize(
+    ("data", "blocks"),
+    [
+        (adts(b"abc"), [b"abc"]),
+        (adts(b"abc", checked=True), [b"abc"]),
+        (adts(b"a" * 8000), [b"a" * 8000]),
+        (adts(b"abc") + adts(b"de", checked=True), [b"abc", b"de"]),
+        (b"", []),
+        (b"abc", []),
+        (adts(b"abc") + b"x", []),
+        (adts(b"abc")[:-1], []),
+        (adts(b"abc")[:6], []),
+        (adts(b""), []),
+        (b"\xff\xf3" + adts(b"abc")[2:], []),
+    ],
+)
+def test_adts(data: bytes, blocks: list[bytes]) -> None:
+    assert adts_blocks(data) == blocks
+
+
 @given(st.binary(max_size=16))
 def test_any_bytes(data: bytes) -> None:
+    assert all(adts_blocks(data))
     config = parse_config(data)
     assert config is None or (config.rate > 0 and config.frame_ticks(48000) >= 0)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
-from reelcast.rtp.payload.aac_config import build_config, parse_config
+from reelcast.rtp.payload.aac_config import adts_blocks, build_config, parse_config
 from reelcast.rtp.payload.base import MAX_UNIT_BYTES, Continuity, PayloadFormat, Step, payload_room
 from reelcast.track import AccessUnit, Track
 
@@ -123,6 +123,11 @@ class AacDepacketizer:
         if step is Step.GAP or packet.timestamp != self._timestamp:
             self._fragments.clear()
         self._timestamp = packet.timestamp
+        bare = adts_blocks(packet.payload)
+        if bare:
+            # Cameras without a name send ADTS alone, without AU headers.
+            self._fragments.clear()
+            return self._units(bare, 0)
         headers, data = self._read(packet.payload)
         if len(headers) == 1 and headers[0][0] > len(data):
             return self._take_fragment(headers[0][0], data, packet.marker)
@@ -133,9 +138,15 @@ class AacDepacketizer:
             if size > len(data) - place:
                 break
             if size:
-                units.append(self._unit(data[place : place + size], index))
+                unit = data[place : place + size]
+                # Others put ADTS headers behind the AU headers.
+                units += self._units(adts_blocks(unit) or [unit], index)
             place += size
         return units
+
+    def _units(self, blocks: list[bytes], index: int) -> list[AccessUnit]:
+        """Units that follow one another, the first at a place counted in units from the packet's timestamp."""
+        return [self._unit(block, place) for place, block in enumerate(blocks, index)]
 
     def _unit(self, data: bytes, index: int) -> AccessUnit:
         pts = (self._timestamp + index * self._ticks) & 0xFFFFFFFF
@@ -145,9 +156,9 @@ class AacDepacketizer:
         """Every fragment tells the size of the whole; one whose beginning was lost never gets there."""
         self._fragments += data
         if len(self._fragments) == size:
-            unit = self._unit(bytes(self._fragments), 0)
+            whole = bytes(self._fragments)
             self._fragments.clear()
-            return [unit]
+            return self._units(adts_blocks(whole) or [whole], 0)
         if last or len(self._fragments) > min(size, MAX_UNIT_BYTES):
             self._fragments.clear()
         return []

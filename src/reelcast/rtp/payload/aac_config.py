@@ -1,4 +1,4 @@
-"""The AudioSpecificConfig of AAC (ISO/IEC 14496-3 section 1.6.2.1), read and written."""
+"""The AudioSpecificConfig of AAC (ISO/IEC 14496-3 section 1.6.2.1), read and written; and ADTS taken off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reelcast.errors import PayloadError
 
-__all__ = ["AudioConfig", "build_config", "parse_config"]
+__all__ = ["AudioConfig", "adts_blocks", "build_config", "parse_config"]
 
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 """Sampling frequencies by their index (table 1.18)."""
@@ -17,6 +17,9 @@ _CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
 _AAC_LC = 2
 _SBR, _PS = 5, 29
 _ESCAPE = 31
+
+_ADTS_BYTES = 7
+_ADTS_CRC_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,20 @@ def build_config(rate: int, channels: int, object_type: int = _AAC_LC) -> bytes:
     bits, size = bits << 4 | _CHANNELS.index(channels), size + 4
     padding = -size % 8
     return (bits << padding).to_bytes((size + padding) // 8, "big")
+
+
+def adts_blocks(data: bytes) -> list[bytes]:
+    """The raw blocks of ADTS frames (ISO/IEC 13818-7 section 6.2) that fill `data` exactly; empty if it is none."""
+    blocks: list[bytes] = []
+    place = 0
+    while place < len(data):
+        head = data[place : place + _ADTS_BYTES]
+        # Twelve bits of synchronisation, and a layer of 0; no raw block begins like that.
+        if len(head) < _ADTS_BYTES or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+            return []
+        begin = place + _ADTS_BYTES + (0 if head[1] & 1 else _ADTS_CRC_BYTES)
+        place += (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+        if not begin < place <= len(data):
+            return []
+        blocks.append(data[begin:place])
+    return blocks
