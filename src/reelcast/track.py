@@ -8,7 +8,7 @@ from typing import Literal
 __all__ = ["AccessUnit", "Codec", "Kind", "Track"]
 
 Kind = Literal["video", "audio"]
-Codec = Literal["h264", "jpeg", "aac", "pcmu", "pcma", "l16"]
+Codec = Literal["h264", "jpeg", "mp2t", "aac", "opus", "mpa", "pcmu", "pcma", "g722", "l16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Track:
     """One media stream with its codec parameters.
 
     codec            the registry's name of the codec (see `reelcast.rtp.payload`)
-    clock_rate       RTP clock in Hz: 90000 for video, the sample rate for audio (RFC 3551)
+    clock_rate       RTP clock in Hz: 90000 for video and MPEG audio, the sample rate for other audio (RFC 3551);
+                     G.722 counts 8000 for its 16000 samples
     payload_type     RTP payload type; static where RFC 3551 gives one, else 96 to 127
     channels         audio channels, 0 for video
     parameter_sets   H.264: the SPS and PPS NAL units, without start codes
@@ -48,7 +49,9 @@ class AccessUnit:
     """One coded frame of a track (or one audio unit).
 
     data       H.264: NAL units, each behind a four-byte start code (Annex B); JPEG: a whole image; AAC: one raw
-               data block without ADTS; PCMU, PCMA: samples; L16: big-endian interleaved samples (RFC 3551)
+               data block without ADTS; Opus: one packet; MPEG audio: one frame with its header; PCMU, PCMA:
+               samples; G.722: two of them a byte; L16: big-endian interleaved samples (RFC 3551);
+               MPEG-TS: whole transport stream packets of 188 bytes
     pts        presentation time in units of 1/clock_rate s; of a received unit the 32-bit RTP timestamp
     dts        decoding time in the same units, on the same axis; the order in which units are sent
     keyframe   True where decoding can start

@@ -32,6 +32,10 @@ AAC = Track("audio", "aac", 48000, 97, channels=1, config=bytes.fromhex("1188"),
 JPEG = Track("video", "jpeg", 90000, 26, control="trackID=1")
 L16 = Track("audio", "l16", 44100, 10, channels=2, control="trackID=3")
 PCMU = Track("audio", "pcmu", 8000, 0, channels=1, control="trackID=4")
+OPUS = Track("audio", "opus", 48000, 96, channels=1, control="trackID=1")
+MPA = Track("audio", "mpa", 90000, 14, channels=2, control="trackID=2")
+G722 = Track("audio", "g722", 8000, 9, channels=1, control="trackID=3")
+MP2T = Track("video", "mp2t", 90000, 33, control="trackID=4")
 
 
 class TestDescribe:
@@ -80,6 +84,16 @@ class TestDescribe:
             "a=control:trackID=4\r\n"
         )
 
+    def test_channels_where_they_are_special(self) -> None:
+        """Opus says two of everything, MPEG audio nothing; a transport stream is video."""
+        found = describe([OPUS, MPA, G722, MP2T], name="x", duration=1.0, session_id=1)
+        assert [(one.kind, one.attributes[:-1]) for one in found.media] == [
+            ("audio", (("rtpmap", "96 opus/48000/2"), ("fmtp", "96 sprop-stereo=0"))),
+            ("audio", (("rtpmap", "14 MPA/90000"),)),
+            ("audio", (("rtpmap", "9 G722/8000"),)),
+            ("video", (("rtpmap", "33 MP2T/90000"),)),
+        ]
+
     @pytest.mark.parametrize(
         ("duration", "text"), [(0.0, "0-0"), (10.0, "0-10"), (100.0, "0-100"), (1.0004, "0-1")]
     )
@@ -101,7 +115,7 @@ class TestDescribe:
         assert found.media[0].bandwidth("AS") == 65
 
     def test_read_back(self) -> None:
-        tracks = [H264, AAC, JPEG, L16, PCMU]
+        tracks = [H264, AAC, JPEG, L16, PCMU, OPUS, replace(OPUS, channels=2), MPA, G722, MP2T]
         text = str(describe(tracks, name="x", duration=1.0, session_id=1))
         assert tracks_of(parse(text)) == tracks
 
@@ -116,9 +130,12 @@ class TestTracksOf:
         [
             (0, Track("audio", "pcmu", 8000, 0, channels=1)),
             (8, Track("audio", "pcma", 8000, 8, channels=1)),
+            (9, Track("audio", "g722", 8000, 9, channels=1)),
             (10, Track("audio", "l16", 44100, 10, channels=2)),
             (11, Track("audio", "l16", 44100, 11, channels=1)),
+            (14, Track("audio", "mpa", 90000, 14, channels=2)),
             (26, Track("video", "jpeg", 90000, 26)),
+            (33, Track("video", "mp2t", 90000, 33)),
         ],
     )
     def test_static_payload_types(self, number: int, expected: Track) -> None:
@@ -163,7 +180,7 @@ class TestTracksOf:
         assert read("m=audio 0 RTP/AVP 0", "a=control:trackID=4", "a=sendonly") == [PCMU]
 
     def test_first_format_we_know(self) -> None:
-        (track,) = read("m=audio 0 RTP/AVP 98 200 x 0 8", "a=rtpmap:98 opus/48000/2")
+        (track,) = read("m=audio 0 RTP/AVP 98 200 x 0 8", "a=rtpmap:98 vorbis/48000/2")
         assert track.codec == "pcmu"
 
     def test_same_payload_type_twice(self) -> None:

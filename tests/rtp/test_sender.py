@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.groups import AUDIO, TRACKS, VIDEO, burst, group_of
+from tests.groups import AUDIO, TRACKS, VIDEO, burst, group_of, parsed
 
+from reelcast.rtp.burst import lay_out
 from reelcast.rtp.rtcp import SenderReport
 from reelcast.rtp.sender import Sender, interleave, stamp, tally
 
@@ -64,6 +65,21 @@ class TestStamp:
         assert stamp(group, {0: Sender(0, 0, 0, 90_000)}, {0: 255})[0].tobytes()[:4] == struct.pack(
             "!BBH", 0x24, 255, 65_012
         )
+
+    def test_a_header_extension_stays_in_front_of_its_payload(self) -> None:
+        one = lay_out([b"first", b"second"], 26, 0, 0, extension=(0xFFD8, b"\xff\xfe\0\2"))
+        group = group_of([(0, one)])
+        headers = stamp(group, {0: Sender(7, 5, 0, 90_000)})
+        found = [
+            parsed(headers[row].tobytes() + group.data[start : start + size])
+            for row, (start, size) in enumerate(
+                zip(group.offsets.tolist(), group.sizes.tolist(), strict=True)
+            )
+        ]
+        assert [(each.sequence, each.extension, each.payload, each.marker) for each in found] == [
+            (5, (0xFFD8, b"\xff\xfe\0\2"), b"first", False),
+            (6, None, b"second", True),
+        ]
 
     def test_wraps(self) -> None:
         pair = senders(0xFFFE, 2**32 - 9000)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reelcast.rtp.packet import HEADER
+from reelcast.rtp.packet import EXTENSION, HEADER
 
 __all__ = ["MAX_PACKET_SIZE", "Burst", "lay_out"]
 
@@ -47,14 +47,22 @@ def lay_out(
     keyframe: bool = True,
     duration: int = 0,
     marker: bool = True,
+    extension: tuple[int, bytes] | None = None,
 ) -> Burst:
-    """Put an RTP header in front of each payload; `marker` is set on the last packet alone (RFC 3550 5.1)."""
+    """Put an RTP header in front of each payload; `marker` is set on the last packet alone (RFC 3550 5.1).
+
+    `extension` is the first packet's header extension: profile, and data of whole words (RFC 3550 5.3.1).
+    """
     timestamp = pts & 0xFFFFFFFF
     last = len(payloads) - 1
     pieces: list[bytes] = []
+    if extension is not None:
+        profile, data = extension
+        payloads = [EXTENSION.pack(profile, len(data) // 4) + data + payloads[0], *payloads[1:]]
     for number, payload in enumerate(payloads):
         second = payload_type | 0x80 if marker and number == last else payload_type
-        pieces.append(HEADER.pack(0x80, second, number & 0xFFFF, timestamp, 0))
+        first = 0x80 if number or extension is None else 0x90
+        pieces.append(HEADER.pack(first, second, number & 0xFFFF, timestamp, 0))
         pieces.append(payload)
     sizes = tuple(HEADER.size + len(payload) for payload in payloads)
     return Burst(b"".join(pieces), sizes, pts, dts, keyframe, duration)

@@ -9,21 +9,33 @@ from dataclasses import replace
 from reelcast.errors import PayloadError
 from reelcast.rtp.payload import PayloadFormat, format_by_encoding, format_of
 from reelcast.sdp import MediaDescription, RtpMap, SessionDescription
-from reelcast.track import Track
+from reelcast.track import Codec, Track
 
 __all__ = ["describe", "tracks_of"]
 
 _STATIC = {
     0: RtpMap("PCMU", 8000, 1),
     8: RtpMap("PCMA", 8000, 1),
+    9: RtpMap("G722", 8000, 1),
     10: RtpMap("L16", 44100, 2),
     11: RtpMap("L16", 44100, 1),
+    14: RtpMap("MPA", 90000, 0),
     26: RtpMap("JPEG", 90000, 0),
+    33: RtpMap("MP2T", 90000, 0),
 }
 """Payload types that need no a=rtpmap (RFC 3551 section 6), of the codecs we carry."""
 
 _PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVP/UDP", "RTP/AVP/TCP", "RTP/AVPF"})
-_USUAL_CLOCK = {"h264": 90000, "jpeg": 90000, "pcmu": 8000, "pcma": 8000}
+_USUAL_CLOCK: dict[Codec, int] = {
+    "h264": 90000,
+    "jpeg": 90000,
+    "mp2t": 90000,
+    "opus": 48000,
+    "mpa": 90000,
+    "pcmu": 8000,
+    "pcma": 8000,
+    "g722": 8000,
+}
 """For an a=rtpmap without a rate, where the format allows one only."""
 _MAX_CLOCK = 10_000_000
 """Hz: a thousand times what any format in use has; keeps arithmetic on timestamps sane."""
@@ -65,10 +77,8 @@ def describe(
 def _section(track: Track, control_base: str | None) -> MediaDescription:
     payload_format = format_of(track.codec)
     pt = track.payload_type
-    # AAC clients expect the channels even of mono (RFC 3640 section 4.1), the others leave them out there.
-    channels = f"/{track.channels}" if track.channels > 1 or track.codec == "aac" else ""
     attributes: list[tuple[str, str | None]] = [
-        ("rtpmap", f"{pt} {payload_format.encoding}/{track.clock_rate}{channels}")
+        ("rtpmap", f"{pt} {payload_format.encoding}/{track.clock_rate}{_channels(track)}")
     ]
     parameters = payload_format.format_parameters(track)
     if parameters:
@@ -83,6 +93,18 @@ def _section(track: Track, control_base: str | None) -> MediaDescription:
         attributes.append(("x-dimensions", f"{track.width},{track.height}"))
     bandwidths = (("AS", -(-track.bit_rate // 1000)),) if track.bit_rate else ()
     return MediaDescription(track.kind, 0, "RTP/AVP", (str(pt),), tuple(attributes), "", bandwidths)
+
+
+def _channels(track: Track) -> str:
+    """The encoding parameter of a=rtpmap: left out for one channel, with exceptions."""
+    if track.codec == "opus":
+        # Whatever is sent (RFC 7587 section 7).
+        return "/2"
+    if track.codec == "mpa":
+        # It has none (RFC 3555 section 4.1.17).
+        return ""
+    # AAC clients expect the channels even of mono (RFC 3640 section 4.1).
+    return f"/{track.channels}" if track.channels > 1 or track.codec == "aac" else ""
 
 
 def _decimal(value: float) -> str:

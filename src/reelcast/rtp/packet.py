@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-__all__ = ["HEADER", "HEADER_SIZE", "Packet"]
+__all__ = ["EXTENSION", "HEADER", "HEADER_SIZE", "Packet"]
 
 HEADER = Struct("!BBHII")
 """Version and flags, marker and payload type, sequence number, timestamp, SSRC."""
 HEADER_SIZE = HEADER.size
-_EXTENSION = Struct("!HH")
+EXTENSION = Struct("!HH")
+"""Profile, and the length of the data behind it in words of four bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Packet:
         if flags & 0x10:
             if end < start + 4:
                 return None
-            profile, words = _EXTENSION.unpack_from(data, start)
+            profile, words = EXTENSION.unpack_from(data, start)
             extension = profile, data[start + 4 : start + 4 + 4 * words]
             start += 4 + 4 * words
         if start > end:
@@ -70,4 +71,4 @@ class Packet:
             return head + self.payload
         profile, data = self.extension
         words = (len(data) + 3) // 4
-        return head + _EXTENSION.pack(profile, words) + data.ljust(4 * words, b"\0") + self.payload
+        return head + EXTENSION.pack(profile, words) + data.ljust(4 * words, b"\0") + self.payload

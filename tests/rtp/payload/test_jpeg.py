@@ -18,7 +18,7 @@ from reelcast.errors import PayloadError
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload import jpeg
 from reelcast.rtp.payload.jpeg import JpegDepacketizer, JpegPacketizer
-from reelcast.rtp.payload.jpeg_image import parse_image, scaled_tables
+from reelcast.rtp.payload.jpeg_image import frame_header, frame_size, parse_image, scaled_tables
 from reelcast.track import AccessUnit, Track
 
 TRACK = Track("video", "jpeg", 90000, 26)
@@ -127,13 +127,22 @@ class TestPacketizer:
         assert [one.marker for one in packets] == [False] * (len(packets) - 1) + [True]
         assert {(one.timestamp, one.payload_type) for one in packets} == {(7, 26)}
 
-    @pytest.mark.parametrize("size", [(2048, 16), (16, 2041)])
-    def test_too_large(self, size: tuple[int, int]) -> None:
-        with pytest.raises(PayloadError, match="up to 2040x2040; scale it down"):
-            payloads_of(picture(*size))
+    @pytest.mark.parametrize("size", [(2048, 16), (2041, 16), (16, 2041)])
+    def test_size_beyond_the_header(self, size: tuple[int, int]) -> None:
+        """The size stands in a header extension, and nothing grows larger by it."""
+        packets = packets_of(send(JpegPacketizer(TRACK, 400), [AccessUnit(picture(*size), 0, 0)]))
+        assert {one.payload[6:8] for one in packets} == {b"\0\0"}
+        profile, segments = packets[0].extension or (0, b"")
+        assert (profile, segments) == (0xFFD8, frame_header(parse_image(picture(*size))) + b"\xff")
+        assert all(one.extension is None for one in packets[1:])
+        assert {len(one.to_bytes()) for one in packets[:-1]} == {400}
+        after = carry(picture(*size))
+        np.testing.assert_array_equal(pixels(after), pixels(picture(*size)))
 
     def test_largest(self) -> None:
-        assert payloads_of(picture(2040, 16))[0][6:8] == b"\xff\x02"
+        packets = packets_of(send(JpegPacketizer(TRACK, 400), [AccessUnit(picture(2040, 16), 0, 0)]))
+        assert packets[0].payload[6:8] == b"\xff\x02"
+        assert packets[0].extension is None
 
     def test_too_many_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(jpeg, "_MAX_OFFSET", 1000)
@@ -144,6 +153,8 @@ class TestPacketizer:
 FIRST = bytes((0, 0, 0, 0, 1, 60, 2, 2))
 SECOND = bytes((0, 0, 0, 4, 1, 60, 2, 2))
 SCAN = b"abcd"
+SOF = bytes.fromhex("ffc0 0011 08 0798 0a20 03 012200 021101 031101")
+"""A frame header of 2592x1944."""
 
 
 def headed(quality: int, tables: bytes | None, *, precision: int = 0, length: int | None = None) -> bytes:
@@ -251,10 +262,36 @@ class TestDepacketizer:
         image = parse_image(unit.data)
         assert (image.width, image.height) == (2592, 1944)
 
+    @pytest.mark.parametrize(
+        ("profile", "segments", "size"),
+        [
+            (0xFFD8, SOF, (2592, 1944)),
+            (0xFFD8, b"\xff\xff\xff" + SOF + b"\xff", (2592, 1944)),
+            (0xFFD8, b"\xff\xfe\0\4hi" + SOF, (2592, 1944)),
+            (0xFFD8, SOF[:5] + bytes(4) + SOF[9:], (16, 16)),
+            (0xFFD8, b"", (16, 16)),
+            (0xFFD8, SOF[:8], (16, 16)),
+            (0xFFD8, b"\xff\xfe\0\0" + SOF, (16, 16)),
+            (0xABAC, SOF, (16, 16)),
+        ],
+    )
+    def test_size_in_the_header_extension(self, profile: int, segments: bytes, size: tuple[int, int]) -> None:
+        extended = replace(packet(FIRST + SCAN, marker=True), extension=(profile, segments))
+        (unit,) = JpegDepacketizer(TRACK).receive(extended)
+        image = parse_image(unit.data)
+        assert (image.width, image.height) == size
+
     def test_repeated_packet(self) -> None:
         packets = [packet(FIRST + SCAN), packet(FIRST + SCAN), packet(SECOND + b"ef", 1, marker=True)]
         (unit,) = receive(JpegDepacketizer(TRACK), packets)
         assert parse_image(unit.data).scan == b"abcdef"
+
+    @settings(max_examples=200)
+    @given(st.binary(max_size=40) | st.binary(max_size=30).map(lambda data: b"\xff\xc0" + data))
+    def test_any_extension(self, segments: bytes) -> None:
+        width, height = frame_size(segments)
+        assert 0 <= width <= 0xFFFF
+        assert 0 <= height <= 0xFFFF
 
     @settings(max_examples=200)
     @given(

@@ -88,7 +88,7 @@ class TestDepacketizer:
 
 @settings(max_examples=100)
 @given(
-    st.sampled_from([PCMU, STEREO, Track("audio", "pcma", 8000, 8)]),
+    st.sampled_from([PCMU, STEREO, Track("audio", "pcma", 8000, 8), Track("audio", "g722", 8000, 9)]),
     st.lists(st.integers(0, 3000), max_size=10),
     st.integers(268, 1500),
 )

@@ -18,7 +18,13 @@ def test_every_codec_has_a_format() -> None:
     assert {one.codec for one in FORMATS} == set(get_args(Codec))
 
 
-@pytest.mark.parametrize("encoding", ["H264", "JPEG", "MPEG4-GENERIC", "PCMU", "PCMA", "L16"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        *("H264", "JPEG", "MP2T", "MPEG4-GENERIC", "opus", "MPA"),
+        *("PCMU", "PCMA", "G722", "L16"),
+    ],
+)
 def test_by_encoding(encoding: str) -> None:
     found = format_by_encoding(encoding)
     assert found is not None

@@ -2,6 +2,8 @@
 
 The headers of the image do not travel: the receiver writes them anew from type, size and quantization tables.
 We send Q=255, so the tables come in the first packet of each frame and any encoder's quality is kept exactly.
+Above 2040 pixels a side the size stands in a header extension, as a JPEG frame header (ONVIF Streaming
+Specification, "JPEG over RTP"), and also in our SDP: live555 and GStreamer look there where it is 0 in blocks.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from struct import Struct
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
-from reelcast.rtp.packet import Packet
+from reelcast.rtp.packet import EXTENSION, Packet
 from reelcast.rtp.payload.base import (
     Continuity,
     PayloadFormat,
@@ -19,7 +21,15 @@ from reelcast.rtp.payload.base import (
     no_parameters,
     payload_room,
 )
-from reelcast.rtp.payload.jpeg_image import BLOCK, TABLE_BYTES, Image, parse_image, scaled_tables
+from reelcast.rtp.payload.jpeg_image import (
+    BLOCK,
+    TABLE_BYTES,
+    Image,
+    frame_header,
+    frame_size,
+    parse_image,
+    scaled_tables,
+)
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["FORMAT", "JpegDepacketizer", "JpegPacketizer"]
@@ -39,6 +49,8 @@ _IN_BAND = 255
 _FIRST_IN_BAND = 128
 _LAST_COMPUTED = 99
 _MAX_BLOCKS = 255
+_EXTENSION_PROFILE = 0xFFD8
+"""Of the header extension with segments of the image; it looks like the image's first marker."""
 _MAX_OFFSET = 0xFFFFFF
 """What 24 bits hold; it bounds a frame being put together, too."""
 
@@ -54,10 +66,10 @@ class JpegPacketizer:
         """Lay out one image; PayloadError where RFC 2435 has no room for what it is."""
         image = parse_image(unit.data)
         across, down = -(-image.width // BLOCK), -(-image.height // BLOCK)
+        extension = None
         if across > _MAX_BLOCKS or down > _MAX_BLOCKS:
-            raise PayloadError(
-                f"the JPEG is {image.width}x{image.height}, RTP carries up to 2040x2040; scale it down"
-            )
+            extension = _EXTENSION_PROFILE, _padded(frame_header(image))
+            across = down = 0
         if len(image.scan) > _MAX_OFFSET:
             raise PayloadError(
                 f"the JPEG has {len(image.scan)} bytes, RTP carries up to 16 MiB; lower its quality"
@@ -65,20 +77,33 @@ class JpegPacketizer:
         kind = image.sampling + (_RESTART_TYPES if image.restart_interval else 0)
         restart = _RESTART.pack(image.restart_interval, _WHOLE_FRAME) if image.restart_interval else b""
         extra = restart + _TABLES.pack(0, 0, 2 * TABLE_BYTES) + image.luma + image.chroma
+        room = self._room - (EXTENSION.size + len(extension[1]) if extension else 0)
         payloads: list[bytes] = []
         offset = 0
         while offset < len(image.scan):
-            end = offset + self._room - _MAIN.size - len(extra)
+            end = offset + room - _MAIN.size - len(extra)
             main = _MAIN.pack(offset, kind, _IN_BAND, across, down)
             payloads.append(main + extra + image.scan[offset:end])
-            offset, extra = end, restart
+            offset, extra, room = end, restart, self._room
         return [
-            lay_out(payloads, self._payload_type, unit.pts, unit.dts, keyframe=True, duration=unit.duration)
+            lay_out(
+                payloads,
+                self._payload_type,
+                unit.pts,
+                unit.dts,
+                duration=unit.duration,
+                extension=extension,
+            )
         ]
 
     def flush(self) -> list[Burst]:
         """Nothing ever waits: an image is sent whole."""
         return []
+
+
+def _padded(segments: bytes) -> bytes:
+    """Filled up to whole words, as the ONVIF specification wants it: between markers, FF is nothing."""
+    return segments + b"\xff" * (-len(segments) % 4)
 
 
 class JpegDepacketizer:
@@ -108,7 +133,7 @@ class JpegDepacketizer:
         elif packet.timestamp != self._timestamp:
             units += self._finish()
         self._timestamp = packet.timestamp
-        self._take(packet.payload)
+        self._take(packet.payload, self._told_size(packet))
         if packet.marker:
             units += self._finish()
         return units
@@ -120,7 +145,12 @@ class JpegDepacketizer:
             return []
         return [AccessUnit(image.with_scan(scan), self._timestamp, self._timestamp)]
 
-    def _take(self, payload: bytes) -> None:
+    def _told_size(self, packet: Packet) -> tuple[int, int]:
+        """Pixels that the header extension tells; zeros where it does not."""
+        profile, segments = packet.extension or (0, b"")
+        return frame_size(segments) if profile == _EXTENSION_PROFILE else (0, 0)
+
+    def _take(self, payload: bytes, told: tuple[int, int]) -> None:
         if len(payload) < _MAIN.size:
             self._reset()
             return
@@ -141,7 +171,7 @@ class JpegDepacketizer:
             if found is None or kind & ~(_RESTART_TYPES | 1) or (kind & _RESTART_TYPES and not interval):
                 return
             (luma, chroma), place = found
-            width, height = self._size(across, down)
+            width, height = told if all(told) else self._size(across, down)
             if not (width and height):
                 return
             self._signature = signature

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from reelcast.errors import PayloadError
 
-__all__ = ["BLOCK", "TABLE_BYTES", "Image", "parse_image", "scaled_tables"]
+__all__ = ["BLOCK", "TABLE_BYTES", "Image", "frame_header", "frame_size", "parse_image", "scaled_tables"]
 
 BLOCK = 8
 """Pixels a side of a block; RFC 2435 counts sizes in them."""
@@ -87,8 +87,6 @@ class Image:
 @lru_cache(maxsize=16)
 def _headers(image: Image) -> bytes:
     """All that stands before the scan; a stream's frames have it in common, so it is made once."""
-    size = image.height.to_bytes(2, "big") + image.width.to_bytes(2, "big")
-    factors = _LUMA_FACTORS[image.sampling]
     pieces = [
         b"\xff\xd8",
         _segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
@@ -96,10 +94,34 @@ def _headers(image: Image) -> bytes:
     ]
     if image.restart_interval:
         pieces.append(_segment(_DRI, image.restart_interval.to_bytes(2, "big")))
-    pieces.append(_segment(_SOF0, b"\x08" + size + bytes((3, 1, factors, 0, 2, 0x11, 1, 3, 0x11, 1))))
+    pieces.append(frame_header(image))
     pieces.append(_segment(_DHT, b"".join(bytes((place,)) + table for place, table in _HUFFMAN.items())))
     pieces.append(_segment(_SOS, bytes((3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0))))
     return b"".join(pieces)
+
+
+def frame_header(image: Image) -> bytes:
+    """The segment that tells the size (T.81 section B.2.2)."""
+    size = image.height.to_bytes(2, "big") + image.width.to_bytes(2, "big")
+    factors = _LUMA_FACTORS[image.sampling]
+    return _segment(_SOF0, b"\x08" + size + bytes((3, 1, factors, 0, 2, 0x11, 1, 3, 0x11, 1)))
+
+
+def frame_size(segments: bytes) -> tuple[int, int]:
+    """Width and height from the baseline frame header among some segments; zeros where there is none."""
+    place = 0
+    while place + 4 <= len(segments) and segments[place] == 0xFF:
+        marker, body = segments[place + 1], place + 4
+        if marker == 0xFF:
+            place += 1
+            continue
+        if marker == _SOF0 and len(segments) >= body + 5:
+            return (
+                int.from_bytes(segments[body + 3 : body + 5], "big"),
+                int.from_bytes(segments[body + 1 : body + 3], "big"),
+            )
+        place += 2 + int.from_bytes(segments[place + 2 : body], "big")
+    return 0, 0
 
 
 def _segment(marker: int, data: bytes) -> bytes:

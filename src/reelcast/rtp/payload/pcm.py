@@ -1,4 +1,7 @@
-"""PCM audio: PCMU, PCMA (8 bits a sample) and L16 (16 bits, big-endian), RFC 3551 section 4.5.
+"""PCM audio: PCMU, PCMA (8 bits a sample) and L16 (16 bits, big-endian), RFC 3551 section 4.5; and G.722.
+
+G.722 is sampled at 16 kHz, two samples a byte, and counted at 8 kHz (RFC 3551 section 4.5.2): to RTP a byte is
+a sample, as in PCMU.
 
 A packet is any run of whole sample frames; its timestamp is that of the first. Units are cut anew, whatever
 their size, so that packets last 20 ms (RFC 3551 section 4.2) but where the audio is interrupted.
@@ -99,5 +102,10 @@ def _format(codec: Codec, encoding: str) -> PayloadFormat:
     )
 
 
-FORMATS = (_format("pcmu", "PCMU"), _format("pcma", "PCMA"), _format("l16", "L16"))
+FORMATS = (
+    _format("pcmu", "PCMU"),
+    _format("pcma", "PCMA"),
+    _format("g722", "G722"),
+    _format("l16", "L16"),
+)
 """One for each sample coding; they differ in name and sample size alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import MAX_PACKET_SIZE
-from reelcast.rtp.payload import aac, h264, jpeg, pcm
+from reelcast.rtp.payload import aac, h264, jpeg, mp2t, mpa, opus, pcm
 from reelcast.rtp.payload.base import Depacketizer, Packetizer, PayloadFormat
 from reelcast.track import Codec, Track
 
@@ -19,7 +19,15 @@ __all__ = [
     "packetizer_for",
 ]
 
-FORMATS = (h264.FORMAT, jpeg.FORMAT, aac.FORMAT, *pcm.FORMATS)
+FORMATS = (
+    h264.FORMAT,
+    jpeg.FORMAT,
+    mp2t.FORMAT,
+    aac.FORMAT,
+    opus.FORMAT,
+    mpa.FORMAT,
+    *pcm.FORMATS,
+)
 """Every payload format; a codec is added by a module of its own and a name here."""
 
 _BY_CODEC = {format.codec: format for format in FORMATS}
