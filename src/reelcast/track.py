@@ -8,7 +8,9 @@ from typing import Literal
 __all__ = ["AccessUnit", "Codec", "Kind", "Track"]
 
 Kind = Literal["video", "audio"]
-Codec = Literal["h264", "jpeg", "mp2t", "aac", "opus", "mpa", "pcmu", "pcma", "g722", "l16"]
+Codec = Literal[
+    "h264", "h265", "vp8", "vp9", "av1", "jpeg", "mp2t", "aac", "opus", "mpa", "pcmu", "pcma", "g722", "l16"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,14 @@ class Track:
                      G.722 counts 8000 for its 16000 samples
     payload_type     RTP payload type; static where RFC 3551 gives one, else 96 to 127
     channels         audio channels, 0 for video
-    parameter_sets   H.264: the SPS and PPS NAL units, without start codes
+    parameter_sets   what goes in-band before a keyframe. H.264, H.265: the VPS (H.265), SPS and PPS NAL units,
+                     without start codes; AV1: the sequence header OBU, without a size field
     config           AAC: the AudioSpecificConfig (ISO 14496-3)
     width, height    video size in pixels, 0 where unknown
     frame_rate       frames a second, 0.0 where unknown
     bit_rate         bits a second, 0 where unknown
     control          the track's control attribute, relative to its presentation ("trackID=1")
+    profile          VP9: the profile of the bitstream
     au_header        AAC: bits of AU-size, AU-Index and AU-Index-delta before each unit (RFC 3640 section 4.1)
     """
 
@@ -41,6 +45,7 @@ class Track:
     frame_rate: float = 0.0
     bit_rate: int = 0
     control: str = ""
+    profile: int = 0
     au_header: tuple[int, int, int] = (13, 3, 3)
 
 
@@ -48,7 +53,8 @@ class Track:
 class AccessUnit:
     """One coded frame of a track (or one audio unit).
 
-    data       H.264: NAL units, each behind a four-byte start code (Annex B); JPEG: a whole image; AAC: one raw
+    data       H.264, H.265: NAL units, each behind a four-byte start code (Annex B); VP8, VP9: a frame, or a
+               superframe; AV1: a temporal unit in the low-overhead format; JPEG: a whole image; AAC: one raw
                data block without ADTS; Opus: one packet; MPEG audio: one frame with its header; PCMU, PCMA:
                samples; G.722: two of them a byte; L16: big-endian interleaved samples (RFC 3551);
                MPEG-TS: whole transport stream packets of 188 bytes

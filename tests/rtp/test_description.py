@@ -207,7 +207,7 @@ class TestTracksOf:
             ["m=audio 0 RTP/AVP 97"],
             ["m=audio 0 RTP/AVP 26"],
             ["m=audio 0 RTP/AVP 128", "a=rtpmap:128 PCMU/8000"],
-            ["m=video 0 RTP/AVP 98", "a=rtpmap:98 H265/90000"],
+            ["m=video 0 RTP/AVP 98", "a=rtpmap:98 H266/90000"],
             ["m=video 0 RTP/AVP 98", "a=rtpmap:98 H264/4000000000"],
             ["m=audio 0 RTP/AVP 98", "a=rtpmap:98 L16"],
             ["m=audio 0 RTP/AVP 98", "a=rtpmap:98 MPEG4-GENERIC/48000/2", "a=fmtp:98 mode=CELP-cbr"],

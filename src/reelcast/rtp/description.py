@@ -26,16 +26,8 @@ _STATIC = {
 """Payload types that need no a=rtpmap (RFC 3551 section 6), of the codecs we carry."""
 
 _PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVP/UDP", "RTP/AVP/TCP", "RTP/AVPF"})
-_USUAL_CLOCK: dict[Codec, int] = {
-    "h264": 90000,
-    "jpeg": 90000,
-    "mp2t": 90000,
-    "opus": 48000,
-    "mpa": 90000,
-    "pcmu": 8000,
-    "pcma": 8000,
-    "g722": 8000,
-}
+_VIDEO_CLOCK = 90000
+_USUAL_CLOCK: dict[Codec, int] = {"opus": 48000, "mpa": 90000, "pcmu": 8000, "pcma": 8000, "g722": 8000}
 """For an a=rtpmap without a rate, where the format allows one only."""
 _MAX_CLOCK = 10_000_000
 """Hz: a thousand times what any format in use has; keeps arithmetic on timestamps sane."""
@@ -140,7 +132,8 @@ def _track(section: MediaDescription, text: str, description: SessionDescription
     if found is None:
         return None
     payload_format, mapping = found
-    clock_rate = mapping.clock_rate or _USUAL_CLOCK.get(payload_format.codec, 0)
+    usual = _VIDEO_CLOCK if payload_format.kind == "video" else _USUAL_CLOCK.get(payload_format.codec, 0)
+    clock_rate = mapping.clock_rate or usual
     if payload_format.kind != section.kind.lower() or not 0 < clock_rate <= _MAX_CLOCK:
         return None
     width, height = _size(section)

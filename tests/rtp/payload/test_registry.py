@@ -21,7 +21,7 @@ def test_every_codec_has_a_format() -> None:
 @pytest.mark.parametrize(
     "encoding",
     [
-        *("H264", "JPEG", "MP2T", "MPEG4-GENERIC", "opus", "MPA"),
+        *("H264", "H265", "VP8", "VP9", "AV1", "JPEG", "MP2T", "MPEG4-GENERIC", "opus", "MPA"),
         *("PCMU", "PCMA", "G722", "L16"),
     ],
 )
@@ -32,7 +32,7 @@ def test_by_encoding(encoding: str) -> None:
     assert found.encoding == encoding
 
 
-@pytest.mark.parametrize("encoding", ["", "H265", "MP4A-LATM", "vnd.onvif.metadata"])
+@pytest.mark.parametrize("encoding", ["", "H266", "MP4A-LATM", "vnd.onvif.metadata"])
 def test_unknown_encoding(encoding: str) -> None:
     assert format_by_encoding(encoding) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import MAX_PACKET_SIZE
-from reelcast.rtp.payload import aac, h264, jpeg, mp2t, mpa, opus, pcm
+from reelcast.rtp.payload import aac, av1, h264, h265, jpeg, mp2t, mpa, opus, pcm, vp8, vp9
 from reelcast.rtp.payload.base import Depacketizer, Packetizer, PayloadFormat
 from reelcast.track import Codec, Track
 
@@ -21,6 +21,10 @@ __all__ = [
 
 FORMATS = (
     h264.FORMAT,
+    h265.FORMAT,
+    vp8.FORMAT,
+    vp9.FORMAT,
+    av1.FORMAT,
     jpeg.FORMAT,
     mp2t.FORMAT,
     aac.FORMAT,
