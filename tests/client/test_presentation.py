@@ -112,6 +112,11 @@ RTP_INFO = {
     "other order": ("url=track2;rtptime=8,url=track1;rtptime=7", [7, 8]),
     "one of two": ("url=track2;rtptime=8", [None, 8]),
     "no rtptime (Wowza)": ("url=track1;seq=1;rtptime=-1,url=track2;seq=2;rtptime=8", [None, 8]),
+    "nothing known (Hikvision, TP-Link)": (
+        "url=track1;seq=0;rtptime=0,url=track2;seq=1;rtptime=0",
+        [None, None],
+    ),
+    "zero, and true": ("url=track1;seq=7;rtptime=0,url=track2;rtptime=0", [0, 0]),
     "other URLs": ("url=rtsp://inside/1;rtptime=7,url=rtsp://inside/2;rtptime=8", [7, 8]),
     "URLs that are none": ("url=http://[;rtptime=7,url=rtsp://;rtptime=8", [7, 8]),
     "other URLs, too few": ("url=rtsp://inside/1;rtptime=7", [None, None]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reelcast import sdp
 from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.rtp.description import tracks_of
-from reelcast.rtsp.headers import parse_rtp_info
+from reelcast.rtsp.headers import RtpInfo, parse_rtp_info
 from reelcast.rtsp.message import Response
 from reelcast.rtsp.ranges import Range
 from reelcast.rtsp.url import RtspUrl
@@ -60,10 +60,10 @@ class Presentation:
         None where the server does not say. Entries whose URLs fit no track are taken in order.
         """
         entries = parse_rtp_info(rtp_info or "")
-        by_url = {_joined(self.base, entry.url).request_uri: entry.rtptime for entry in entries}
+        by_url = {_joined(self.base, entry.url).request_uri: _rtptime(entry) for entry in entries}
         uris = [self.uri_of(track) for track in self.tracks]
         if len(entries) == len(uris) and by_url.keys().isdisjoint(uris):
-            return [entry.rtptime for entry in entries]
+            return [_rtptime(entry) for entry in entries]
         return [by_url.get(uri) for uri in uris]
 
 
@@ -73,6 +73,13 @@ def _joined(base: RtspUrl, control: str) -> RtspUrl:
         return base.join(control)
     except ProtocolError:
         return base
+
+
+def _rtptime(entry: RtpInfo) -> int | None:
+    # Hikvision (DS-2CD2032-I), TP-Link and Laureii say 0 of both numbers, or 1 and 0, and send others. Where it is
+    # the truth, the first packet says the same.
+    unknown = entry.rtptime == 0 and entry.seq in (0, 1)
+    return None if unknown else entry.rtptime
 
 
 def _duration(value: str | None) -> float | None:

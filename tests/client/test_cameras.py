@@ -1,0 +1,47 @@
+"""Cameras as they are, end to end: each of the catalogue plays its part on loopback, and its frames must come."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from tests.client.cameras.camera import Camera
+from tests.client.cameras.catalogue import CAMERAS
+from tests.client.cameras.stage import Stage
+
+from reelcast.client.intake import ReceivedUnit
+from reelcast.client.stream import open_stream
+from reelcast.track import Track
+
+CASES = [
+    pytest.param(camera, transport, id=f"{transport} {name}")
+    for name, camera in CAMERAS.items()
+    for transport in ("udp", "tcp")
+    if getattr(camera, transport) is not None
+]
+
+
+async def receive(url: str, transport: str, count: int) -> tuple[tuple[Track, ...], list[ReceivedUnit]]:
+    """The tracks of a stream, and its first units."""
+    assert transport in ("udp", "tcp")
+    async with await open_stream(
+        url, transport="udp" if transport == "udp" else "tcp", timeout=10.0
+    ) as stream:
+        return stream.tracks, [await anext(stream) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("camera", "transport"), CASES)
+async def test_all_frames_come(camera: Camera, transport: str) -> None:
+    """The rows of each camera (`Camera.rows`) are those of docs/conformance.md."""
+    expected = [feed.expected() for feed in camera.feeds]
+    async with Stage(camera) as stage:
+        tracks, received = await receive(stage.url, transport, sum(map(len, expected)))
+        asked = [request.uri for request in stage.requests if request.method in ("SETUP", "PLAY")]
+        wanted = [stage.fill(uri) for uri in (*camera.setup[: len(camera.feeds)], camera.play)]
+    assert asked == wanted
+    assert [track.codec for track in tracks] == [feed.codec for feed in camera.feeds]
+    found: dict[Track, list[tuple[float, bytes]]] = defaultdict(list)
+    for one in received:
+        feed = camera.feeds[tracks.index(one.track)]
+        found[one.track].append((pytest.approx(one.pts), feed.essence(one.unit.data)))
+    assert [found[track] for track in tracks] == expected
