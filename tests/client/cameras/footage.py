@@ -58,15 +58,15 @@ def sprop(*sets: bytes) -> str:
     return ",".join(b64encode(nal).decode() for nal in sets or parameter_sets())
 
 
-def _encoded(name: str, pixels: str, options: dict[str, str]) -> list[av.Packet]:
+def _encoded(name: str, pixels: str, options: dict[str, str]) -> list[bytes]:
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height = SIZE
     context.pix_fmt, context.time_base = pixels, Fraction(1, 25)
     context.thread_count = 1
     context.options = options
-    packets = [packet for number in range(FRAMES) for packet in context.encode(_picture(number))]
-    return packets + context.encode(None)
+    frames = [*map(_picture, range(FRAMES)), None]
+    return [bytes(packet) for frame in frames for packet in context.encode(frame)]
 
 
 def _picture(number: int) -> av.VideoFrame:
@@ -82,7 +82,7 @@ def _h264() -> Footage:
     packets = _encoded("libx264", "yuv420p", {"preset": "ultrafast", "crf": "35", "x264-params": groups})
     units = tuple(
         AccessUnit(
-            b"".join(b"\0\0\0\1" + nal for nal in split_nal_units(bytes(packet))),
+            b"".join(b"\0\0\0\1" + nal for nal in split_nal_units(packet)),
             number * _VIDEO_STEP,
             number * _VIDEO_STEP,
             number % _GROUP == 0,
@@ -95,7 +95,7 @@ def _h264() -> Footage:
 def _jpeg() -> Footage:
     packets = _encoded("mjpeg", "yuvj420p", {"huffman": "default", "qmin": "20", "qmax": "20"})
     units = tuple(
-        AccessUnit(bytes(packet), number * _VIDEO_STEP, number * _VIDEO_STEP)
+        AccessUnit(packet, number * _VIDEO_STEP, number * _VIDEO_STEP)
         for number, packet in enumerate(packets)
     )
     return Footage(Track("video", "jpeg", 90_000, 26), units)
