@@ -34,6 +34,7 @@ URL = "rtsp://h/p"
         (DeadlineError("PLAY", 0.5, url=URL), "rtsp://h/p: no answer to PLAY within 0.5 s"),
         (RemoteError(404, "Not Found"), "the server answered 404 Not Found"),
         (AuthenticationError(401, "", url=URL), "rtsp://h/p: the server answered 401"),
+        (RemoteError(461, "No", method="SETUP"), "the server answered 461 No to SETUP"),
     ],
 )
 def test_text(error: ReelcastError, text: str) -> None:

@@ -104,17 +104,28 @@ class DeadlineError(ReelcastError, TimeoutError):
 
 
 class RemoteError(ReelcastError):
-    """The peer answered a request with an error status."""
+    """The peer answered a request with an error status; `method` is the request's, `url` its URI."""
 
     status: int
 
-    def __init__(self, status: int, reason: str, *, url: str = "", peer: str = "", advice: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        *,
+        method: str = "",
+        url: str = "",
+        peer: str = "",
+        advice: str = "",
+    ) -> None:
         # The phrase is the peer's: a terminal is not to be steered by it.
         shown = "".join(character for character in reason[:MAX_REASON] if character.isprintable())
-        super().__init__(f"the server answered {status} {shown}".rstrip(), url=url, peer=peer, advice=advice)
+        text = f"the server answered {status} {shown}".rstrip() + (f" to {method}" if method else "")
+        super().__init__(text, url=url, peer=peer, advice=advice)
         self.args = (status, reason)  # what it is pickled by
         self.status = status
         self.reason = reason
+        self.method = method
 
 
 class AuthenticationError(RemoteError):

@@ -88,7 +88,9 @@ async def test_an_error_is_one_line(
 ) -> None:
     server.answers["DESCRIBE"] = reply(404)
     assert await run(monkeypatch, server.url) == 1
-    expected = f"reelcast: the server answered 404 Not Found (DESCRIBE {server.url})\n"
+    expected = (
+        f"reelcast: {server.url}: the server answered 404 Not Found to DESCRIBE; check the path of the URL\n"
+    )
     assert capsys.readouterr() == ("", expected)
 
 

@@ -13,7 +13,7 @@ from reelcast.rtsp.headers import TransportSpec
 from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.reader import Reader
 
-__all__ = ["SDP", "SSRC", "ScriptedServer", "audio", "goodbye", "reply", "sender_report"]
+__all__ = ["SDP", "SSRC", "Answer", "ScriptedServer", "audio", "goodbye", "reply", "sender_report"]
 
 SSRC = 0x1234
 SDP = (

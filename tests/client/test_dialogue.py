@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import logging
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from tests.client.scripted import SDP, ScriptedServer, reply
+from tests.client.scripted import SDP, Answer, ScriptedServer, reply
 
 from reelcast.client import dialogue as module
 from reelcast.client.dialogue import MAX_REDIRECTIONS, Dialogue, describe, keepalive_interval
-from reelcast.errors import ProtocolError, ReelcastError, RemoteError, TransportError
+from reelcast.client.transcript import Utterance
+from reelcast.errors import (
+    AuthenticationError,
+    DeadlineError,
+    ProtocolError,
+    ReelcastError,
+    RemoteError,
+    TransportError,
+)
+from reelcast.rtsp.authentication import Challenge, Credentials, digest_response
 from reelcast.rtsp.message import Frame, Request, Response
 from reelcast.rtsp.url import RtspUrl
 
@@ -80,8 +89,9 @@ async def test_a_response_without_cseq_has_one_request(server: ScriptedServer, d
 async def test_silence_is_an_error(server: ScriptedServer, dialogue: Dialogue) -> None:
     server.answers["X"] = lambda _: None
     dialogue.timeout = 0.02
-    with pytest.raises(ReelcastError, match=r"^rtsp://h/p: no answer to X within 0.02 s$"):
+    with pytest.raises(DeadlineError, match=r"^rtsp://h/p: no answer to X within 0.02 s$") as caught:
         await dialogue.ask("X", "rtsp://h/p")
+    assert (caught.value.step, caught.value.peer) == ("X", f"127.0.0.1:{server.port}")
     dialogue.timeout = 5.0
     assert (await dialogue.ask("OPTIONS", "*")).status == 200
 
@@ -120,7 +130,7 @@ async def test_demand(server: ScriptedServer, dialogue: Dialogue) -> None:
     with pytest.raises(RemoteError, match="the server answered 501 Not Implemented") as caught:
         await dialogue.demand("RECORD", "rtsp://h/p")
     assert caught.value.status == 501
-    assert caught.value.__notes__ == ["RECORD rtsp://h/p"]
+    assert (caught.value.method, caught.value.url) == ("RECORD", "rtsp://h/p")
 
 
 async def test_the_session_goes_with_every_request(server: ScriptedServer, dialogue: Dialogue) -> None:
@@ -172,7 +182,7 @@ async def test_the_end_of_the_connection(server: ScriptedServer, dialogue: Dialo
 
 async def test_what_is_no_rtsp_ends_the_connection(server: ScriptedServer, dialogue: Dialogue) -> None:
     server.answers["X"] = lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n"
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError, match=r"^rtsp://.*: the other side speaks HTTP, not RTSP$"):
         await dialogue.ask("X", "*")
 
 
@@ -269,7 +279,9 @@ async def test_describe_refused(server: ScriptedServer) -> None:
     server.answers["DESCRIBE"] = reply(404)
     with pytest.raises(RemoteError, match="404") as caught:
         await describe(server.url, 5.0)
-    assert caught.value.__notes__ == [f"DESCRIBE {server.url}"]
+    assert str(caught.value) == f"{server.url}: the server answered 404 Not Found to DESCRIBE"
+    assert caught.value.peer == f"127.0.0.1:{server.port}"
+    assert caught.value.advice == "check the path of the URL"
 
 
 async def test_redirections(server: ScriptedServer) -> None:
@@ -316,22 +328,9 @@ async def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
-    with pytest.raises(TransportError, match=r"no connection within 0.01 s"):
+    with pytest.raises(DeadlineError, match=r"^rtsp://host/: no connection within 0.01 s$") as caught:
         await describe("rtsp://host/", 0.01)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [socket.gaierror(-2, "no such name"), OSError("no such name")],
-    ids=["name resolution", "several addresses"],
-)
-async def test_causes(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
-    async def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
-    with pytest.raises(TransportError, match=r"^rtsp://host/: cannot connect: no such name$"):
-        await describe("rtsp://host/", 1.0)
+    assert (caught.value.step, caught.value.peer) == ("connect", "host:554")
 
 
 async def test_no_way_from_encrypted_to_open(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,3 +344,156 @@ async def test_no_way_from_encrypted_to_open(server: ScriptedServer, monkeypatch
     server.answers["DESCRIBE"] = reply(302, ("Location", server.url))
     with pytest.raises(ProtocolError, match="unencrypted"):
         await describe(server.url.replace("rtsp:", "rtsps:"), 5.0)
+
+
+CREDENTIALS = Credentials("admin", "a:b@c/d")
+LOGIN = "admin:a%3Ab%40c%2Fd@"
+
+
+def guarded(*challenges: str, accept: Callable[[str], bool], then: Answer) -> Answer:
+    """Ask who it is, and answer with `then` who is taken."""
+
+    def answer(request: Request) -> Response | bytes | None:
+        if accept(request.headers.get("Authorization") or ""):
+            return then(request)
+        return Response.to(request, 401, [("WWW-Authenticate", challenge) for challenge in challenges])
+
+    return answer
+
+
+def guard(server: ScriptedServer, *challenges: str, accept: Callable[[str], bool]) -> None:
+    """Have it ask for each request but OPTIONS."""
+    for method, then in server.answers.items():
+        if method != "OPTIONS":
+            server.answers[method] = guarded(*challenges, accept=accept, then=then)
+
+
+def with_login(url: str) -> str:
+    return url.replace("//", f"//{LOGIN}")
+
+
+async def test_who_is_asked_says_who_it_is(server: ScriptedServer) -> None:
+    guard(server, 'Digest realm="r", nonce="n"', accept=lambda said: said.startswith("Digest "))
+    dialogue, response = await describe(with_login(server.url), 5.0)
+    assert response.status == 200
+    track = f"{server.url}/track1"
+    await dialogue.demand("SETUP", track, [("Transport", "RTP/AVP/TCP;interleaved=0-1")])
+    await dialogue.ask("OPTIONS", server.url)
+    await dialogue.teardown(server.url)
+    dialogue.close()
+    assert server.methods == ["OPTIONS", "DESCRIBE", "DESCRIBE", "SETUP", "OPTIONS", "TEARDOWN"]
+    challenge = Challenge("r", "n")
+    for request in server.requests[2:]:
+        said = request.headers.get("Authorization") or ""
+        assert f'uri="{request.uri}"' in said
+        assert digest_response(challenge, CREDENTIALS, request.method, request.uri) in said
+    assert [request.cseq for request in server.requests] == [1, 2, 3, 4, 5, 6]
+    assert not any("admin" in request.uri for request in server.requests)
+
+
+async def test_what_is_refused_gives_way_to_what_is_weaker(server: ScriptedServer) -> None:
+    offers = 'Digest realm="r", nonce="n", Basic realm="r"', 'Digest realm="r", nonce="m", algorithm=SHA-256'
+    guard(server, *offers, accept=lambda said: said.startswith("Basic "))
+    dialogue, _ = await describe(server.url, 5.0, credentials=CREDENTIALS)
+    dialogue.close()
+    said = [headers.get("Authorization") or "" for headers in server.asked("DESCRIBE")]
+    assert [value.partition(" ")[0] for value in said] == ["", "Digest", "Digest", "Basic"]
+    assert ["SHA-256" in value for value in said] == [False, True, False, False]
+
+
+async def test_a_stale_nonce_is_nobodys_business(server: ScriptedServer, dialogue: Dialogue) -> None:
+    fresh = "1"
+    asking = Dialogue(dialogue.url, 5.0, credentials=CREDENTIALS)
+    await asking.open()
+
+    def answer(request: Request) -> Response:
+        known = f'nonce="{fresh}"' in (request.headers.get("Authorization") or "")
+        challenge = f'Digest realm="r", nonce="{fresh}", stale=true, qop="auth"'
+        return Response.to(request, 200 if known else 401, [("WWW-Authenticate", challenge)])
+
+    server.answers["X"] = answer
+    assert (await asking.ask("X", "*")).status == 200
+    fresh = "2"
+    assert [
+        response.status for response in await asyncio.gather(asking.ask("X", "*"), asking.ask("X", "*"))
+    ] == [
+        200,
+        200,
+    ]
+    asking.close()
+
+
+REFUSED = {
+    "nobody": ("", 'Basic realm="r"', 1, "put user and password into the URL"),
+    "somebody else": (LOGIN, 'Basic realm="r"', 2, "check user and password"),
+    "in other words": (LOGIN, "Negotiate abcdef==", 1, "not known here"),
+    "in many words": (LOGIN, 'Digest realm="r", nonce="n", stale=true, Basic realm="r"', 3, "check user"),
+}
+
+
+@pytest.mark.parametrize(("login", "challenge", "attempts", "advice"), REFUSED.values(), ids=REFUSED)
+async def test_who_is_not_let_in(
+    server: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    login: str,
+    challenge: str,
+    attempts: int,
+    advice: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    guard(server, challenge, accept=lambda _: False)
+    with pytest.raises(AuthenticationError) as caught:
+        await describe(server.url.replace("//", f"//{login}"), 5.0)
+    assert str(caught.value) == f"{server.url}: the server answered 401 Unauthorized to DESCRIBE"
+    assert advice in caught.value.advice
+    assert len(server.asked("DESCRIBE")) == attempts
+    assert "admin" not in caplog.text + "".join(map(str, vars(caught.value).values()))
+
+
+@pytest.mark.parametrize(
+    ("url", "credentials"), [(f"rtsp://{LOGIN}127.0.0.1", None), ("rtsp://127.0.0.1", CREDENTIALS)]
+)
+@pytest.mark.parametrize(("host", "carried"), [("127.0.0.1", True), ("localhost", False)])
+async def test_credentials_stay_with_their_host(
+    server: ScriptedServer, url: str, credentials: Credentials | None, host: str, carried: bool
+) -> None:
+    async with ScriptedServer() as other:
+        guard(other, 'Basic realm="r"', accept=bool)
+        server.answers["DESCRIBE"] = reply(302, ("Location", f"rtsp://{host}:{other.port}/there"))
+        try:
+            dialogue, _ = await describe(f"{url}:{server.port}/here", 5.0, credentials=credentials)
+            dialogue.close()
+        except AuthenticationError:
+            pass
+        assert any("Authorization" in request.headers for request in other.requests) is carried
+
+
+async def test_a_redirection_may_bring_its_own(server: ScriptedServer) -> None:
+    async with ScriptedServer() as other:
+        guard(other, 'Basic realm="r"', accept=bool)
+        server.answers["DESCRIBE"] = reply(302, ("Location", with_login(other.url)))
+        dialogue, _ = await describe(server.url, 5.0)
+        dialogue.close()
+
+
+async def test_every_message_is_told(server: ScriptedServer) -> None:
+    told: list[Utterance] = []
+    guard(server, 'Basic realm="r"', accept=bool)
+    dialogue, _ = await describe(with_login(server.url), 5.0, on_message=told.append)
+    server.send(b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n")
+    await server.until(lambda: bool(server.responses))
+    dialogue.close()
+    lines = [(line.sent, line.text.partition("\n")[0]) for line in told]
+    assert lines == [
+        (True, f"OPTIONS {server.url} RTSP/1.0"),
+        (False, "RTSP/1.0 200 OK"),
+        (True, f"DESCRIBE {server.url} RTSP/1.0"),
+        (False, "RTSP/1.0 401 Unauthorized"),
+        (True, f"DESCRIBE {server.url} RTSP/1.0"),
+        (False, "RTSP/1.0 200 OK"),
+        (False, "OPTIONS * RTSP/1.0"),
+        (True, "RTSP/1.0 200 OK"),
+    ]
+    assert "Authorization: Basic ***" in told[4].text
+    assert told[5].text.endswith(SDP.decode().replace("\r\n", "\n"))
+    assert [line.time for line in told] == sorted(line.time for line in told)

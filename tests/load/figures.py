@@ -25,7 +25,7 @@ def measurement(
     return Measurement(
         plan=Plan("rtsp://host/movie", 4, "both", 10.0),
         joined=readers,
-        failures={"the server answered 404 Not Found (DESCRIBE)": 4} if empty else {},
+        failures={"the server answered 404 Not Found to DESCRIBE": 4} if empty else {},
         served=readers,
         silent=0,
         dropped=0,

@@ -152,12 +152,12 @@ async def test_a_dropped_reader_is_no_longer_present(server: ScriptedServer, sta
 @pytest.mark.parametrize(
     ("method", "answer", "reason"),
     [
-        ("DESCRIBE", reply(404), "the server answered 404 Not Found (DESCRIBE)"),
+        ("DESCRIBE", reply(404), "the server answered 404 Not Found to DESCRIBE"),
         ("DESCRIBE", reply(302, ("Location", "rtsp://b/")), "redirected to rtsp://b/: give that URL"),
         ("DESCRIBE", reply(200, body=b"v=0\r\ns=nothing\r\n"), "the description has no RTP stream"),
-        ("SETUP", reply(461), "the server answered 461 Unsupported transport (SETUP)"),
+        ("SETUP", reply(461), "the server answered 461 Unsupported transport to SETUP"),
         ("SETUP", reply(200, ("Transport", "RTP/AVP;multicast")), "the server insists on RTP/AVP"),
-        ("PLAY", reply(453), "the server answered 453 Not Enough Bandwidth (PLAY)"),
+        ("PLAY", reply(453), "the server answered 453 Not Enough Bandwidth to PLAY"),
         ("PLAY", lambda _: None, "URL/: no answer to PLAY within 0.5 s"),
     ],
 )

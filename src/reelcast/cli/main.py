@@ -49,7 +49,6 @@ def main() -> None:
     try:
         app()
     except ReelcastError as error:
-        notes = getattr(error, "__notes__", ())
         advice = f"; {error.advice}" if error.advice else ""
-        print(" ".join([f"reelcast: {error}{advice}", *(f"({note})" for note in notes)]), file=sys.stderr)
+        print(f"reelcast: {error}{advice}", file=sys.stderr)
         sys.exit(1)

@@ -3,29 +3,36 @@
 Rules kept here:
 
 - a response belongs to the request with its CSeq, and every request has a deadline;
+- who is asked who it is says so, once for each way that there is, and from then on with every request;
 - interleaved frames are handed on whenever they come, also while a response is awaited;
 - the server may ask too: OPTIONS and parameters are answered 200, anything else 501 (RFC 2326 appendix D.1);
 - the session is kept alive whether media flows or not, with a method that the server does not refuse;
-- a redirection is followed on a new connection, MAX_REDIRECTIONS times.
+- a redirection is followed on a new connection, MAX_REDIRECTIONS times; user and password stay with their host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-import socket
+import secrets
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from reelcast.errors import ProtocolError, ReelcastError, RemoteError, TransportError
+from reelcast.client.failures import lost, no_connection, peer_of, refusal, unanswered
+from reelcast.client.transcript import Utterance, transcribe
+from reelcast.errors import ProtocolError, ReelcastError
+from reelcast.rtsp.authentication import Answer, Authenticator, Credentials, parse_challenges
 from reelcast.rtsp.headers import SessionHeader, format_tokens, parse_tokens
 from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.reader import Malformed, Reader
 from reelcast.rtsp.url import RtspUrl
 
-__all__ = ["Dialogue", "describe", "keepalive_interval"]
+__all__ = ["Dialogue", "OnMessage", "describe", "keepalive_interval"]
+
+OnMessage = Callable[[Utterance], None]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +43,7 @@ FAREWELL: Final = 2.0
 """Seconds that a TEARDOWN is waited for: whoever closes a stream wants it closed."""
 DEFAULT_SESSION_TIMEOUT: Final = 60
 """Seconds, where a session names none (RFC 2326 section 12.37)."""
-REFUSALS: Final = frozenset({400, 405, 451, 454, 455, 501, 551})
+REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 451, 454, 455, 501, 551})
 """Answers to a keepalive that mean "not with this method": cameras give any of them, and stream on."""
 
 _ANSWERED: Final = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
@@ -56,13 +63,31 @@ class Dialogue(asyncio.Protocol):
     public      the methods that OPTIONS named
     """
 
-    def __init__(self, url: RtspUrl, timeout: float) -> None:
+    def __init__(
+        self,
+        url: RtspUrl,
+        timeout: float,
+        *,
+        credentials: Credentials | None = None,
+        on_message: OnMessage | None = None,
+    ) -> None:
+        """Where to connect to, and the seconds to wait for each answer.
+
+        credentials    who asks; those of the URL where not given
+        on_message     called with every request and response, ours and the server's
+        """
+        if credentials is None and url.user is not None:
+            credentials = Credentials(url.user, url.password or "")
         self.url = url
         self.timeout = timeout
         self.session: SessionHeader | None = None
         self.public: tuple[str, ...] = ()
         self.channels: dict[int, Callable[[bytes], None]] = {}
         self.on_lost: Callable[[ReelcastError], None] = _ignore_loss
+        self._authenticator = (
+            Authenticator(credentials, lambda: secrets.token_hex(8)) if credentials else None
+        )
+        self._on_message = on_message
         self._reader = Reader()
         self._transport: asyncio.Transport | None = None
         self._cseq = 0
@@ -72,24 +97,28 @@ class Dialogue(asyncio.Protocol):
         self._keepalive: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, url: RtspUrl, timeout: float) -> Dialogue:
+    async def connect(
+        cls,
+        url: RtspUrl,
+        timeout: float,
+        *,
+        credentials: Credentials | None = None,
+        on_message: OnMessage | None = None,
+    ) -> Dialogue:
         """A dialogue with an open connection; raises as `open`."""
-        dialogue = cls(url, timeout)
+        dialogue = cls(url, timeout, credentials=credentials, on_message=on_message)
         await dialogue.open()
         return dialogue
 
     async def open(self) -> None:
-        """Open the connection; TransportError where there is none within `timeout` seconds."""
-        url, timeout = self.url, self.timeout
-        encrypted = True if url.scheme == "rtsps" else None
+        """Open the connection; DeadlineError where there is none in time, TransportError where there is none."""
+        encrypted = True if self.url.scheme == "rtsps" else None
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout):
-                await loop.create_connection(lambda: self, url.host, url.port, ssl=encrypted)
-        except TimeoutError:
-            raise TransportError(f"{url.request_uri}: no connection within {timeout:g} s") from None
+            async with asyncio.timeout(self.timeout):
+                await loop.create_connection(lambda: self, self.url.host, self.url.port, ssl=encrypted)
         except OSError as error:
-            raise TransportError(f"{url.request_uri}: cannot connect: {_cause(error)}") from error
+            raise no_connection(error, self.url, self.timeout) from None
 
     @property
     def hosts(self) -> tuple[str, str]:
@@ -103,17 +132,20 @@ class Dialogue(asyncio.Protocol):
     ) -> Response:
         """Send a request and wait for its response, whatever its status.
 
-        Raises ReelcastError when `timeout` has passed, TransportError when the connection has ended.
+        Raises DeadlineError when `timeout` has passed, TransportError when the connection has ended.
         """
         return await self._exchange(method, uri, headers, body, self.timeout)
 
     async def demand(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
     ) -> Response:
-        """The same, for a request that must succeed: RemoteError for any status but 2xx."""
+        """The same, for a request that must succeed: RemoteError for any status but 2xx.
+
+        AuthenticationError, which is one, for 401.
+        """
         response = await self.ask(method, uri, headers, body)
         if not 200 <= response.status < 300:
-            raise refusal(response, method, uri)
+            raise refusal(response, method, uri, self.url, identified=self._authenticator is not None)
         if method == "SETUP" and (value := response.headers.get("Session")) is not None:
             # Not once for all: Reolink changes it from one SETUP to the next.
             self.session = SessionHeader.parse(value)
@@ -130,7 +162,7 @@ class Dialogue(asyncio.Protocol):
         await self.options(uri)
         response = await self.ask("DESCRIBE", uri, [("Accept", "application/sdp")])
         if not 200 <= response.status < 400:
-            raise refusal(response, "DESCRIBE", uri)
+            raise refusal(response, "DESCRIBE", uri, self.url, identified=self._authenticator is not None)
         return response
 
     def send_frame(self, channel: int, data: bytes) -> None:
@@ -193,37 +225,67 @@ class Dialogue(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who waits."""
-        cause = str(exc) if exc else "the server closed the connection"
-        self._fail(TransportError(f"{self.url}: {cause}"))
+        self._fail(lost(exc, self.url))
 
     # How it is done.
 
     async def _exchange(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]], body: bytes, timeout: float
     ) -> Response:
+        """Send a request, again for each challenge that there is an answer to, and wait for the response."""
+        authenticator = self._authenticator
+        if authenticator is None:
+            return await self._send(method, uri, headers, body, timeout)
+        while True:
+            answer = authenticator.answer
+            response = await self._send(method, uri, headers, body, timeout, answer)
+            if response.status != 401:
+                authenticator.accepted(answer)
+                return response
+            offers = response.headers.get_all("WWW-Authenticate")
+            if not authenticator.challenged(answer, parse_challenges(offers)):
+                return response
+
+    async def _send(
+        self,
+        method: str,
+        uri: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        timeout: float,
+        answer: Answer | None = None,
+    ) -> Response:
         if self._error is not None or self._transport is None:
-            raise self._error or TransportError(f"{self.url}: not connected")
+            raise self._error or lost(None, self.url)
         self._cseq += 1
         cseq = self._cseq
         request = Request(method, uri, Headers([("CSeq", str(cseq)), ("User-Agent", USER_AGENT)]), body)
+        if answer is not None:
+            request.headers.add("Authorization", answer.authorization(method, uri))
         if self.session is not None:
             request.headers.add("Session", self.session.id)
         for name, value in headers:
             request.headers.add(name, value)
         log.debug("> %s %s", method, uri)
         self._transport.write(request.to_bytes())
+        self._note(request, sent=True)
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._awaited[cseq] = future
         try:
             async with asyncio.timeout(timeout):
                 return await future
         except TimeoutError:
-            raise ReelcastError(f"{uri}: no answer to {method} within {timeout:g} s") from None
+            raise unanswered(method, timeout, uri, self.url) from None
         finally:
             del self._awaited[cseq]
 
+    def _note(self, message: Request | Response, *, sent: bool) -> None:
+        if self._on_message is not None:
+            self._on_message(Utterance(time.time(), sent, transcribe(message)))
+
     def _take_response(self, response: Response) -> None:
         log.debug("< %d %s", response.status, response.reason)
+        self._note(response, sent=False)
         cseq = response.cseq
         if cseq is None and len(self._awaited) == 1:
             # Some cameras forget the CSeq in errors; with one request on its way there is no doubt.
@@ -234,15 +296,19 @@ class Dialogue(asyncio.Protocol):
 
     def _answer(self, request: Request) -> None:
         log.debug("< %s %s", request.method, request.uri)
+        self._note(request, sent=False)
         known = request.method in _ANSWERED
         headers = [("Public", format_tokens(_ANSWERED))] if request.method == "OPTIONS" else []
+        response = Response.to(request, 200 if known else 501, headers)
         if self._transport is not None:
-            self._transport.write(Response.to(request, 200 if known else 501, headers).to_bytes())
+            self._transport.write(response.to_bytes())
+            self._note(response, sent=True)
 
     def _take_malformed(self, event: Malformed) -> None:
         log.debug("! %s", event.message)
         if event.fatal:
-            self._fail(ProtocolError(f"{self.url}: {event.message}"))
+            message, url = event.message, self.url
+            self._fail(ProtocolError(message, event.status, url=str(url), peer=peer_of(url)))
             self.close()
 
     def _fail(self, error: ReelcastError) -> None:
@@ -259,12 +325,14 @@ class Dialogue(asyncio.Protocol):
     async def _keep_alive(self, uri: str) -> None:
         methods = [name for name in ("GET_PARAMETER", "SET_PARAMETER") if name in self.public]
         while True:
-            timeout = self.session.timeout if self.session else None
+            timeout = (self.session.timeout if self.session else None) or DEFAULT_SESSION_TIMEOUT
             # A little early by chance, so that many clients of one server do not all speak at once.
-            pause = keepalive_interval(timeout or DEFAULT_SESSION_TIMEOUT) * random.uniform(0.9, 1.0)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(keepalive_interval(timeout) * random.uniform(0.9, 1.0))
+            method = methods[0] if methods else "OPTIONS"
+            # Where one is never answered, the next must still come in time.
+            patience = min(self.timeout, timeout / 4)
             try:
-                response = await self.ask(methods[0] if methods else "OPTIONS", uri)
+                response = await self._exchange(method, uri, (), b"", patience)
             except ReelcastError as error:
                 log.debug("! %s", error)
                 continue
@@ -277,24 +345,24 @@ class Dialogue(asyncio.Protocol):
             self._keepalive = None
 
 
-def refusal(response: Response, method: str, uri: str) -> RemoteError:
-    """The error for a response that is no success; a note names the request."""
-    error = RemoteError(response.status, response.reason)
-    error.add_note(f"{method} {uri}")
-    return error
-
-
-async def describe(url: str, timeout: float) -> tuple[Dialogue, Response]:
+async def describe(
+    url: str,
+    timeout: float,
+    *,
+    credentials: Credentials | None = None,
+    on_message: OnMessage | None = None,
+) -> tuple[Dialogue, Response]:
     """Connect and DESCRIBE, wherever redirections lead; the open dialogue and the description.
 
-    Raises TransportError for no connection, RemoteError for a refusal, ReelcastError for silence or too many
-    redirections, ProtocolError for a URL or an answer that makes no sense.
+    `timeout`, `credentials` and `on_message` are those of Dialogue. Raises TransportError for no connection,
+    DeadlineError for silence, RemoteError for a refusal, ReelcastError for too many redirections,
+    ProtocolError for a URL or an answer that makes no sense.
     """
     place = RtspUrl.parse(url)
     for _ in range(MAX_REDIRECTIONS + 1):
         if not place.host:
             raise ProtocolError(f"{place}: a URL of a server begins with rtsp:// and its host")
-        dialogue = await Dialogue.connect(place, timeout)
+        dialogue = await Dialogue.connect(place, timeout, credentials=credentials, on_message=on_message)
         try:
             response = await dialogue.describe()
         except BaseException:
@@ -303,27 +371,25 @@ async def describe(url: str, timeout: float) -> tuple[Dialogue, Response]:
         if response.status < 300:
             return dialogue, response
         dialogue.close()
-        place = _redirected(place, response)
-    raise ReelcastError(f"{place}: redirected more than {MAX_REDIRECTIONS} times")
+        target = _redirected(place, response)
+        if target.host.lower() != place.host.lower():
+            credentials = None
+        elif place.user is not None:
+            target = replace(target, user=place.user, password=place.password)
+        place = target
+    raise ReelcastError(f"redirected more than {MAX_REDIRECTIONS} times", url=str(place))
 
 
 def _redirected(place: RtspUrl, response: Response) -> RtspUrl:
     """Where a 3xx response leads (RFC 2326 section 11.2); never from an encrypted to an open connection."""
     location = response.headers.get("Location")
     if location is None:
-        raise refusal(response, "DESCRIBE", place.request_uri)
+        raise refusal(response, "DESCRIBE", place.request_uri, place)
     target = RtspUrl.parse(location)
     if place.scheme == "rtsps" and target.scheme != "rtsps":
-        raise ProtocolError(f"{place}: redirected to an unencrypted connection, {target}")
+        raise ProtocolError(f"redirected to an unencrypted connection, {target}", url=str(place))
     log.debug("= redirected to %s", target)
     return target
-
-
-def _cause(error: OSError) -> str:
-    """One phrase: asyncio words failed connections as calls and tuples, the name resolver does not."""
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)
 
 
 def _ignore_loss(_: ReelcastError) -> None:

@@ -193,7 +193,7 @@ class Crowd:
         try:
             await self._join(reader)
         except (ReelcastError, OSError) as error:
-            reader.failure = _reason(error).replace(reader.url, "URL")
+            reader.failure = str(error).replace(reader.url, "URL")
             if reader.connection is not None:
                 reader.connection.close()
             for port in reader.ports:
@@ -263,8 +263,3 @@ async def _agree(connection: Connection, uri: str, wanted: TransportSpec) -> Tra
     if specs[0].tcp != wanted.tcp or specs[0].multicast:
         raise ProtocolError(f"the server insists on {specs[0].protocol}", 461)
     return specs[0]
-
-
-def _reason(error: Exception) -> str:
-    method = " ".join(note.partition(" ")[0] for note in getattr(error, "__notes__", ()))
-    return f"{error} ({method})" if method else str(error)

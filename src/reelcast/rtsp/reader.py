@@ -135,7 +135,7 @@ class Reader:
         if self._buffer[0] == _DOLLAR:
             return self._frames(events)
         if self._buffer[0] in _TLS_RECORDS and not self._begun:
-            return self._fail(events, "this port speaks RTSP without TLS")
+            return self._fail(events, "the other side speaks TLS, not plain RTSP")
         self._begun = True
         blank = _BLANK.match(self._buffer)
         if blank is not None and blank.end():
@@ -255,7 +255,7 @@ def _read_head(head: str) -> tuple[Request | Response | Malformed, int]:
     else:
         uri, _, version = rest.strip(" ").rpartition(" ")
         if first.startswith("HTTP/") or version.startswith("HTTP/"):
-            raise _FatalError("this port speaks RTSP, not HTTP", 405, "HTTP/1.1")
+            raise _FatalError("the other side speaks HTTP, not RTSP", 405, "HTTP/1.1")
         valid = bool(uri.strip(" ")) and version.startswith("RTSP/")
         message = Request(first, uri.strip(" "), headers, version=version)
     problem = _read_headers(lines, headers, strict=isinstance(message, Request))

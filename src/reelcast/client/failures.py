@@ -1,0 +1,79 @@
+"""What goes wrong between a client and a server, told with what a person can do about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from typing import Final
+
+from reelcast.errors import AuthenticationError, DeadlineError, ReelcastError, RemoteError, TransportError
+from reelcast.rtsp.authentication import parse_challenges
+from reelcast.rtsp.message import Response
+from reelcast.rtsp.url import RtspUrl
+
+__all__ = ["lost", "no_connection", "peer_of", "refusal", "unanswered"]
+
+_ADVICE: Final = {
+    403: "ask who runs the server whether this user and this address may have it",
+    404: "check the path of the URL",
+    453: "try again when others have stopped",
+    461: "try another transport",
+    503: "try again later",
+}
+
+
+def peer_of(url: RtspUrl) -> str:
+    """The server that a URL names: "host:port"."""
+    return f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
+
+
+def lost(cause: Exception | None, url: RtspUrl) -> TransportError:
+    """The connection has ended, for this cause or because the server ended it."""
+    message = "the server closed the connection"
+    if cause is not None:
+        message = f"the connection was lost: {getattr(cause, 'strerror', None) or cause}"
+    return TransportError(message, url=str(url), peer=peer_of(url))
+
+
+def no_connection(error: OSError, url: RtspUrl, timeout: float) -> ReelcastError:
+    """The connection could not be made: DeadlineError if it took too long, else TransportError."""
+    if isinstance(error, TimeoutError):
+        advice = "check address and port, and what may stand between, such as a firewall"
+        return DeadlineError("connect", timeout, url=str(url), peer=peer_of(url), advice=advice)
+    advice = ""
+    # asyncio words failed connections as calls and tuples; the name resolver and TLS do not.
+    cause = os.strerror(error.errno) if error.errno else str(error)
+    if isinstance(error, socket.gaierror):
+        cause, advice = error.strerror or str(error), "check the name of the host"
+    elif isinstance(error, ssl.SSLError):
+        cause = f"TLS: {getattr(error, 'verify_message', '') or error.strerror or error}"
+        advice = "rtsps:// is for servers that speak TLS, with a certificate that is trusted here"
+    elif isinstance(error, ConnectionRefusedError):
+        advice = "check the port, and that the server is running"
+    return TransportError(f"cannot connect: {cause}", url=str(url), peer=peer_of(url), advice=advice)
+
+
+def unanswered(method: str, timeout: float, uri: str, url: RtspUrl) -> DeadlineError:
+    """Nothing came for a request in time."""
+    advice = "it may be busy, or not speak RTSP on this port; a longer timeout waits longer"
+    return DeadlineError(method, timeout, url=uri, peer=peer_of(url), advice=advice)
+
+
+def refusal(
+    response: Response, method: str, uri: str, url: RtspUrl, *, identified: bool = False
+) -> RemoteError:
+    """A response that is no success; AuthenticationError for 401.
+
+    identified    True if the request, or one before it, went with user and password
+    """
+    kind, advice = RemoteError, _ADVICE.get(response.status, "")
+    if response.status == 401:
+        kind = AuthenticationError
+        if not parse_challenges(response.headers.get_all("WWW-Authenticate")):
+            advice = "it asks for a kind of authentication that is not known here"
+        elif identified:
+            advice = "check user and password; in a URL, @ : and / in them are written %40 %3A and %2F"
+        else:
+            advice = "put user and password into the URL: rtsp://USER:PASSWORD@HOST/PATH"
+    return kind(response.status, response.reason, method=method, url=uri, peer=peer_of(url), advice=advice)
