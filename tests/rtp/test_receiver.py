@@ -148,6 +148,20 @@ def test_other_payload_types() -> None:
     assert receiver.ssrc == SSRC
 
 
+def test_those_behind_other_payload_types_are_numbered_without_a_gap() -> None:
+    """Geovision's type 50 (conformance R7)."""
+    receiver = Receiver(RATE, 96)
+    assert feed(receiver, 0xFFFE) == [0xFFFE]
+    assert receiver.receive(datagram(0xFFFF, payload_type=50), 0) == []
+    assert feed(receiver, 0) == [0xFFFF]
+    assert feed(receiver, 2) == []
+    assert [packet.sequence for packet in receiver.receive(datagram(1, payload_type=50), 0)] == [0]
+    # A new source is numbered as it says.
+    for sequence in (7, 8):
+        released = receiver.receive(datagram(sequence, ssrc=1), 0)
+    assert [packet.sequence for packet in released] == [7, 8]
+
+
 def test_any_payload_type() -> None:
     receiver = Receiver(RATE)
     assert [p.payload_type for n in (1, 2) for p in receiver.receive(datagram(n, payload_type=n), 0)] == [

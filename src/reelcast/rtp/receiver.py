@@ -14,7 +14,7 @@ MAX_WAITING others: a loss costs that delay once, whatever the rate of the track
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reelcast.rtp.clock import compact_ntp
@@ -66,7 +66,8 @@ class Receiver:
     """Takes one track's datagrams in and hands its packets out, each once, in the order of their sending.
 
     clock_rate     of the track, in Hz
-    payload_type   packets of any other are counted but not handed out; None hands out all
+    payload_type   packets of any other are counted but not handed out, and those behind them are numbered as if
+                   they were not there; None hands out all
     max_delay      seconds a packet may wait for a missing one; 0 for a transport that keeps order (TCP)
 
     `now` is any clock in seconds that only goes forward, always the same one.
@@ -89,6 +90,7 @@ class Receiver:
         self._seen = 0
         self._unique = 0
         self._repeated = 0
+        self._foreign = 0
         self._reported = (0, 0)
         self._transit: int | None = None
         self._jitter = 0
@@ -160,7 +162,7 @@ class Receiver:
         self.ssrc = packet.ssrc
         self._base = self._expected = packet.sequence
         self._highest = packet.sequence - 1
-        self._seen = self._unique = self._repeated = 0
+        self._seen = self._unique = self._repeated = self._foreign = 0
         self._reported = (0, 0)
         self._transit = None
         self._jitter = 0
@@ -184,13 +186,23 @@ class Receiver:
         self._measure(packet.timestamp, now)
         if sequence == self._expected and not self._waiting:
             self._expected += 1
-            return [packet] if self._is_wanted(packet) else []
+            return self._handed_out(packet)
         if sequence < self._expected:
             self._late += 1
         else:
             self._reordered += step < 0
             self._waiting[sequence] = now, packet
         return self._release(now)
+
+    def _handed_out(self, packet: Packet) -> list[Packet]:
+        """The packet whose turn it is, numbered as if no other payload types were among them: none is missing."""
+        if not self._is_wanted(packet):
+            # Geovision mixes packets of type 50, which nothing describes, into its video.
+            self._foreign += 1
+            return []
+        if self._foreign:
+            packet = replace(packet, sequence=packet.sequence - self._foreign & 0xFFFF)
+        return [packet]
 
     def _is_wanted(self, packet: Packet) -> bool:
         return self.payload_type is None or packet.payload_type == self.payload_type
@@ -209,8 +221,7 @@ class Receiver:
         while waiting:
             while entry := waiting.pop(self._expected, None):
                 self._expected += 1
-                if self._is_wanted(entry[1]):
-                    released.append(entry[1])
+                released += self._handed_out(entry[1])
             deadline = self.deadline
             if deadline is None or (now < deadline and len(waiting) <= MAX_WAITING):
                 break

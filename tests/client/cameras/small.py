@@ -60,6 +60,10 @@ def _beginning_lost(_: AccessUnit, packets: list[Packet]) -> list[Packet]:
     return [stray, *packets] if packets[0].timestamp == 0 else packets
 
 
+def _another_type_within(_: AccessUnit, packets: list[Packet]) -> list[Packet]:
+    return [packets[0], replace(packets[0], payload_type=50, payload=b"?"), *packets[1:]]
+
+
 def _no_marker(_: AccessUnit, packets: list[Packet]) -> list[Packet]:
     return [replace(packet, marker=False) for packet in packets]
 
@@ -142,7 +146,7 @@ CAMERAS = {
     "Geovision": Camera(
         rows=("R7",),
         sdp=VIDEO,
-        feeds=(Feed("h264", bend=lambda _, packets: [replace(packets[0], payload_type=50), *packets]),),
+        feeds=(Feed("h264", bend=_another_type_within),),
     ),
     "Hipcam": Camera(
         rows=("D20", "P6"),
