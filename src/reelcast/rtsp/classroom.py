@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from reelcast.errors import ProtocolError
 from reelcast.rtsp.message import STATUS, Request, Response
-from reelcast.rtsp.reader import Event, Malformed, Reader
+from reelcast.rtsp.reader import Event, Malformed, Reader, decode
 
 __all__ = [
     "MAX_JUNK_BYTES",
@@ -49,7 +49,9 @@ _BEGUN = re.compile(rb"[A-Z]{0,8}|(?:" + _METHODS + rb")[ \t][^\x00-\x08\x0b-\x1
 _OPENING = re.compile(rb"(?:" + _METHODS + rb")[ \t]+[^\s](?:[^\r\n]*[^\s])?[ \t]+RTSP/1\.[0-9][ \t]*")
 _OTHER_URI = re.compile(rb"[A-Z]+[ \t]+(?:[*/]|[A-Za-z][A-Za-z0-9+.-]*:)")
 """A request whose target begins like a URL, an absolute path or "*": RTSP itself."""
-_REQUEST = re.compile(rb"([A-Z_]{2,20})[ \t]+([^\s](?:[^\r\n]*[^\s])?)[ \t]+RTSP/[0-9]\.[0-9][ \t]*")
+_REQUEST = re.compile(
+    rb"([A-Z_]{2,20})[ \t]+([!-~\x80-\xff](?:[ -~\x80-\xff]*[!-~\x80-\xff])?)[ \t]+RTSP/[0-9]\.[0-9][ \t]*"
+)
 _STATUS_LINE = re.compile(rb"RTSP/[0-9]\.[0-9][ \t]+([1-9][0-9]{2})(?:[ \t]+([^\r\n]*))?")
 # Some programs write the next message right behind the last digit of the one before.
 _LINE_END = re.compile(
@@ -59,7 +61,7 @@ _HEADER = re.compile(rb"[ \t]*([A-Za-z-]+)[ \t]*:[ \t]*([^\r\n]*)")
 _WHOLE_SESSION = re.compile(rb"[ \t]*session[ \t]*:[ \t]*[0-9]{%d}" % SESSION_DIGITS, re.IGNORECASE)
 _WHOLE_PORT = re.compile(rb"[ \t]*transport[ \t]*:[^\r\n]*?client_port[ \t]*=[ \t]*[0-9]{5}", re.IGNORECASE)
 _CLIENT_PORT = re.compile(r"client_port[ \t]*=[ \t]*([0-9]{1,5})", re.IGNORECASE)
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def is_classroom(head: bytes) -> bool | None:
@@ -102,7 +104,7 @@ def to_bytes(message: Request | Response) -> bytes:
     for line in lines:
         if _FORBIDDEN.search(line):
             raise ProtocolError(f"{line[:80]!r} has a control character in it", 400)
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
+    return "\n".join(lines).encode()
 
 
 class ClassroomReader:
@@ -166,7 +168,7 @@ class ClassroomReader:
         return False
 
     def _drop(self, count: int) -> None:
-        self._junk += len(self._buffer[:count].strip())
+        self._junk += count if self._buffer[:count].strip() else 0
         del self._buffer[:count]
 
     def _fail(self, message: str) -> Malformed:
@@ -237,8 +239,8 @@ def _read(buffer: bytearray, *, settled: bool) -> tuple[Request | Response | Non
             break
         header = _HEADER.fullmatch(buffer, at, end)
         if header is None:
-            # A blank line, or the start of the next message: this one is over.
-            return message, at
+            # A blank line, or the start of the next message: this one is over. Half a line is neither.
+            return (message, at) if line else (None, 0)
         message.headers.add(header[1].decode(), header[2].decode("latin-1").strip(" \t"))
         at = line.end() if line else end
         if "CSeq" in message.headers and last in message.headers:
@@ -249,7 +251,7 @@ def _read(buffer: bytearray, *, settled: bool) -> tuple[Request | Response | Non
 def _start(line: bytes) -> Request | Response | None:
     """A message without its headers, by its first line; None where it is none."""
     if request := _REQUEST.fullmatch(line):
-        return Request(request[1].decode(), request[2].decode("utf-8", "surrogateescape"))
+        return Request(request[1].decode(), decode(request[2]))
     if status := _STATUS_LINE.fullmatch(line):
         return Response(int(status[1]), (status[2] or b"").decode("latin-1").strip(" \t"))
     return None

@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Malformed",
     "Reader",
+    "decode",
 ]
 
 MAX_HEAD_BYTES = 16_384
@@ -204,7 +205,7 @@ class Reader:
             self._scanned = max(self._scanned, end - 2)
             return False
         try:
-            self._message, length = _read_head(_decode(bytes(self._buffer[:end])))
+            self._message, length = _read_head(decode(bytes(self._buffer[:end])))
         except _FatalError as error:
             return self._fail(events, str(error), error.status, error.version)
         self._scanned = end
@@ -234,7 +235,7 @@ class Reader:
         return False
 
 
-def _decode(head: bytes) -> str:
+def decode(head: bytes) -> str:
     """UTF-8 (RFC 2326 section 4), else Latin-1, which any bytes are: some cameras' names are neither."""
     try:
         return head.decode()

@@ -20,6 +20,7 @@ from reelcast.net.messages import Batching
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
+from reelcast.server import classroom
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.feed import Era
 from reelcast.server.methods import Services, answer
@@ -198,7 +199,8 @@ class Server:
     async def answer(self, connection: Connection, request: Request) -> Reply:
         """Answer one request."""
         assert self._services is not None
-        return await answer(self._services, connection, request)
+        speak = classroom.answer if connection.classroom else answer
+        return await speak(self._services, connection, request)
 
     def opened(self, connection: Connection) -> bool:
         """Note a connection, if there is room for it."""
@@ -255,6 +257,10 @@ class Server:
                 # Over TCP, taking media is a sign of life: ffmpeg sends nothing for half a timeout.
                 if session.interleaved and session.flowing:
                     session.touch()
+            for connection in self._connections:
+                # The classroom's programs say nothing while they play or pause: the kernel looks after them.
+                if connection.classroom:
+                    self.alive(connection)
             for session in self._sessions.expired():
                 log.info(
                     "%s: no sign of life for %d s: the session ends", session.host, self._sessions.timeout

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from reelcast.errors import ProtocolError
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.rtsp import classroom
 from reelcast.rtsp.message import Frame, Request, Response
-from reelcast.rtsp.reader import Malformed, Reader
+from reelcast.rtsp.reader import Event, Malformed
 from reelcast.server.session import Session
 
 Pair = tuple[int, int]
@@ -80,7 +82,8 @@ class Connection(asyncio.Protocol):
         self.writer: InterleavedWriter
         self._direct = direct
         self._handler = handler
-        self._reader = Reader()
+        self._reader = classroom.EitherReader()
+        self._settling: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
         self._begun = 0.0
         self._waiting: deque[Request | Malformed] = deque()
@@ -91,6 +94,11 @@ class Connection(asyncio.Protocol):
     def __str__(self) -> str:
         host = f"[{self.peer[0]}]" if ":" in self.peer[0] else self.peer[0]
         return f"{host}:{self.peer[1]}"
+
+    @property
+    def classroom(self) -> bool:
+        """Whether the client speaks the classroom's dialect, which then is what it is answered in."""
+        return self._reader.classroom
 
     @property
     def stuck(self) -> bool:
@@ -112,6 +120,14 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._ended = True
         self._transport.abort()
+
+    def probe(self, seconds: int) -> None:
+        """Have the kernel ask after a client that is silent for so long, and close where it is gone."""
+        sock = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
 
     def choose_channels(self, wanted: Pair | None, own: Pair | None) -> Pair:
         """Two interleaved channels: those wanted where they are free, else others; ProtocolError 461.
@@ -145,6 +161,7 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if self._task is not None:
             self._task.cancel()
+        self._stop_settling()
         self._waiting.clear()
         self._handler.closed(self)
         self.writer.release()
@@ -154,8 +171,15 @@ class Connection(asyncio.Protocol):
         self.heard = time.monotonic()
         if not self._reader.pending:
             self._begun = self.heard
+        self._stop_settling()
+        self._take(self._reader.receive(data))
+        if self._reader.hesitates:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(classroom.SETTLE_SECONDS, self._settle)
+
+    def _take(self, events: Iterable[Event]) -> None:
         framed = False
-        for event in self._reader.receive(data):
+        for event in events:
             self._begun = self.heard
             if isinstance(event, Frame):
                 framed = True
@@ -169,6 +193,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Called by the event loop: the client says no more, but may still wait for answers."""
+        self._settle()
         if self._task is None:
             return False
         self._waiting.append(Malformed(400, "", fatal=True))
@@ -186,6 +211,16 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     # Requests
+
+    def _settle(self) -> None:
+        """Take what has come for whole, where only silence can tell that it is."""
+        self._stop_settling()
+        self._take(self._reader.settle())
+
+    def _stop_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
 
     @property
     def _answering(self) -> bool:
@@ -234,7 +269,7 @@ class Connection(asyncio.Protocol):
     def _write(self, response: Response) -> None:
         if dialogue.isEnabledFor(logging.DEBUG):
             dialogue.debug("%s > %s", self, _shown(response))
-        self.writer.write(response.to_bytes())
+        self.writer.write(classroom.to_bytes(response) if self.classroom else response.to_bytes())
 
 
 def _shown(message: Request | Response) -> str:

@@ -104,6 +104,15 @@ class Mounts:
                     return Found("/" + "/".join(map(quote, names)), source, control)
         return None
 
+    async def find_file(self, segments: list[str]) -> Path | None:
+        """The file that is served at a path of these segments; None where there is nothing, or no file."""
+        for cut in range(len(segments), -1, -1):
+            what = self._mounted.get(tuple(segments[:cut]))
+            path = await _path(what, segments[cut:]) if isinstance(what, Path | Library) else None
+            if path is not None:
+                return path
+        return None
+
     def hold(self, source: Source) -> None:
         """Keep a source open while a session uses it."""
         self._users[source] = self._users.get(source, 0) + 1
@@ -130,12 +139,10 @@ class Mounts:
         self._open.clear()
 
     async def _source(self, what: Path | Library | Source, rest: list[str]) -> Source | None:
-        if isinstance(what, Library):
-            path = await asyncio.to_thread(what.find, rest) if rest else None
-            return None if path is None else await self._file(path)
-        if rest:
-            return None
-        return await self._file(what) if isinstance(what, Path) else what
+        if not isinstance(what, Path | Library):
+            return None if rest else what
+        path = await _path(what, rest)
+        return None if path is None else await self._file(path)
 
     async def _file(self, path: Path) -> FileSource:
         """Open a file, or take it as it is open; again where it has changed on disk."""
@@ -175,6 +182,13 @@ class Mounts:
         _, task = self._open.pop(path)
         if _opened(task) not in self._users:
             _close(task)
+
+
+async def _path(what: Path | Library, rest: list[str]) -> Path | None:
+    """The file that the rest of a path names, below what is mounted."""
+    if isinstance(what, Library):
+        return await asyncio.to_thread(what.find, rest) if rest else None
+    return None if rest else what
 
 
 def _opened(task: asyncio.Task[FileSource]) -> FileSource | None:

@@ -87,7 +87,7 @@ class Session:
 
     @property
     def interleaved(self) -> bool:
-        """Whether its media goes over its connection, with which it ends."""
+        """Whether it ends with its connection: its media goes over that, or its client is of the classroom."""
         return self.udp is None and bool(self.deliveries)
 
     @property
