@@ -73,6 +73,7 @@ class TestWrite:
 class TestRead:
     @pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\r\n\r\n", " \r\n", "\n\n \n"])
     def test_line_ends(self, end: str) -> None:
+        """Conformance D20."""
         assert parse(FULL.replace("\r\n", end)) == PARSED
 
     def test_bytes(self) -> None:
@@ -89,6 +90,7 @@ class TestRead:
         assert parse(FULL.replace(line, "")) == PARSED
 
     def test_missing_lines(self) -> None:
+        """Conformance D20."""
         found = parse("m=video 0 RTP/AVP 26")
         assert found == SessionDescription(media=(MediaDescription("video", 0, "RTP/AVP", ("26",)),))
 
@@ -97,6 +99,7 @@ class TestRead:
         ["", "garbage", "=", "==", "<html>", "x=1", "aa=1", "A=b", "a=", "a=:", "b=AS", "b=AS:x", "z=0 0"],
     )
     def test_lines_passed_over(self, line: str) -> None:
+        """Conformance D20."""
         assert parse(FULL.replace("a=recvonly\r\n", f"a=recvonly\r\n{line}\r\n")) == PARSED
 
     def test_line_that_came_twice(self) -> None:
@@ -122,6 +125,7 @@ class TestRead:
         ],
     )
     def test_media_lines(self, line: str, expected: tuple[str, int, str, tuple[str, ...]]) -> None:
+        """Conformance D20."""
         first, broken = parse(f"m=audio 0 RTP/AVP 0\nm={line}\na=control:x").media
         assert (broken.kind, broken.port, broken.protocol, broken.formats) == expected
         # Its attributes are its own, broken or not.
@@ -181,6 +185,7 @@ class TestAttributes:
         ],
     )
     def test_rtpmap(self, text: str, expected: RtpMap | None) -> None:
+        """Conformance D20."""
         assert section("control:first", text).rtpmap(96) == expected
 
     @pytest.mark.parametrize(
@@ -199,6 +204,7 @@ class TestAttributes:
         ],
     )
     def test_fmtp(self, texts: list[str], expected: dict[str, str] | None) -> None:
+        """Conformance D20."""
         assert section(*texts).fmtp(96) == expected
 
 

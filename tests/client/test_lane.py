@@ -69,6 +69,7 @@ async def test_udp(server: socket.socket, host: str, source: str, reached: bool)
 
 @pytest.mark.parametrize("answer", [None, "", "junk", "RTP/AVP;client_port=1-2"])
 async def test_udp_without_server_ports(answer: str | None) -> None:
+    """Conformance T5."""
     lane = UdpLane(Line(), ignore, ignore)
     await lane.open()
     lane.agree(answer)
@@ -100,6 +101,7 @@ INTERLEAVED = {
 
 @pytest.mark.parametrize(("answer", "channel"), INTERLEAVED.values(), ids=INTERLEAVED)
 async def test_interleaved(answer: str | None, channel: int) -> None:
+    """Conformance T8."""
     line = Line()
     media: list[bytes] = []
     control: list[bytes] = []

@@ -44,6 +44,7 @@ BASES = {
 
 @pytest.mark.parametrize(("headers", "aggregate", "track"), BASES.values(), ids=BASES)
 def test_uris(headers: tuple[tuple[str, str], ...], aggregate: str, track: str) -> None:
+    """Conformance D8."""
     found = presentation(*headers)
     assert found.uri == aggregate
     assert found.uri_of(found.tracks[0]) == track
@@ -126,4 +127,5 @@ RTP_INFO = {
 
 @pytest.mark.parametrize(("value", "expected"), RTP_INFO.values(), ids=RTP_INFO)
 def test_rtptimes(value: str | None, expected: list[int | None]) -> None:
+    """Conformance P6."""
     assert presentation(BASE).rtptimes(value) == expected

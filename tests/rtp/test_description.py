@@ -184,6 +184,7 @@ class TestTracksOf:
         assert track.codec == "pcmu"
 
     def test_same_payload_type_twice(self) -> None:
+        """Conformance D13."""
         lines = (
             "m=video 0 RTP/AVP 96",
             "a=rtpmap:96 H264/90000",
@@ -249,10 +250,12 @@ class TestTracksOf:
         assert read("m=audio 0 RTP/AVP 0", f"a=control:{control}")[0].control == control
 
     def test_unparsable_parameter_sets_are_ignored(self) -> None:
+        """Conformance D21."""
         lines = "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"
         assert read(*lines, "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0I=,aM4=") == read(*lines)
 
     def test_parameters_in_another_section(self) -> None:
+        """Conformance D20."""
         lines = "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "m=audio 0 RTP/AVP 0"
         fmtp = f"a=fmtp:96 sprop-parameter-sets={SPROP}"
         video, _ = read(*lines, fmtp)
@@ -315,6 +318,7 @@ CAMERAS = {
 
 @pytest.mark.parametrize("vendor", CAMERAS)
 def test_cameras(vendor: str) -> None:
+    """Conformance D20."""
     text, expected = CAMERAS[vendor]
     tracks = tracks_of(parse(text))
     assert [(track.codec, track.control) for track in tracks] == expected

@@ -43,6 +43,7 @@ ORDERS = {
 
 @pytest.mark.parametrize(("arrivals", "released", "reordered", "duplicates"), ORDERS.values(), ids=ORDERS)
 def test_order(arrivals: list[int], released: list[int], reordered: int, duplicates: int) -> None:
+    """Conformance R7."""
     receiver = Receiver(RATE, 96)
     assert feed(receiver, *arrivals) == released
     assert receiver.deadline is None
@@ -100,6 +101,7 @@ def test_flush_with_infinity_empties() -> None:
 @pytest.mark.parametrize("step", [-MAX_MISORDER - 1, -3000, MAX_DROPOUT, 30_000], ids=str)
 @pytest.mark.parametrize("same", [True, False], ids=["same SSRC", "new SSRC"])
 def test_new_beginning(step: int, same: bool) -> None:
+    """Conformance R7."""
     receiver = Receiver(RATE, 96)
     ssrc = SSRC if same else 1
     assert feed(receiver, 10_000, 10_002) == [10_000]
@@ -127,6 +129,7 @@ def test_a_new_source_within_reach_begins_again_too() -> None:
 
 
 def test_strays_are_dropped() -> None:
+    """Conformance R7."""
     receiver = Receiver(RATE, 96)
     assert feed(receiver, 1, 20_000, 2, 20_001, 3) == [1, 2, 3]
     assert receiver.receive(datagram(4, ssrc=1), 0) == []
@@ -136,7 +139,10 @@ def test_strays_are_dropped() -> None:
 
 
 def test_other_payload_types() -> None:
-    """They hold a place in the sequence (RFC 3551 section 4.1); a source of their own is no new beginning."""
+    """They hold a place in the sequence (RFC 3551 section 4.1); a source of their own is no new beginning.
+
+    Conformance R7.
+    """
     receiver = Receiver(RATE, 96)
     feed(receiver, 1)
     assert receiver.receive(datagram(2, payload_type=13), 0) == []
@@ -183,6 +189,7 @@ def test_report_block_before_anything() -> None:
 
 
 def test_report_block() -> None:
+    """Conformance R6."""
     receiver = Receiver(RATE, 96)
     feed(receiver, 65534, 65535, 0, 3)
     receiver.sender_report(SenderReport(SSRC, 0x0001_0002_0003_0004, 0, 0, 0), 10.0)

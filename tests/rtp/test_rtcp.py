@@ -88,6 +88,7 @@ def test_round_trip(
 @given(st.binary(max_size=200))
 @settings(max_examples=200)
 def test_any_bytes(data: bytes) -> None:
+    """Conformance R9."""
     parse(data)
 
 
@@ -111,6 +112,7 @@ UNTRUSTED = {
 
 @pytest.mark.parametrize("data", UNTRUSTED.values(), ids=UNTRUSTED)
 def test_stops_at_what_it_cannot_trust(data: bytes) -> None:
+    """Conformance R9."""
     assert parse(data + EMPTY_RR) == []
     assert parse(EMPTY_RR + data) == [ReceiverReport(1)]
 
@@ -126,6 +128,7 @@ def test_stops_at_what_it_cannot_trust(data: bytes) -> None:
     ],
 )
 def test_padding_of_the_last_packet(padding: bytes, good: bool) -> None:
+    """Conformance R9."""
     data = packet(201, 0, bytes(3) + b"\x01" + padding, flags=0xA0)
     assert parse(data) == ([ReceiverReport(1)] if good else [])
 
@@ -145,6 +148,7 @@ def test_is_rtcp(data: bytes, expected: bool) -> None:
 
 
 def test_reduced_size_is_accepted() -> None:
+    """Conformance R9."""
     assert parse(compound(Bye((5,)))) == [Bye((5,))]
 
 
@@ -170,6 +174,7 @@ SDES = {
 
 @pytest.mark.parametrize(("count", "body", "expected"), SDES.values(), ids=SDES)
 def test_source_descriptions(count: int, body: bytes, expected: list[Report]) -> None:
+    """Conformance R9."""
     assert parse(packet(202, count, body + bytes(-len(body) % 4))) == expected
 
 

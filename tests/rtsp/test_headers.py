@@ -190,6 +190,7 @@ def test_transport_as_it_is_written(spec: TransportSpec, text: str) -> None:
     ],
 )
 def test_session(value: str, session: SessionHeader) -> None:
+    """Conformance M3."""
     assert SessionHeader.parse(value) == session
     assert SessionHeader.parse(str(session)) == session
 
@@ -229,6 +230,7 @@ def test_what_can_be_no_session_is_not_found(value: str) -> None:
     ],
 )
 def test_rtp_info(value: str, entries: list[RtpInfo]) -> None:
+    """Conformance P6."""
     assert parse_rtp_info(value) == entries
     assert parse_rtp_info(",".join(map(str, entries))) == entries
 

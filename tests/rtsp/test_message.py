@@ -47,6 +47,7 @@ def test_headers_are_replaced_and_removed_whatever_their_case() -> None:
     ],
 )
 def test_cseq(value: str, cseq: int | None) -> None:
+    """Conformance M1."""
     assert Request("OPTIONS", "*", Headers([("CSEQ", value)])).cseq == cseq
     assert Response(200, headers=Headers([("Cseq", value)])).cseq == cseq
 

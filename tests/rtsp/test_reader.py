@@ -68,6 +68,7 @@ def test_a_response() -> None:
     ],
 )
 def test_line_ends_and_white_space_are_forgiven(data: bytes) -> None:
+    """Conformance M4."""
     assert read(data) == [AFTERWARDS]
     assert read_by_bytes(data) == [AFTERWARDS]
 
@@ -86,6 +87,7 @@ def test_line_ends_and_white_space_are_forgiven(data: bytes) -> None:
     ],
 )
 def test_header_spellings(line: bytes, name: str, value: str) -> None:
+    """Conformance M3."""
     (event,) = read(b"RTSP/1.0 200 OK\r\n" + line + b"\r\n\r\n")
     assert isinstance(event, Response)
     assert event.headers.get(name) == value
@@ -157,6 +159,7 @@ def test_a_bad_head_is_skipped_with_its_body(head: bytes, status: int, cseq: int
 
 
 def test_stray_lines_in_a_response_are_passed_over() -> None:
+    """Conformance M3."""
     (event,) = read(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n[debug] rtp started\r\nSession: a\r\n\r\n")
     assert event == Response(200, "OK", Headers([("CSeq", "1"), ("Session", "a")]))
 
@@ -176,6 +179,7 @@ def test_stray_lines_in_a_response_are_passed_over() -> None:
     ],
 )
 def test_a_bad_length_ends_the_reading(lines: bytes, status: int) -> None:
+    """Conformance M5."""
     events = read(b"OPTIONS * RTSP/1.0\r\n" + lines + b"\r\n\r\n" + OPTIONS)
     assert statuses(events) == [(status, True)]
     assert len(events) == 1
@@ -240,12 +244,14 @@ def test_a_tls_record_later_on_is_only_lost_bytes() -> None:
 
 
 def test_frames_between_messages() -> None:
+    """Conformance M11."""
     frames = [Frame(0, b""), Frame(1, b"ab"), Frame(255, bytes(65_535))]
     wire = b"".join(frame.to_bytes() for frame in frames)
     assert read(wire + OPTIONS + wire) == [*frames, AFTERWARDS, *frames]
 
 
 def test_a_stalled_frame_keeps_what_has_come() -> None:
+    """Conformance M12."""
     reader = Reader()
     data = Frame(0, bytes(65_535)).to_bytes()
     assert reader.receive(data[:2]) == []
@@ -273,6 +279,7 @@ def test_pending_until_the_body_is_there() -> None:
 
 
 def test_a_body_longer_than_said_is_the_next_message() -> None:
+    """Conformance M5."""
     events = read(b"OPTIONS * RTSP/1.0\r\nContent-Length: 2\r\n\r\nab" + OPTIONS + b"cd" + OPTIONS)
     # "cdOPTIONS" is a method as good as any: the server answers 501.
     assert [event.method for event in events if isinstance(event, Request)] == [
@@ -308,6 +315,7 @@ def test_behind_lost_bytes_reading_goes_on(garbage: bytes, behind: list[Event]) 
 
 
 def test_a_camera_that_leaves_out_bytes_costs_two_frames() -> None:
+    """Conformance M11."""
     frames = [Frame(0, RTP + bytes((number,)) * 40) for number in range(5)]
     wire = [frame.to_bytes() for frame in frames]
     wire[1] = wire[1][:-10]

@@ -147,6 +147,7 @@ def test_paths_in_disguise(path: str) -> None:
     ],
 )
 def test_base(content_base: str | None, uri: str) -> None:
+    """Conformance D8."""
     base = RtspUrl.parse("rtsp://u:p@h:8554/cam?x=1").base(content_base)
     assert base.request_uri == uri
     assert (base.user, base.password) == ("u", "p")
@@ -170,6 +171,7 @@ def test_base(content_base: str | None, uri: str) -> None:
     ],
 )
 def test_join(base: str, control: str, uri: str) -> None:
+    """Conformance D8."""
     assert RtspUrl.parse(base).join(control).request_uri == uri
 
 

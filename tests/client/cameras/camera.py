@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.client.cameras.footage import Footage, footage
 
+from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload import packetizer_for
 from reelcast.rtp.payload.jpeg_image import parse_image
@@ -19,6 +20,7 @@ from reelcast.track import AccessUnit, Codec
 __all__ = [
     "DESCRIBE",
     "FIRST_SEQUENCE",
+    "FIRST_TIME",
     "FIRST_TIMESTAMP",
     "SSRC",
     "Bend",
@@ -33,6 +35,8 @@ SSRC = 0x5C8D1A2B
 FIRST_SEQUENCE = 0xFFFC
 FIRST_TIMESTAMP = 0xFFFFF000
 """Both wrap soon: a camera that has run for long is the usual one."""
+FIRST_TIME = 1_700_000_000.0
+"""Of the cameras that report, by their own clock."""
 PACKET_SIZE = 1_000
 
 Bend = Callable[[AccessUnit, list[Packet]], list[Packet]]
@@ -75,8 +79,8 @@ def in_packets(unit: AccessUnit, payloads: list[bytes], markers: list[bool] | No
 
 
 def report(ssrc: int = SSRC) -> bytes:
-    """A sender report for the first timestamp."""
-    return compound(SenderReport(ssrc, 0xE0000000 << 32, FIRST_TIMESTAMP, 0, 0))
+    """A sender report: the first timestamp is of `FIRST_TIME`."""
+    return compound(SenderReport(ssrc, unix_to_ntp(FIRST_TIME), FIRST_TIMESTAMP, 0, 0))
 
 
 @dataclass(frozen=True)

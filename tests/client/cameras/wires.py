@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.client.cameras.camera import SSRC, Camera, Feed
+from tests.client.cameras.camera import OK, Camera, Feed, report
 from tests.client.cameras.small import HEAD, VIDEO
 
 from reelcast.rtp.onvif import PROFILE, ReplayExtension
 from reelcast.rtp.packet import HEADER_SIZE, Packet
-from reelcast.rtp.rtcp import SenderReport, compound
+from reelcast.rtsp.message import Frame
 from reelcast.track import AccessUnit
 
 __all__ = ["CAMERAS"]
@@ -19,9 +19,8 @@ _SOUND = (
     f"{HEAD}m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000/1\r\n"
     "a=fmtp:97 mode=AAC-hbr;config={config}\r\na=control:track1\r\n"
 )
-_HANWHA = compound(SenderReport(SSRC, 0xE0000000 << 32, 0, 0, 0)) + bytes.fromhex(
-    "81ca0002 5c8d1a2b 01026869"
-)
+_HANWHA = report() + bytes.fromhex("81ca0002 5c8d1a2b 01026869")
+"""A description of the source that lacks the byte it should end with."""
 
 
 def _extended(unit: AccessUnit, packets: list[Packet]) -> list[Packet]:
@@ -76,6 +75,10 @@ def _leave_out(stream: bytes) -> bytes:
     return stream[:cut] + stream[cut + 40 :]
 
 
+def _frames_nobody_asked_for(stream: bytes) -> bytes:
+    return Frame(77, b"who?").to_bytes() + Frame(0, b"").to_bytes() + stream
+
+
 CAMERAS = {
     "an ONVIF recorder": Camera(rows=("O5", "R8"), sdp=VIDEO, feeds=(Feed("h264", bend=_extended),)),
     "padding and sources": Camera(rows=("R8",), sdp=VIDEO, feeds=(Feed("h264", wire=_padded),)),
@@ -84,6 +87,26 @@ CAMERAS = {
     "Hanwha": Camera(rows=("R9",), sdp=VIDEO, reports=(b"junk", _HANWHA)),
     "ADTS alone": Camera(rows=("F14",), sdp=_SOUND, feeds=(Feed("aac", bend=_adts_alone),)),
     "ADTS behind AU headers": Camera(rows=("F14",), sdp=_SOUND, feeds=(Feed("aac", bend=_adts_inside),)),
+    "frames nobody asked for": Camera(
+        rows=("M12", "T8"), sdp=VIDEO, udp=None, damage=_frames_nobody_asked_for
+    ),
+    "questions back": Camera(
+        rows=("M15",),
+        sdp=VIDEO,
+        answers={
+            "PLAY": (
+                "OPTIONS {url} RTSP/1.0",
+                "CSeq: 900",
+                "",
+                "ANNOUNCE {url} RTSP/1.0",
+                "CSeq: 901",
+                "",
+                OK,
+                "CSeq: {cseq}",
+                "RTP-Info: {rtp_info}",
+            )
+        },
+    ),
     "bytes left out": Camera(
         rows=("M11", "F14"),
         sdp=VIDEO,

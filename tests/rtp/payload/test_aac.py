@@ -207,6 +207,7 @@ class TestDepacketizer:
         st.tuples(st.integers(1, 32), st.integers(0, 32), st.integers(0, 32)) | st.just((13, 3, 3)),
     )
     def test_never_raises(self, packets: list[Packet], widths: tuple[int, int, int]) -> None:
+        """Conformance F14."""
         depacketizer = AacDepacketizer(replace(TRACK, au_header=widths))
         for one in packets:
             for unit in depacketizer.receive(one):

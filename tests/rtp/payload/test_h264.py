@@ -134,17 +134,21 @@ class TestDepacketizer:
 
     @pytest.mark.parametrize("times", [(0, 0, 0, 0), (0, 1, 2, 2)])
     def test_marker_on_parameter_sets(self, times: tuple[int, int, int, int]) -> None:
+        """Conformance F2."""
         rows = zip((SPS, PPS, SEI, nal(0x65, 9)), times, (True,) * 4, strict=True)
         assert self.run(*rows) == [[SPS, PPS, SEI, nal(0x65, 9)]]
 
     def test_wrong_type_in_later_fragments(self) -> None:
+        """Conformance F2."""
         rows = (b"\x7c\x85\x88a", 0, False), (b"\x7c\x01b", 0, False), (b"\x7c\x47c", 0, True)
         assert self.run(*rows) == [[b"\x65\x88abc"]]
 
     def test_start_and_end_in_one_fragment(self) -> None:
+        """Conformance F4."""
         assert self.run((b"\x7c\xc5\x88a", 0, True)) == [[b"\x65\x88a"]]
 
     def test_empty_fragments(self) -> None:
+        """Conformance F2."""
         rows = (
             (b"\x7c", 0, False),
             (b"\x7c\x85\x88a", 0, False),
@@ -168,6 +172,7 @@ class TestDepacketizer:
         ids=["no start", "no end", "two starts", "short STAP-A", "short STAP-A behind a slice"],
     )
     def test_broken_unit_is_dropped_and_the_next_is_not(self, broken: list[bytes]) -> None:
+        """Conformance F2."""
         rows = [(data, 0, place == len(broken) - 1) for place, data in enumerate(broken)]
         assert self.run(*rows, (nal(0x41, 9), 1, True)) == [[nal(0x41, 9)]]
 
@@ -177,10 +182,12 @@ class TestDepacketizer:
     @pytest.mark.parametrize("between", [START, b"\0\0\1"])
     @pytest.mark.parametrize("before", [b"", START])
     def test_start_codes_inside_one_nal_unit(self, between: bytes, before: bytes) -> None:
+        """Conformance F2."""
         joined = before + between.join((SPS, PPS, nal(0x65, 9)))
         assert self.run((joined, 0, True)) == [[SPS, PPS, nal(0x65, 9)]]
 
     def test_start_codes_inside_fragments(self) -> None:
+        """Conformance F2."""
         joined = annex_b(SPS, PPS, nal(0x65, 40))[4:]
         head, tail = joined[1:20], joined[20:]
         assert self.run((b"\x7c\x87" + head, 0, False), (b"\x7c\x47" + tail, 0, True)) == [
@@ -190,6 +197,7 @@ class TestDepacketizer:
     @pytest.mark.parametrize("kind", [0, 24, 25, 26, 27, 29, 30, 31])
     def test_unknown_types_are_ignored(self, kind: int) -> None:
         # A STAP-A (24) is one that holds another, which may not be.
+        """Conformance F2."""
         payload = b"\x78\0\x03\x78ab" if kind == 24 else bytes((0x60 | kind,)) + b"ab"
         assert self.run((payload, 0, False), (nal(0x65, 9), 0, True)) == [[nal(0x65, 9)]]
 
@@ -197,6 +205,7 @@ class TestDepacketizer:
         assert self.run((b"\x78\0\0\0\x03\x65\x88a\0", 0, True)) == [[b"\x65\x88a"]]
 
     def test_sps_with_bytes_behind_it(self) -> None:
+        """Conformance F2."""
         assert self.run((SPS + b"\x80\x11", 0, False), (nal(0x65, 9), 0, True)) == [
             [SPS + b"\x80\x11", nal(0x65, 9)]
         ]
@@ -216,6 +225,7 @@ class TestDepacketizer:
         any_packets(st.binary(max_size=40).map(lambda data: b"\x7c" + data) | st.just(b"\x78\0\x02\x65\x88"))
     )
     def test_never_raises(self, packets: list[Packet]) -> None:
+        """Conformance F14."""
         depacketizer = H264Depacketizer(TRACK)
         for one in packets:
             assert isinstance(depacketizer.receive(one), list)
@@ -346,6 +356,7 @@ class TestFormatParameters:
         "value", ["", ",", "Z0LAHtkAoC/5YQAAAwABAAADADIPFi5I", "aMuDyyA=", "Z0LAHg==,aMuDyyA=", "%%%"]
     )
     def test_unusable_ones_are_ignored(self, value: str) -> None:
+        """Conformance D21."""
         assert self.sets(value) == ()
 
     @given(st.text(max_size=60))

@@ -228,6 +228,7 @@ class TestDepacketizer:
         ],
     )
     def test_unreadable_frame_is_dropped_and_the_next_is_not(self, payload: bytes) -> None:
+        """Conformance F6."""
         assert self.whole(payload, FIRST + b"x") == [b"x"]
 
     def test_tables_in_band(self) -> None:
@@ -306,6 +307,7 @@ class TestDepacketizer:
         )
     )
     def test_never_raises(self, packets: list[Packet]) -> None:
+        """Conformance F14."""
         depacketizer = JpegDepacketizer(TRACK)
         for one in packets:
             for unit in depacketizer.receive(one):
