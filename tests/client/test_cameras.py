@@ -35,7 +35,7 @@ async def test_all_frames_come(camera: Camera, transport: str) -> None:
     """The rows of each camera (`Camera.rows`) are those of docs/conformance.md."""
     expected = [feed.expected() for feed in camera.feeds]
     async with Stage(camera) as stage:
-        tracks, received = await receive(stage.url, transport, sum(map(len, expected)))
+        tracks, received = await receive(stage.entrance, transport, sum(map(len, expected)))
         asked = [request.uri for request in stage.requests if request.method in ("SETUP", "PLAY")]
         wanted = [stage.fill(uri) for uri in (*camera.setup[: len(camera.feeds)], camera.play)]
     assert asked == wanted

@@ -42,6 +42,7 @@ async def dialogue(server: ScriptedServer) -> AsyncIterator[Dialogue]:
     ("timeout", "interval"), [(60, 30), (20, 10), (10, 5), (8, 3), (6, 1), (5, 1), (1, 1), (3600, 1800)]
 )
 def test_keepalive_interval(timeout: int, interval: float) -> None:
+    """Conformance K8."""
     assert keepalive_interval(timeout) == interval
 
 
@@ -56,6 +57,7 @@ async def test_a_request_and_its_response(server: ScriptedServer, dialogue: Dial
 
 
 async def test_responses_are_paired_by_cseq(server: ScriptedServer, dialogue: Dialogue) -> None:
+    """Conformance M1."""
     held: list[bytes] = []
 
     def hold(request: Request) -> bytes | None:
@@ -82,6 +84,7 @@ async def test_strange_responses_are_passed_over(server: ScriptedServer, dialogu
 
 
 async def test_a_response_without_cseq_has_one_request(server: ScriptedServer, dialogue: Dialogue) -> None:
+    """Conformance M1."""
     server.answers["X"] = lambda _: b"RTSP/1.0 404 Not Found\r\n\r\n"
     assert (await dialogue.ask("X", "*")).status == 404
 
@@ -99,6 +102,7 @@ async def test_silence_is_an_error(server: ScriptedServer, dialogue: Dialogue) -
 async def test_frames_are_handed_on_while_a_response_is_awaited(
     server: ScriptedServer, dialogue: Dialogue
 ) -> None:
+    """Conformance M11."""
     received: list[bytes] = []
     dialogue.channels[3] = received.append
 
@@ -118,6 +122,7 @@ async def test_frames_are_handed_on_while_a_response_is_awaited(
 async def test_the_server_may_ask_too(
     server: ScriptedServer, dialogue: Dialogue, method: str, status: int
 ) -> None:
+    """Conformance M15."""
     await dialogue.ask("OPTIONS", "*")
     server.send(f"{method} * RTSP/1.0\r\nCSeq: 77\r\n\r\n".encode())
     await server.until(lambda: bool(server.responses))
@@ -228,6 +233,7 @@ async def test_keepalives_that_are_refused(
     public: str,
     methods: list[str],
 ) -> None:
+    """Conformance K8."""
     monkeypatch.setattr(module, "keepalive_interval", lambda _: 0.001)
     dialogue.public = tuple(public.split(", "))
     server.answers["OPTIONS"] = reply(405)
@@ -240,6 +246,7 @@ async def test_keepalives_that_are_refused(
 async def test_keepalives_go_on_after_silence(
     server: ScriptedServer, dialogue: Dialogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Conformance K9."""
     intervals: list[int] = []
 
     def soon(timeout: int) -> float:
@@ -285,6 +292,7 @@ async def test_describe_refused(server: ScriptedServer) -> None:
 
 
 async def test_redirections(server: ScriptedServer) -> None:
+    """Conformance M16."""
     async with ScriptedServer() as other:
         server.answers["DESCRIBE"] = reply(302, ("Location", other.url))
         dialogue, response = await describe(server.url, 5.0)
@@ -294,6 +302,7 @@ async def test_redirections(server: ScriptedServer) -> None:
 
 
 async def test_a_circle_of_redirections(server: ScriptedServer) -> None:
+    """Conformance M16."""
     server.answers["DESCRIBE"] = reply(301, ("Location", server.url))
     with pytest.raises(ReelcastError, match="redirected more than 5 times"):
         await describe(server.url, 5.0)
@@ -334,6 +343,7 @@ async def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_no_way_from_encrypted_to_open(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conformance M16."""
     plain = asyncio.get_running_loop().create_connection
 
     async def connect(factory: Callable[[], Dialogue], host: str, port: int, ssl: object) -> object:
@@ -373,6 +383,7 @@ def with_login(url: str) -> str:
 
 
 async def test_who_is_asked_says_who_it_is(server: ScriptedServer) -> None:
+    """Conformance A6."""
     guard(server, 'Digest realm="r", nonce="n"', accept=lambda said: said.startswith("Digest "))
     dialogue, response = await describe(with_login(server.url), 5.0)
     assert response.status == 200
@@ -392,6 +403,7 @@ async def test_who_is_asked_says_who_it_is(server: ScriptedServer) -> None:
 
 
 async def test_what_is_refused_gives_way_to_what_is_weaker(server: ScriptedServer) -> None:
+    """Conformance A5."""
     offers = 'Digest realm="r", nonce="n", Basic realm="r"', 'Digest realm="r", nonce="m", algorithm=SHA-256'
     guard(server, *offers, accept=lambda said: said.startswith("Basic "))
     dialogue, _ = await describe(server.url, 5.0, credentials=CREDENTIALS)

@@ -72,6 +72,7 @@ def hashed(*parts: str) -> str:
     ],
 )
 def test_parse_challenges(values: list[str], challenges: list[Challenge]) -> None:
+    """Conformance A5."""
     assert parse_challenges(values) == challenges
 
 
@@ -263,6 +264,7 @@ def kinds(client: Authenticator, offers: list[Challenge]) -> list[str]:
     ],
 )
 def test_the_strongest_first_and_each_once(offers: list[Challenge], tried: list[str]) -> None:
+    """Conformance A5."""
     client = authenticator()
     assert kinds(client, offers) == tried
     assert kinds(client, offers) == []
@@ -305,6 +307,7 @@ def test_a_method_that_is_refused_costs_the_others_nothing() -> None:
 
 
 def test_a_broken_digest_stays_broken() -> None:
+    """Conformance A5."""
     client = authenticator()
     offers = [MD5, BASIC]
     assert client.challenged(None, offers)

@@ -44,6 +44,7 @@ from reelcast.rtsp.url import RtspUrl
     ],
 )
 def test_parse(text: str, url: RtspUrl) -> None:
+    """Conformance A11."""
     assert RtspUrl.parse(text) == url
 
 
@@ -104,6 +105,7 @@ def test_errors_and_text_tell_no_password(text: str) -> None:
     ],
 )
 def test_request_uri(text: str, uri: str) -> None:
+    """Conformance A11."""
     assert RtspUrl.parse(text).request_uri == uri
     assert str(RtspUrl.parse(text)) == uri
 

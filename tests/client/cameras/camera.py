@@ -156,6 +156,7 @@ class Camera:
                  in them
     setup, play  the URIs that it must be asked for
     udp, tcp     its Transport headers; without one, that transport is not for this camera
+    moved        True where another URL leads to it
     early        True where media comes before the answer to PLAY
     reports      RTCP that comes first
     damage       what becomes of interleaved media on the way
@@ -171,6 +172,7 @@ class Camera:
     udp: str | None = "RTP/AVP;unicast;client_port={client};server_port={server}"
     tcp: str | None = "RTP/AVP/TCP;unicast;interleaved={channels}"
     line_end: str = "\r\n"
+    moved: bool = False
     early: bool = False
     reports: tuple[bytes, ...] = ()
     damage: Callable[[bytes], bytes] = bytes

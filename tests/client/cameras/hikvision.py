@@ -37,7 +37,8 @@ CAMERAS = {
         udp="RTP/AVP;unicast;client_port={client};server_port={server};ssrc=   1a2b;mode=play",
         tcp="RTP/AVP/TCP;unicast;interleaved={channels};ssrc= 5c8d 1a2b;mode=play",
     ),
-    "Hikvision DS-2CD2032-I, whose first number is 0": Camera(
+    # Its first sequence number is another than it says.
+    "Hikvision DS-2CD2032-I": Camera(
         rows=("P6",),
         sdp=_SDP,
         feeds=(Feed("h264"), Feed("pcmu")),

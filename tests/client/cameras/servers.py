@@ -61,6 +61,7 @@ CAMERAS = {
     "a TCP that is not said": Camera(
         rows=("T5",), sdp=VIDEO, udp=None, tcp="RTP/AVP;unicast;interleaved={other_channels}"
     ),
+    "moved": Camera(rows=("M16",), sdp=VIDEO, moved=True),
     "empty headers": Camera(
         rows=("M3",),
         sdp=VIDEO,

@@ -88,9 +88,7 @@ CAMERAS = {
         sdp=VIDEO,
         feeds=(Feed("h264", bend=_beginning_lost),),
     ),
-    "Ivel, which marks nothing": Camera(
-        rows=("F2",), sdp=VIDEO, feeds=(Feed("h264", bend=_no_marker, lost=frozenset({4})),)
-    ),
+    "Ivel": Camera(rows=("F2",), sdp=VIDEO, feeds=(Feed("h264", bend=_no_marker, lost=frozenset({4})),)),
     "Longse": Camera(
         rows=("M3",),
         sdp=VIDEO,
@@ -168,7 +166,7 @@ CAMERAS = {
             "PLAY": (OK, "CSeq: {cseq}", "Session: 66334873;timeout=60", "RTP-Info: url=;seq=;rtptime=")
         },
     ),
-    "GW, whose H.264 is described with the audio": Camera(
+    "GW": Camera(
         rows=("D20",),
         sdp=(
             f"{HEAD}m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n"

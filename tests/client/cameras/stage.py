@@ -13,7 +13,7 @@ from tests.client.cameras.footage import footage, sprop
 from tests.client.scripted import ScriptedServer
 
 from reelcast.rtsp.headers import TransportSpec
-from reelcast.rtsp.message import Frame, Request
+from reelcast.rtsp.message import Frame, Request, Response
 
 __all__ = ["Stage"]
 
@@ -48,6 +48,11 @@ class Stage(ScriptedServer):
         """Where it is."""
         return f"rtsp://127.0.0.1:{self.port}{self.camera.path}"
 
+    @property
+    def entrance(self) -> str:
+        """What a client is told, which may lead elsewhere."""
+        return f"{self.url}/old" if self.camera.moved else self.url
+
     def fill(self, text: str, **more: object) -> str:
         """A text of the camera with its fields filled in."""
         entries = [
@@ -66,6 +71,8 @@ class Stage(ScriptedServer):
         )
 
     def _answer_as(self, method: str, request: Request) -> bytes:
+        if method == "DESCRIBE" and request.uri != self.url:
+            return Response.to(request, 302, [("Location", self.url)]).to_bytes()
         body = self.fill(self.camera.sdp) if method == "DESCRIBE" else ""
         fields: dict[str, object] = {"cseq": request.cseq, "length": len(body), "number": len(self._offers)}
         if method == "SETUP":
