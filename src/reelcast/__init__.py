@@ -22,11 +22,14 @@ from reelcast.track import AccessUnit, Track
 if TYPE_CHECKING:
     from reelcast.client.intake import ReceivedUnit
     from reelcast.client.stream import Stream, open_stream
+    from reelcast.client.transcript import Utterance
+    from reelcast.rtsp.authentication import Credentials
     from reelcast.server.app import Server
 
 __all__ = [
     "AccessUnit",
     "AuthenticationError",
+    "Credentials",
     "DeadlineError",
     "MediaError",
     "PayloadError",
@@ -38,13 +41,16 @@ __all__ = [
     "Stream",
     "Track",
     "TransportError",
+    "Utterance",
     "open_stream",
 ]
 
 _LAZY = {
+    "Credentials": "reelcast.rtsp.authentication",
     "ReceivedUnit": "reelcast.client.intake",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",
+    "Utterance": "reelcast.client.transcript",
     "open_stream": "reelcast.client.stream",
 }
 

@@ -265,6 +265,28 @@ async def test_keepalives_go_on_after_silence(
     assert set(intervals) == {60}
 
 
+async def test_keepalives_wait_no_longer_than_the_session_can(
+    server: ScriptedServer,
+    dialogue: Dialogue,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(module, "keepalive_interval", lambda _: 0.001)
+    server.answers["SETUP"] = reply(200, ("Session", "abc;timeout=1"))
+    await dialogue.demand("SETUP", "*")
+    server.answers["OPTIONS"] = lambda _: None
+    received: list[bytes] = []
+    dialogue.channels[0] = received.append
+    dialogue.keep_alive("*")
+    await server.until(lambda: len(server.requests) >= 3)
+    assert "no answer to OPTIONS within 0.25 s" in caplog.text
+    # What is not answered disturbs nothing else.
+    server.send_media(b"media")
+    assert (await dialogue.ask("DESCRIBE", "*")).status == 200
+    assert received == [b"media"]
+
+
 async def test_describe(server: ScriptedServer) -> None:
     dialogue, response = await describe(server.url.replace("//", "//user:secret@"), 5.0)
     dialogue.close()

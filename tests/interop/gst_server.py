@@ -1,6 +1,8 @@
 """Serve one MP4 with gst-rtsp-server at /movie; a program of its own, for Debian's Python, which has GStreamer.
 
-usage: gst_server.py FILE    prints its port in a line, and serves until it is killed
+usage: gst_server.py FILE [basic|digest]    prints its port in a line, and serves until it is killed; to the
+                                            user "admin" with the password "p@ss:w/rd" alone where it is told
+                                            how to ask
 """
 
 from __future__ import annotations
@@ -16,9 +18,30 @@ PIPELINE = (
 )
 
 
-def main(path: str) -> None:
+USER, PASSWORD = "admin", "p@ss:w/rd"
+
+
+def guard(rtsp: Any, server: Any, factory: Any, way: str) -> None:
+    """Let nobody in but one."""
+    auth = rtsp.RTSPAuth()
+    token = rtsp.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    methods: Any = import_module("gi.repository.GstRtsp").RTSPAuthMethod
+    if way == "basic":
+        auth.add_basic(rtsp.RTSPAuth.make_basic(USER, PASSWORD), token)
+    else:
+        auth.set_supported_methods(methods.DIGEST)
+        auth.add_digest(USER, PASSWORD, token)
+    server.set_auth(auth)
+    permissions = rtsp.RTSPPermissions()
+    for permission in ("access", "construct"):
+        permissions.add_permission_for_role("viewer", f"media.factory.{permission}", True)
+    factory.set_permissions(permissions)
+
+
+def main(path: str, way: str = "") -> None:
     gi: Any = import_module("gi")
-    for name in ("Gst", "GstRtspServer"):
+    for name in ("Gst", "GstRtsp", "GstRtspServer"):
         gi.require_version(name, "1.0")
     glib: Any = import_module("gi.repository.GLib")
     gst: Any = import_module("gi.repository.Gst")
@@ -30,10 +53,12 @@ def main(path: str) -> None:
     factory = rtsp.RTSPMediaFactory()
     factory.set_launch(PIPELINE.format(path=path))
     server.get_mount_points().add_factory("/movie", factory)
+    if way:
+        guard(rtsp, server, factory, way)
     server.attach(None)
     print(server.get_bound_port(), flush=True)
     glib.MainLoop().run()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

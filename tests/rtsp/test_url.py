@@ -87,6 +87,7 @@ def test_errors_and_text_tell_no_password(text: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         RtspUrl.parse(text)
     assert "ec" not in str(caught.value)
+    assert bool(caught.value.advice) is ("sec/ret" in text)
     url = RtspUrl.parse("rtsp://user:secret@h/p")
     assert "secret" not in f"{url} {url!r}"
     assert "user" not in str(url)

@@ -64,7 +64,12 @@ class RtspUrl:
         # A password that was not escaped may hold "@": the host stands behind the last.
         userinfo, _, address = rest[:at].rpartition("@")
         user, colon, password = userinfo.partition(":")
-        host, port = _split_address(address)
+        try:
+            host, port = _split_address(address)
+        except ProtocolError as error:
+            if "@" in rest[at:]:
+                error.advice = "in a password, / is written %2F and ? is written %3F"
+            raise
         path, query = _split_query(rest[at:])
         return cls(
             scheme[1].lower(),
