@@ -26,7 +26,7 @@ def main() -> int:
         print("Serving", *urls, sep="\n  ")
         print("Reading the last of them; any player can do the same.", flush=True)
         try:
-            code = subprocess.run([*command, "read", urls[-1]], check=False).returncode
+            code = subprocess.run([*command, "play", "--headless", urls[-1]], check=False).returncode
         finally:
             server.send_signal(signal.SIGINT)
         return server.wait(STOP_SECONDS) or code

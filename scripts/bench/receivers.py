@@ -27,7 +27,7 @@ MOVIE_SECONDS: Final = 20.0
 
 
 def _ours(url: str, transport: Transport) -> list[str]:
-    return [sys.executable, "-m", "reelcast", "read", url, "--transport", transport, "--quiet"]
+    return [sys.executable, "-m", "reelcast", "play", "--headless", url, "--transport", transport, "--quiet"]
 
 
 def _ffmpeg(url: str, transport: Transport) -> list[str]:

@@ -20,8 +20,12 @@ from reelcast.errors import (
 from reelcast.track import AccessUnit, Track
 
 if TYPE_CHECKING:
+    from reelcast.client.frame import Frame
     from reelcast.client.intake import ReceivedUnit
-    from reelcast.client.stream import Stream, open_stream
+    from reelcast.client.reconnect import Reconnect
+    from reelcast.client.stream import Stream, TrackStatistics, connect
+    from reelcast.client.sync import SyncStream, open
+    from reelcast.client.timeouts import Timeouts
     from reelcast.client.transcript import Utterance
     from reelcast.rtsp.authentication import Credentials
     from reelcast.server.app import Server
@@ -31,27 +35,39 @@ __all__ = [
     "AuthenticationError",
     "Credentials",
     "DeadlineError",
+    "Frame",
     "MediaError",
     "PayloadError",
     "ProtocolError",
     "ReceivedUnit",
+    "Reconnect",
     "ReelcastError",
     "RemoteError",
     "Server",
     "Stream",
+    "SyncStream",
+    "Timeouts",
     "Track",
+    "TrackStatistics",
     "TransportError",
     "Utterance",
-    "open_stream",
+    "connect",
+    "open",
 ]
 
 _LAZY = {
     "Credentials": "reelcast.rtsp.authentication",
+    "Frame": "reelcast.client.frame",
     "ReceivedUnit": "reelcast.client.intake",
+    "Reconnect": "reelcast.client.reconnect",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",
+    "SyncStream": "reelcast.client.sync",
+    "Timeouts": "reelcast.client.timeouts",
+    "TrackStatistics": "reelcast.client.stream",
     "Utterance": "reelcast.client.transcript",
-    "open_stream": "reelcast.client.stream",
+    "connect": "reelcast.client.stream",
+    "open": "reelcast.client.sync",
 }
 
 

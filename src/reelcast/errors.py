@@ -34,6 +34,7 @@ _DEADLINES: Final = {
     "connect": "no connection within {} s",
     "first packet": "no media within {} s",
     "silence": "silent for {} s",
+    "frame": "no frame within {} s",
 }
 
 

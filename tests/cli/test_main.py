@@ -18,7 +18,7 @@ def test_alone_it_shows_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     run(monkeypatch)
     output = "".join(capsys.readouterr())
     assert "An RTSP server, client and player." in output
-    assert "read" in output
+    assert "play" in output
     assert "serve" in output
 
 

@@ -10,7 +10,7 @@ from tests.client.cameras.catalogue import CAMERAS
 from tests.client.cameras.stage import Stage
 
 from reelcast.client.intake import ReceivedUnit
-from reelcast.client.stream import open_stream
+from reelcast.client.stream import Transport, connect
 from reelcast.track import Track
 
 CASES = [
@@ -24,10 +24,10 @@ CASES = [
 async def receive(url: str, transport: str, count: int) -> tuple[tuple[Track, ...], list[ReceivedUnit]]:
     """The tracks of a stream, and its first units."""
     assert transport in ("udp", "tcp")
-    async with await open_stream(
-        url, transport="udp" if transport == "udp" else "tcp", timeout=10.0
-    ) as stream:
-        return stream.tracks, [await anext(stream) for _ in range(count)]
+    way: Transport = "udp" if transport == "udp" else "tcp"
+    async with connect(url, transport=way, timeout=10.0, reconnect=False) as stream:
+        units = stream.units()
+        return stream.tracks, [await anext(units) for _ in range(count)]
 
 
 @pytest.mark.parametrize(("camera", "transport"), CASES)

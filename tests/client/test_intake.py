@@ -7,7 +7,7 @@ import math
 import pytest
 from tests.client.scripted import SSRC, audio, goodbye, sender_report
 
-from reelcast.client.intake import Intake, ReceivedUnit
+from reelcast.client.intake import Intake, Place, ReceivedUnit
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.rtcp import (
     Bye,
@@ -44,7 +44,7 @@ RTPTIMES = {
 @pytest.mark.parametrize(("rtptime", "first", "pts"), RTPTIMES.values(), ids=RTPTIMES)
 def test_presentation_time(rtptime: int | None, first: int, pts: float) -> None:
     into = intake()
-    into.play(5.0, rtptime)
+    into.play(Place(5.0, rtptime))
     assert into.position == 5.0
     received = take(into, audio(1, timestamp=first), audio(2, timestamp=first + 160 & 0xFFFFFFFF))
     assert [unit.pts for unit in received] == [pytest.approx(pts), pytest.approx(pts + 0.02)]
@@ -54,30 +54,30 @@ def test_presentation_time(rtptime: int | None, first: int, pts: float) -> None:
 def test_wall_clock_time() -> None:
     into = intake()
     (first,) = take(into, audio(1, timestamp=0), now=3.0)
-    assert (first.time, first.synchronized) == (WALL + 3.0, False)
+    assert (first.time, first.clock) == (WALL + 3.0, "estimated")
     into.control(sender_report(8_000, unix_to_ntp(WALL - 100)), 3.5)
     (second,) = take(into, audio(2, timestamp=4_000), now=4.0)
-    assert (second.time, second.synchronized) == (WALL - 100.5, True)
+    assert (second.time, second.clock) == (WALL - 100.5, "sender")
 
 
 def test_a_new_source_goes_on_where_the_old_one_was() -> None:
     into = intake()
-    into.play(5.0, 0)
+    into.play(Place(5.0, 0))
     take(into, audio(1, timestamp=0), audio(2, timestamp=8_000))
     into.control(sender_report(0, unix_to_ntp(WALL)), 0.0)
     received = take(into, audio(700, timestamp=99, ssrc=7), audio(701, timestamp=99 + 800, ssrc=7), now=2.0)
     assert [unit.pts for unit in received] == [6.0, pytest.approx(6.1)]
-    assert not received[0].synchronized
+    assert received[0].clock == "estimated"
     assert received[0].time == WALL + 2.0
 
 
 def test_reordering_waits_for_flush() -> None:
     into = intake(ordered=False)
     assert len(take(into, audio(1), audio(3))) == 1
-    assert into.flush(0.05, WALL) == []
-    assert len(into.flush(0.2, WALL)) == 1
+    assert into.flush(0.05, 0.0, WALL) == []
+    assert len(into.flush(0.2, 0.0, WALL)) == 1
     assert len(take(into, audio(5))) == 0
-    assert len(into.flush(math.inf, WALL)) == 1
+    assert len(into.flush(math.inf, 0.0, WALL)) == 1
     assert into.statistics.lost == 2
 
 

@@ -128,4 +128,5 @@ RTP_INFO = {
 @pytest.mark.parametrize(("value", "expected"), RTP_INFO.values(), ids=RTP_INFO)
 def test_rtptimes(value: str | None, expected: list[int | None]) -> None:
     """Conformance P6."""
-    assert presentation(BASE).rtptimes(value) == expected
+    entries = presentation(BASE).rtp_info(value)
+    assert [entry.rtptime if entry else None for entry in entries] == expected

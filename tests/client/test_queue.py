@@ -17,13 +17,22 @@ AUDIO = Track("audio", "pcmu", 8_000, 0)
 
 
 def unit(number: int, *, keyframe: bool = False, size: int = 1, track: Track = VIDEO) -> ReceivedUnit:
-    return ReceivedUnit(track, AccessUnit(bytes(size), number, number, keyframe), float(number), None, False)
+    return ReceivedUnit(
+        track, AccessUnit(bytes(size), number, number, keyframe), float(number), None, "estimated", 0.0
+    )
 
 
 @pytest.fixture(autouse=True)
 def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_QUEUED_UNITS", 4)
     monkeypatch.setattr(module, "MAX_QUEUED_BYTES", 100)
+
+
+def taken(queue: UnitQueue, received: ReceivedUnit) -> bool:
+    """Whether the queue keeps a unit."""
+    before = queue.dropped.total()
+    queue.put(received)
+    return queue.dropped.total() == before
 
 
 async def drain(queue: UnitQueue) -> list[int]:
@@ -38,10 +47,10 @@ async def drain(queue: UnitQueue) -> list[int]:
 
 async def test_order_and_end() -> None:
     queue = UnitQueue()
-    assert queue.put(unit(1))
-    assert queue.put(unit(2))
+    queue.put(unit(1))
+    queue.put(unit(2))
     assert await drain(queue) == [1, 2]
-    assert not queue.put(unit(3))
+    assert taken(queue, unit(3)) is False
     with pytest.raises(StopAsyncIteration):
         await queue.get()
 
@@ -72,30 +81,30 @@ async def test_a_reader_that_waits() -> None:
 
 async def test_video_is_dropped_until_a_keyframe() -> None:
     queue = UnitQueue()
-    assert [queue.put(unit(number)) for number in range(6)] == [True] * 4 + [False] * 2
+    assert [taken(queue, unit(number)) for number in range(6)] == [True] * 4 + [False] * 2
     assert queue.full
     for number in range(2):
         assert (await queue.get()).unit.pts == number
     assert not queue.full
-    assert not queue.put(unit(6))
-    assert queue.put(unit(7, keyframe=True, track=AUDIO))
-    assert queue.put(unit(8, keyframe=True))
-    assert not queue.put(unit(9))
+    assert not taken(queue, unit(6))
+    assert taken(queue, unit(7, keyframe=True, track=AUDIO))
+    assert taken(queue, unit(8, keyframe=True))
+    assert not taken(queue, unit(9))
     assert await drain(queue) == [2, 3, 7, 8]
 
 
 async def test_bytes_are_bounded() -> None:
     queue = UnitQueue()
-    assert queue.put(unit(0, size=100))
-    assert not queue.put(unit(1))
+    assert taken(queue, unit(0, size=100))
+    assert not taken(queue, unit(1))
     await queue.get()
-    assert queue.put(unit(2, keyframe=True))
+    assert taken(queue, unit(2, keyframe=True))
 
 
 async def test_a_sender_that_can_be_held_back_loses_nothing() -> None:
     calls: list[bool] = []
     queue = UnitQueue(calls.append)
-    assert all(queue.put(unit(number)) for number in range(6))
+    assert all(taken(queue, unit(number)) for number in range(6))
     assert calls == [True]
     for _ in range(3):
         await queue.get()

@@ -10,10 +10,11 @@ import pytest
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
 from reelcast.client import queue as queue_module
-from reelcast.client import stream as module
+from reelcast.client import session as module
+from reelcast.client import stream as stream_module
 from reelcast.client.intake import ReceivedUnit
-from reelcast.client.stream import Stream, open_stream
-from reelcast.errors import ProtocolError, ReelcastError, RemoteError, TransportError
+from reelcast.client.stream import Stream, Transport, connect
+from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.rtp.rtcp import Bye, ReceiverReport, SourceDescription, parse
 from reelcast.rtsp.headers import TransportSpec
 from reelcast.rtsp.message import Request, Response
@@ -21,7 +22,8 @@ from reelcast.rtsp.message import Request, Response
 
 @pytest.fixture(autouse=True)
 def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TICK", "UDP_SILENCE", "END_SILENCE"):
+    monkeypatch.setattr(stream_module, "UDP_SILENCE", 0.02)
+    for name in ("TICK", "END_SILENCE"):
         monkeypatch.setattr(module, name, 0.02)
 
 
@@ -71,7 +73,25 @@ def media(server: ScriptedServer) -> Iterator[Media]:
 
 async def times(stream: Stream) -> list[float]:
     """Presentation times of all that comes, rounded to milliseconds."""
-    return [round(received.pts, 3) async for received in stream]
+    return [round(received.pts, 3) async for received in stream.units()]
+
+
+async def one(stream: Stream) -> ReceivedUnit:
+    """The next unit."""
+    return await anext(stream.units())
+
+
+def opened(
+    url: str, *, transport: Transport = "auto", timeout: float = 5.0, at: float | None = None
+) -> Stream:
+    """A stream that is not looked for again."""
+    return connect(url, transport=transport, timeout=timeout, at=at, reconnect=False)
+
+
+async def started(url: str, *, transport: Transport = "auto", timeout: float = 5.0) -> Stream:
+    stream = opened(url, transport=transport, timeout=timeout)
+    await stream.open()
+    return stream
 
 
 def packets(count: int, first: int = 0) -> list[bytes]:
@@ -84,12 +104,12 @@ async def test_tcp(server: ScriptedServer) -> None:
         server.send_media(goodbye(), channel=1)
 
     server.on_play = play
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         assert (stream.transport, stream.duration) == ("tcp", 8.0)
         assert [track.codec for track in stream.tracks] == ["pcmu"]
         assert await times(stream) == [0.0, 0.02, 0.04]
         assert stream.position == pytest.approx(0.04)
-        (track,) = stream.statistics
+        (track,) = stream.statistics()
         assert (track.track, track.units, track.dropped, track.packets.received) == (
             stream.tracks[0],
             3,
@@ -97,7 +117,7 @@ async def test_tcp(server: ScriptedServer) -> None:
             3,
         )
         with pytest.raises(StopAsyncIteration):
-            await anext(stream)
+            await one(stream)
     assert server.methods == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]
     assert server.requests[2].uri == f"{server.url}/track1"
     assert server.asked("SETUP")[0].get("Transport") == "RTP/AVP/TCP;unicast;interleaved=0-1"
@@ -126,7 +146,7 @@ async def test_media_before_the_answer_to_play(
 
     monkeypatch.setattr(module, "MAX_EARLY", limit)
     server.answers["PLAY"] = play
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         server.send_media(goodbye(), channel=1)
         assert await times(stream) == expected
 
@@ -147,26 +167,26 @@ async def test_start(
 ) -> None:
     server.answers["PLAY"] = reply(200, *headers)
     server.on_play = lambda server: server.send_media(audio(0))
-    async with await open_stream(server.url, transport="tcp", timeout=5.0, start=start) as stream:
-        assert (await anext(stream)).pts == expected
+    async with opened(server.url, transport="tcp", timeout=5.0, at=start) as stream:
+        assert (await one(stream)).pts == expected
     assert server.asked("PLAY")[0].get("Range") == f"npt={start or 0:.3f}-"
 
 
 async def test_channels_are_those_of_the_answer(server: ScriptedServer) -> None:
     server.answers["SETUP"] = reply(200, ("Transport", "RTP/AVP/TCP;interleaved=6-7"), ("Session", "1"))
     server.on_play = lambda server: server.send_media(audio(0), channel=6)
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
-        assert (await anext(stream)).pts == 0.0
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
+        assert (await one(stream)).pts == 0.0
     assert {frame.channel for frame in server.frames} == {7}
 
 
 async def test_udp(server: ScriptedServer, media: Media) -> None:
     server.on_play = lambda _: media.send(audio(0), audio(2), audio(1), audio(3))
-    async with await open_stream(server.url, timeout=5.0) as stream:
+    async with opened(server.url, timeout=5.0) as stream:
         assert stream.transport == "udp"
-        received = [round((await anext(stream)).pts, 3) for _ in range(4)]
+        received = [round((await one(stream)).pts, 3) for _ in range(4)]
         assert received == [0.0, 0.02, 0.04, 0.06]
-        assert stream.statistics[0].packets.reordered == 1
+        assert stream.statistics()[0].packets.reordered == 1
         media.send(goodbye(), control=True)
         assert await times(stream) == []
         first = parse(media.rtcp.recv(1500))
@@ -179,8 +199,8 @@ async def test_udp(server: ScriptedServer, media: Media) -> None:
 
 async def test_a_packet_behind_a_gap_comes_in_time(server: ScriptedServer, media: Media) -> None:
     server.on_play = lambda _: media.send(audio(0), audio(2))
-    async with await open_stream(server.url, transport="udp", timeout=5.0) as stream:
-        assert [(await anext(stream)).pts for _ in range(2)] == [0.0, pytest.approx(0.04)]
+    async with opened(server.url, transport="udp", timeout=5.0) as stream:
+        assert [(await one(stream)).pts for _ in range(2)] == [0.0, pytest.approx(0.04)]
 
 
 def refuse_udp(request: Request) -> Response:
@@ -216,9 +236,9 @@ async def test_fallback_to_tcp(
 
     server.answers["SETUP"] = answer
     server.on_play = play
-    async with await open_stream(server.url, timeout=5.0) as stream:
+    async with opened(server.url, timeout=5.0) as stream:
         assert stream.transport == "tcp"
-        assert (await anext(stream)).pts == 0.0
+        assert (await one(stream)).pts == 0.0
     assert server.connections == 2
     assert server.methods.count("TEARDOWN") == 1 + teardown
 
@@ -226,21 +246,21 @@ async def test_fallback_to_tcp(
 async def test_udp_alone_does_not_fall_back(server: ScriptedServer) -> None:
     server.answers["SETUP"] = refuse_udp
     with pytest.raises(RemoteError, match="461"):
-        await open_stream(server.url, transport="udp", timeout=5.0)
+        await started(server.url, transport="udp", timeout=5.0)
     assert server.connections == 1
 
 
 async def test_other_refusals_are_final(server: ScriptedServer) -> None:
     server.answers["SETUP"] = reply(404)
     with pytest.raises(RemoteError, match="404"):
-        await open_stream(server.url, timeout=5.0)
+        await started(server.url, timeout=5.0)
     assert server.connections == 1
 
 
 async def test_a_description_of_nothing(server: ScriptedServer) -> None:
     server.answers["DESCRIBE"] = reply(200, body=b"v=0\r\ns=empty\r\nm=text 0 RTP/AVP 99\r\n")
     with pytest.raises(ReelcastError, match="no track"):
-        await open_stream(server.url, timeout=5.0)
+        await started(server.url, timeout=5.0)
     await server.until(lambda: server.connections == 1)
 
 
@@ -250,10 +270,10 @@ async def test_a_lost_connection_is_an_error(server: ScriptedServer) -> None:
         server.hang_up()
 
     server.on_play = play
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
-        assert (await anext(stream)).pts == 0.0
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
+        assert (await one(stream)).pts == 0.0
         with pytest.raises(TransportError, match="closed the connection"):
-            await anext(stream)
+            await one(stream)
 
 
 async def test_a_connection_that_ends_after_the_goodbye_is_none(server: ScriptedServer) -> None:
@@ -263,22 +283,22 @@ async def test_a_connection_that_ends_after_the_goodbye_is_none(server: Scripted
         server.hang_up()
 
     server.on_play = play
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         assert await times(stream) == [0.0]
 
 
 async def test_silence_is_an_error(server: ScriptedServer) -> None:
     server.on_play = lambda server: server.send_media(audio(0))
-    async with await open_stream(server.url, transport="tcp", timeout=0.2) as stream:
-        await anext(stream)
+    async with opened(server.url, transport="tcp", timeout=0.2) as stream:
+        await one(stream)
         with pytest.raises(ReelcastError, match=r"silent for 0.2 s"):
-            await anext(stream)
+            await one(stream)
 
 
 async def test_silence_at_the_end_is_the_end(server: ScriptedServer) -> None:
     """The goodbye is one datagram, and may be lost."""
     server.on_play = lambda server: server.send_media(audio(0), audio(1, timestamp=8_000 * 7 + 4_000))
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         assert await times(stream) == [0.0, 7.5]
 
 
@@ -289,11 +309,11 @@ async def test_all_tracks_must_say_goodbye(server: ScriptedServer) -> None:
 
     server.answers["DESCRIBE"] = reply(200, body=SDP + b"m=audio 0 RTP/AVP 0\r\na=control:track2\r\n")
     server.on_play = play
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
-        received = await anext(stream)
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
+        received = await one(stream)
         assert received.track is stream.tracks[1]
         server.send_media(audio(1), channel=2)
-        await anext(stream)
+        await one(stream)
         server.send_media(goodbye(), channel=3)
         assert await times(stream) == []
     assert [request.uri.rpartition("/")[2] for request in server.requests if request.method == "SETUP"] == [
@@ -305,8 +325,8 @@ async def test_all_tracks_must_say_goodbye(server: ScriptedServer) -> None:
 async def test_reports_are_sent_in_time(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reelcast.client.intake.next_interval", lambda *_, **__: 0.01)
     server.on_play = lambda server: server.send_media(audio(0))
-    async with await open_stream(server.url, transport="tcp", timeout=5.0) as stream:
-        await anext(stream)
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
+        await one(stream)
         await server.until(lambda: len(server.frames) >= 3)
         last = parse(server.frames[-1].data)
         assert isinstance(last[0], ReceiverReport)
@@ -318,11 +338,11 @@ async def test_an_application_that_does_not_read_holds_tcp_back(
 ) -> None:
     monkeypatch.setattr(queue_module, "MAX_QUEUED_UNITS", 4)
     server.on_play = lambda server: server.send_media(*packets(50))
-    async with await open_stream(server.url, transport="tcp", timeout=0.1) as stream:
+    async with opened(server.url, transport="tcp", timeout=0.1) as stream:
         await asyncio.sleep(0.15)
-        received = [round((await anext(stream)).pts, 3) for _ in range(50)]
+        received = [round((await one(stream)).pts, 3) for _ in range(50)]
         assert received == [round(0.02 * number, 3) for number in range(50)]
-        assert stream.statistics[0].dropped == 0
+        assert stream.statistics()[0].dropped == 0
 
 
 async def test_an_application_that_does_not_read_loses_datagrams(
@@ -332,31 +352,34 @@ async def test_an_application_that_does_not_read_loses_datagrams(
     put = queue_module.UnitQueue.put
     all_came = asyncio.Event()
 
-    def put_and_tell(queue: queue_module.UnitQueue, received: ReceivedUnit) -> bool:
+    def put_and_tell(queue: queue_module.UnitQueue, received: ReceivedUnit) -> None:
         if received.unit.pts == 9 * 160:
             all_came.set()
-        return put(queue, received)
+        put(queue, received)
 
     monkeypatch.setattr(queue_module.UnitQueue, "put", put_and_tell)
     server.on_play = lambda _: media.send(*packets(10))
-    async with await open_stream(server.url, transport="udp", timeout=5.0) as stream:
+    async with opened(server.url, transport="udp", timeout=5.0) as stream:
         await all_came.wait()
-        assert stream.statistics[0].dropped == 6
-        assert [round((await anext(stream)).pts, 3) for _ in range(4)] == [0.0, 0.02, 0.04, 0.06]
+        assert stream.statistics()[0].dropped == 6
+        assert [round((await one(stream)).pts, 3) for _ in range(4)] == [0.0, 0.02, 0.04, 0.06]
 
 
 async def test_closing_early(server: ScriptedServer) -> None:
-    stream = await open_stream(server.url, transport="tcp", timeout=5.0)
+    server.on_play = lambda server: server.send_media(audio(0))
+    stream = await started(server.url, transport="tcp", timeout=5.0)
     await stream.close()
     await stream.close()
     assert server.methods[-1] == "TEARDOWN"
+    units = stream.units()
+    await anext(units)
     with pytest.raises(StopAsyncIteration):
-        await anext(stream)
+        await anext(units)
 
 
 async def test_cancelling_while_it_opens(server: ScriptedServer) -> None:
     server.answers["PLAY"] = lambda _: None
-    opening = asyncio.create_task(open_stream(server.url, transport="tcp", timeout=5.0))
+    opening = asyncio.create_task(started(server.url, transport="tcp", timeout=5.0))
     await server.until(lambda: "PLAY" in server.methods)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -365,13 +388,13 @@ async def test_cancelling_while_it_opens(server: ScriptedServer) -> None:
 
 
 async def test_a_silent_server_over_udp_alone(server: ScriptedServer, media: Media) -> None:
-    async with await open_stream(server.url, transport="udp", timeout=0.1) as stream:
-        with pytest.raises(ReelcastError, match="silent"):
-            await anext(stream)
+    with pytest.raises(DeadlineError, match=r"no media within 0\.1 s"):
+        await started(server.url, transport="udp", timeout=0.1)
+    await server.until(lambda: server.methods[-1] == "TEARDOWN")
 
 
 async def test_multicast_is_not_what_was_asked_for(server: ScriptedServer) -> None:
     answer = "RTP/AVP;multicast;destination=239.1.1.1;port=5000-5001"
     server.answers["SETUP"] = reply(200, ("Transport", answer), ("Session", "1"))
     with pytest.raises(ProtocolError, match="insists"):
-        await open_stream(server.url, transport="udp", timeout=5.0)
+        await started(server.url, transport="udp", timeout=5.0)

@@ -18,7 +18,7 @@ from tests.interop.conftest import SHORT_SECONDS
 from tests.interop.peers import DEBIAN_PYTHON, serving, waiting_lines
 
 from reelcast.client.intake import ReceivedUnit
-from reelcast.client.stream import open_stream
+from reelcast.client.stream import connect
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -87,12 +87,12 @@ async def receive(
 ) -> Received:
     """Receive a stream to its end, or up to a place in it; both in seconds."""
     units: list[ReceivedUnit] = []
-    async with await open_stream(url, transport=transport, start=start) as stream:
-        async for unit in stream:
+    async with connect(url, transport=transport, at=start, reconnect=False) as stream:
+        async for unit in stream.units():
             units.append(unit)
             if until is not None and unit.pts >= until:
                 break
-        lost = sum(track.packets.lost + track.dropped for track in stream.statistics)
+        lost = sum(track.packets.lost + track.dropped for track in stream.statistics())
     return Received(units, lost)
 
 
@@ -110,7 +110,7 @@ async def test_sight_and_sound_have_the_same_clock(short_movie: Path) -> None:
         # What came before the first report has an estimated time.
         assert len(flashes) == SHORT_SECONDS
         assert received.beeps()[1:] == pytest.approx(flashes[1:], abs=SYNC_TOLERANCE)
-        assert all(unit.synchronized for unit in received.units if unit.pts > 1.0)
+        assert all(unit.clock == "sender" for unit in received.units if unit.pts > 1.0)
 
 
 async def test_two_readers_at_two_places(rtsp: str) -> None:

@@ -19,7 +19,7 @@ from tests.groups import VIDEO
 from tests.net.readers import AVAILABLE, needs_ipv6
 from tests.server.raw import Answer, Client, Ports, Rtp, gaps, rtcp_kinds
 
-from reelcast.client.stream import open_stream
+from reelcast.client.stream import connect
 from reelcast.net.messages import Batching
 from reelcast.rtp.burst import lay_out
 from reelcast.rtp.group import Group
@@ -288,14 +288,14 @@ async def test_served_as_a_command(folder: Path) -> None:
         url = (await process.stdout.readline()).decode().strip()
         assert url.endswith("/a")
         for transport in ("udp", "tcp"):
-            async with asyncio.timeout(20), await open_stream(url, transport=transport) as stream:
+            async with asyncio.timeout(20), connect(url, transport=transport) as stream:
                 assert stream.duration is None
                 times: dict[str, list[float]] = {"video": [], "audio": []}
-                async for unit in stream:
+                async for unit in stream.units():
                     times[unit.track.kind].append(unit.pts)
                     if len(times["video"]) > 50:
                         break
-                assert all(one.packets.lost == 0 for one in stream.statistics)
+                assert all(one.packets.lost == 0 for one in stream.statistics())
             for kind, length in (("video", 0.04), ("audio", 1024 / 48_000)):
                 shown = sorted(times[kind])[3:-3]
                 steps = [after - before for before, after in pairwise(shown)]

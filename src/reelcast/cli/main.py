@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from reelcast.cli.load import load
-from reelcast.cli.read import read
+from reelcast.cli.play import play
 from reelcast.cli.serve import serve
 from reelcast.errors import ReelcastError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 # The verbs, in the order of the help page.
 app.command()(serve)
-app.command()(read)
+app.command()(play)
 app.command()(load)
 
 

@@ -5,7 +5,10 @@ No I/O: the stream brings what arrives and the time, and sends what is to be sen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from reelcast.rtp.clock import RtpClock, TimestampUnwrapper
 from reelcast.rtp.packet import Packet
@@ -23,26 +26,63 @@ from reelcast.rtp.rtcp import (
 )
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["Intake", "ReceivedUnit"]
+__all__ = ["Clock", "Intake", "Place", "ReceivedUnit"]
 
 MAX_RTPTIME_OFFSET = 10.0
 """Seconds from RTP-Info's rtptime to the first packet; cameras that answer a constant are further off."""
+MAX_STALE = 512
+"""Packets from before a seek that are passed over: what is on its way then; cameras that answer any constant as
+the first sequence number lose no more."""
+REFRESH = 10.0
+"""Seconds after which a stream without keyframes is taken to be one that refreshes its pictures bit by bit."""
+
+Clock = Literal["estimated", "sender", "camera"]
+"""Whose a wall-clock time is: by arrival here; by the sender's reports; by the camera, frame by frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedUnit:
     """An access unit with its times.
 
-    pts            in seconds of the presentation: the start of the PLAY response's Range is where it begins
-    time           its wall-clock time, in seconds since the Unix epoch
-    synchronized   True where `time` is the sender's own clock, by its reports; else it is our estimate
+    pts       in seconds of the presentation: the start of the PLAY response's Range is where it begins
+    time      its wall-clock time, in seconds since the Unix epoch
+    clock     whose time that is
+    arrival   of its last packet, in seconds of time.monotonic
+    corrupt   True where packets were lost since the last keyframe: what it decodes to may be torn
+    segment   number of the PLAY it came by, or of the reconnection: decoders begin anew where it changes
     """
 
     track: Track
     unit: AccessUnit
     pts: float
     time: float | None
-    synchronized: bool
+    clock: Clock
+    arrival: float
+    corrupt: bool = False
+    segment: int = 0
+
+    @property
+    def age(self) -> float:
+        """Seconds since it arrived."""
+        return time.monotonic() - self.arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a PLAY begins, by its response.
+
+    start      presentation time in seconds
+    rtptime    the RTP timestamp of `start`, None if not said
+    sequence   of the first packet, None if not said or not to be relied on
+    scale      presentation seconds in a second of RTP time (RFC 2326 section 12.34)
+    segment    number of this PLAY
+    """
+
+    start: float = 0.0
+    rtptime: int | None = None
+    sequence: int | None = None
+    scale: float = 1.0
+    segment: int = 0
 
 
 class Intake:
@@ -55,7 +95,6 @@ class Intake:
 
     def __init__(self, track: Track, *, ordered: bool, ssrc: int, cname: str) -> None:
         self.track = track
-        self.ended = False
         self._ssrc = ssrc
         self._cname = cname
         self._receiver = Receiver(
@@ -63,18 +102,34 @@ class Intake:
         )
         self._source: int | None = None
         self._clock = RtpClock(track.clock_rate)
-        self._depacketizer = depacketizer_for(track)
-        self._unwrapper = TimestampUnwrapper()
-        self._range_start = 0.0
-        self._rtptime: int | None = None
-        self._position = 0.0
-        self._zero = 0
         self._report_due: float | None = None
+        self._zero = 0
+        self._place = Place()
+        self.play(self._place)
 
-    def play(self, range_start: float, rtptime: int | None) -> None:
-        """The PLAY response: `rtptime` is the RTP timestamp of `range_start` seconds, None if not said."""
-        self._range_start = self._position = range_start
-        self._rtptime = rtptime
+    def play(self, place: Place) -> None:
+        """A PLAY was answered: timestamps may mean something else from here on.
+
+        With the segment of the one before it goes on where a PAUSE was; with another it begins elsewhere, and
+        what waits is of the past. Either way the wall clock went on meanwhile, so reports do not hold.
+        """
+        self._clock.reset()
+        self._begun: float | None = None
+        self._unwrapper = TimestampUnwrapper()
+        self.ended = False
+        before, self._place = self._place, place
+        if self._source is None or place.segment != before.segment:
+            self._receiver.flush(math.inf)
+            self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._depacketizer = depacketizer_for(self.track)
+        self._position = self._place.start
+        self._stale = MAX_STALE
+        self._next: int | None = None
+        # Until a keyframe has come there is nothing to refer to.
+        self._broken = True
+        self._saw_keyframe = False
 
     @property
     def position(self) -> float:
@@ -88,11 +143,11 @@ class Intake:
 
     def media(self, data: bytes, now: float, wall: float) -> list[ReceivedUnit]:
         """Take an RTP datagram; `now` by a monotonic clock, `wall` by the Unix clock, both in seconds."""
-        return self._units(self._receiver.receive(data, now), wall)
+        return self._units(self._receiver.receive(data, now), now, wall)
 
-    def flush(self, now: float, wall: float) -> list[ReceivedUnit]:
+    def flush(self, now: float, arrival: float, wall: float) -> list[ReceivedUnit]:
         """What has waited long enough for missing packets; with `now` infinite, all that waits."""
-        return self._units(self._receiver.flush(now), wall)
+        return self._units(self._receiver.flush(now), arrival, wall)
 
     def control(self, data: bytes, now: float) -> None:
         """Take an RTCP datagram; a BYE of the source sets `ended`."""
@@ -125,30 +180,52 @@ class Intake:
             reports.append(Bye((self._ssrc,)))
         return compound(*reports)
 
-    def _units(self, packets: list[Packet], wall: float) -> list[ReceivedUnit]:
+    def _units(self, packets: list[Packet], arrival: float, wall: float) -> list[ReceivedUnit]:
         units: list[ReceivedUnit] = []
         for packet in packets:
-            if packet.ssrc != self._source:
-                self._begin(packet)
+            if self._begun is None and self._is_stale(packet):
+                continue
+            if packet.ssrc != self._source or self._begun is None:
+                self._begin(packet, arrival)
+            if packet.sequence != self._next:
+                self._broken = True
+            self._next = (packet.sequence + 1) & 0xFFFF
             self._clock.estimate(packet.timestamp, wall)
-            units.extend(map(self._timed, self._depacketizer.receive(packet)))
+            units.extend(self._received(unit, arrival) for unit in self._depacketizer.receive(packet))
         return units
 
-    def _begin(self, packet: Packet) -> None:
-        """The first packet of a source: what was known of another's timestamps does not hold for it."""
-        if self._source is not None:
+    def _is_stale(self, packet: Packet) -> bool:
+        """Whether a packet was sent before the PLAY that it comes behind."""
+        first = self._place.sequence
+        if first is None or packet.ssrc != self._source or self._next is not None or not self._stale:
+            return False
+        self._stale -= 1
+        return 0 < (first - packet.sequence) & 0xFFFF <= MAX_STALE
+
+    def _begin(self, packet: Packet, arrival: float) -> None:
+        """The first packet of a PLAY, or of another source, whose timestamps mean something else."""
+        if self._source is not None and packet.ssrc != self._source:
             self._clock.reset()
+        if self._begun is not None:
             self._unwrapper = TimestampUnwrapper()
-            self._range_start, self._rtptime = self._position, None
+            self._place = replace(self._place, start=self._position, rtptime=None)
+        self._begun = arrival
         self._source = packet.ssrc
         self._zero = self._unwrapper.unwrap(packet.timestamp)
-        if self._rtptime is not None:
-            said = self._unwrapper.nearest(self._rtptime)
+        if self._place.rtptime is not None:
+            said = self._unwrapper.nearest(self._place.rtptime)
             if abs(said - self._zero) <= MAX_RTPTIME_OFFSET * self.track.clock_rate:
                 self._zero = said
 
-    def _timed(self, unit: AccessUnit) -> ReceivedUnit:
+    def _received(self, unit: AccessUnit, arrival: float) -> ReceivedUnit:
+        place = self._place
         ticks = self._unwrapper.unwrap(unit.pts) - self._zero
-        pts = self._range_start + ticks / self.track.clock_rate
-        self._position = max(self._position, pts)
-        return ReceivedUnit(self.track, unit, pts, self._clock.unix(unit.pts), self._clock.synchronized)
+        pts = place.start + ticks * place.scale / self.track.clock_rate
+        self._position = max(self._position, pts) if place.scale > 0 else min(self._position, pts)
+        if unit.keyframe:
+            self._broken, self._saw_keyframe = False, True
+        elif not self._saw_keyframe and arrival - (self._begun or arrival) > REFRESH:
+            self._broken = False
+        wall = self._clock.unix(unit.pts)
+        clock: Clock = "sender" if self._clock.synchronized else "estimated"
+        return ReceivedUnit(self.track, unit, pts, wall, clock, arrival, self._broken, place.segment)

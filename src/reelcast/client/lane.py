@@ -7,26 +7,36 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from reelcast.client.dialogue import Dialogue
 from reelcast.errors import ProtocolError
 from reelcast.net.receive import MediaPorts
+from reelcast.rtp.packet import HEADER
 from reelcast.rtsp.headers import TransportSpec
 
 __all__ = ["InterleavedLane", "Lane", "Receive", "UdpLane"]
 
 Receive = Callable[[bytes], None]
 
+PUNCH: Final = HEADER.pack(0x80, 0, 0, 0, 0)
+"""An RTP packet without payload: servers pass over it, NATs remember it."""
+
 
 class Lane(Protocol):
     """One track's way, in both directions."""
 
-    async def open(self) -> TransportSpec:
-        """Get ready to receive; what to offer in SETUP. TransportError where there is no port."""
+    async def open(self, port: int = 0) -> TransportSpec:
+        """Get ready to receive, over UDP on `port` and the next, 0 for any; what to offer in SETUP.
+
+        TransportError where there is no port.
+        """
 
     def agree(self, answer: str | None) -> None:
         """Take the Transport header of the response; ProtocolError(461) if it is another way than offered."""
+
+    def punch(self, report: bytes) -> None:
+        """Open the way through a NAT, by a first report."""
 
     def send_control(self, data: bytes) -> None:
         """Send RTCP to the server."""
@@ -42,9 +52,9 @@ class UdpLane:
         self._ours, self._theirs = dialogue.hosts
         self._ports = MediaPorts(on_media, on_control)
 
-    async def open(self) -> TransportSpec:
+    async def open(self, port: int = 0) -> TransportSpec:
         """Bind the ports."""
-        return TransportSpec("RTP/AVP", client_port=await self._ports.open(self._ours))
+        return TransportSpec("RTP/AVP", client_port=await self._ports.open(self._ours, port))
 
     def agree(self, answer: str | None) -> None:
         """Listen to the server's address, or to the other one that it names."""
@@ -53,6 +63,11 @@ class UdpLane:
         if spec.source and _same_family(spec.source, self._theirs):
             hosts.insert(0, spec.source)
         self._ports.listen_to(hosts, spec.server_port)
+
+    def punch(self, report: bytes) -> None:
+        """One packet from each port of ours to its counterpart."""
+        self._ports.send_media(PUNCH)
+        self._ports.send_control(report)
 
     def send_control(self, data: bytes) -> None:
         """Send from our RTCP port to theirs."""
@@ -71,7 +86,7 @@ class InterleavedLane:
         self._channels = channel, channel + 1
         self._receivers = on_media, on_control
 
-    async def open(self) -> TransportSpec:
+    async def open(self, port: int = 0) -> TransportSpec:
         """Nothing is to be opened."""
         return TransportSpec("RTP/AVP/TCP", interleaved=self._channels)
 
@@ -79,6 +94,10 @@ class InterleavedLane:
         """Listen on the channels."""
         self._channels = _agreed(answer, tcp=True).interleaved or self._channels
         self._dialogue.channels.update(zip(self._channels, self._receivers, strict=True))
+
+    def punch(self, report: bytes) -> None:
+        """The connection is the way; the report tells the server that someone listens."""
+        self.send_control(report)
 
     def send_control(self, data: bytes) -> None:
         """Send a frame on the RTCP channel."""

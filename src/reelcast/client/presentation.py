@@ -54,16 +54,16 @@ class Presentation:
         """The URI for SETUP of one track."""
         return _joined(self.base, track.control).request_uri
 
-    def rtptimes(self, rtp_info: str | None) -> list[int | None]:
-        """Of each track, the RTP timestamp at the start of the Range, by the RTP-Info of a PLAY response.
+    def rtp_info(self, value: str | None) -> list[RtpInfo | None]:
+        """Of each track, what the RTP-Info of a PLAY response says; None where it says nothing.
 
-        None where the server does not say. Entries whose URLs fit no track are taken in order.
+        Entries whose URLs fit no track are taken in order.
         """
-        entries = parse_rtp_info(rtp_info or "")
-        by_url = {_joined(self.base, entry.url).request_uri: _rtptime(entry) for entry in entries}
+        entries = [_believed(entry) for entry in parse_rtp_info(value or "")]
+        by_url = {_joined(self.base, entry.url).request_uri: entry for entry in entries}
         uris = [self.uri_of(track) for track in self.tracks]
         if len(entries) == len(uris) and by_url.keys().isdisjoint(uris):
-            return [_rtptime(entry) for entry in entries]
+            return list(entries)
         return [by_url.get(uri) for uri in uris]
 
 
@@ -75,11 +75,11 @@ def _joined(base: RtspUrl, control: str) -> RtspUrl:
         return base
 
 
-def _rtptime(entry: RtpInfo) -> int | None:
+def _believed(entry: RtpInfo) -> RtpInfo:
     # Hikvision (DS-2CD2032-I), TP-Link and Laureii say 0 of both numbers, or 1 and 0, and send others. Where it is
     # the truth, the first packet says the same.
-    unknown = entry.rtptime == 0 and entry.seq in (0, 1)
-    return None if unknown else entry.rtptime
+    made_up = entry.rtptime == 0 and entry.seq in (0, 1)
+    return RtpInfo(entry.url) if made_up else entry
 
 
 def _duration(value: str | None) -> float | None:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 from reelcast.client.intake import ReceivedUnit
 from reelcast.errors import ReelcastError
 from reelcast.track import Track
 
-__all__ = ["MAX_QUEUED_BYTES", "MAX_QUEUED_UNITS", "UnitQueue"]
+__all__ = ["MAX_LAG", "MAX_QUEUED_BYTES", "MAX_QUEUED_UNITS", "UnitQueue", "Units"]
 
 MAX_QUEUED_UNITS: Final = 1024
 """Units that wait for the application: several seconds of video and audio."""
 MAX_QUEUED_BYTES: Final = 64 << 20
 """Their bytes: as many seconds at any bit rate in use."""
+MAX_LAG: Final = 1.0
+"""Seconds that the oldest may wait where the newest is wanted: a hiccup of the application is made up for."""
 
 
 class UnitQueue:
     """Received units on their way to one reader.
 
-    hold_back    called with True when the queue is full and with False when it is half empty; nothing is
-                 dropped then. None where the sender cannot be held back: what does not fit is dropped, and of
-                 video all until the next keyframe, so that no torn picture comes out
+    hold_back   called with True when the queue is full and with False when it is half empty; nothing is
+                dropped then. None where the sender cannot be held back: what does not fit is dropped, and of
+                video all until the next keyframe, so that no torn picture comes out
+    newest      what the reader wants (`want`): with True nobody is held back, and a reader that lags is brought
+                to the last keyframe
+    dropped     units that no reader took, by track
     """
 
     def __init__(self, hold_back: Callable[[bool], None] | None = None) -> None:
         self.full = False
+        self.newest = False
+        self.dropped: Counter[Track] = Counter()
         self._hold_back = hold_back
         self._units: deque[ReceivedUnit] = deque()
         self._bytes = 0
@@ -37,15 +44,39 @@ class UnitQueue:
         self._error: ReelcastError | None = None
         self._changed = asyncio.Event()
 
-    def put(self, received: ReceivedUnit) -> bool:
-        """Append a unit; whether it was taken."""
-        if self._ended or (self._hold_back is None and not self._fits(received)):
-            return False
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def put(self, received: ReceivedUnit) -> None:
+        """Append a unit, or drop it."""
+        if self._ended or not self._fits(received):
+            self.dropped[received.track] += 1
+            return
         self._units.append(received)
         self._bytes += len(received.unit.data)
+        if self.newest and received.arrival - self._units[0].arrival > MAX_LAG:
+            self._skip()
         self._look()
         self._changed.set()
-        return True
+
+    def want(self, newest: bool) -> None:
+        """Whether the reader wants the newest units, or every one."""
+        self.newest = newest
+        if self.full and self._hold_back is not None:
+            self._hold_back(not newest)
+
+    def connect(self, hold_back: Callable[[bool], None] | None) -> None:
+        """From now on another sender fills the queue."""
+        self._hold_back = hold_back
+        if self.full and hold_back is not None:
+            hold_back(True)
+
+    def clear(self) -> None:
+        """Forget what waits: a seek has made it the past."""
+        self._units.clear()
+        self._bytes = 0
+        self._torn.clear()
+        self._look()
 
     def end(self, error: ReelcastError | None) -> None:
         """Nothing follows what is queued: the reader then meets the end, or the error. The first counts."""
@@ -53,6 +84,10 @@ class UnitQueue:
             self._ended = True
             self._error = error
             self._changed.set()
+
+    def reopen(self) -> None:
+        """What was over goes on: a presentation is played again."""
+        self._ended, self._error = False, None
 
     async def get(self) -> ReceivedUnit:
         """The next unit; at the end, StopAsyncIteration or the error."""
@@ -67,11 +102,26 @@ class UnitQueue:
         return received
 
     def _fits(self, received: ReceivedUnit) -> bool:
+        if self._hold_back is not None and not self.newest:
+            return True
         if self.full:
             self._torn.add(received.track)
         elif received.unit.keyframe:
             self._torn.discard(received.track)
         return received.track not in self._torn
+
+    def _skip(self) -> None:
+        """Go on at the last keyframe of a picture; where none waits, at the next one that comes."""
+        units = list(self._units)
+        pictures = (place for place, each in enumerate(units) if each.track.kind == "video")
+        start = max((place for place in pictures if units[place].unit.keyframe), default=0)
+        kept = units[start:] if start else []
+        gone = units[: len(units) - len(kept)]
+        self.dropped.update(each.track for each in gone)
+        if not kept:
+            self._torn.update(each.track for each in gone if each.track.kind == "video")
+        self._units = deque(kept)
+        self._bytes = sum(len(each.unit.data) for each in kept)
 
     def _look(self) -> None:
         """Full from one of the bounds on, until both are down to a half."""
@@ -82,5 +132,18 @@ class UnitQueue:
             full = units >= MAX_QUEUED_UNITS or size >= MAX_QUEUED_BYTES
         if full != self.full:
             self.full = full
-            if self._hold_back is not None:
+            if self._hold_back is not None and (not self.newest or not full):
                 self._hold_back(full)
+
+
+class Units:
+    """An asynchronous iterator of what a queue brings. Waiting may be cancelled, and no unit is lost."""
+
+    def __init__(self, queue: UnitQueue) -> None:
+        self._queue = queue
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ReceivedUnit:
+        return await self._queue.get()

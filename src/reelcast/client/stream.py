@@ -1,289 +1,476 @@
-"""A stream as it is received: coded frames of all tracks, in the order of their completion.
+"""A stream as an application has it: opened, played, paused, lost and found again, and read.
 
-    async with await open_stream("rtsp://host/movie") as stream:
-        async for received in stream:
-            print(received.track.kind, received.pts, len(received.unit.data))
+    async with reelcast.connect("rtsp://camera/stream") as stream:
+        async for frame in stream.frames():
+            show(frame.to_ndarray("bgr24"))
 
-`open_stream` tries UDP and falls back to TCP where the server refuses it, or where nothing comes through. A
-stream ends at the BYE of all its tracks; anything else that ends it (a lost connection, silence) is an error.
+Sessions come and go beneath: over UDP and then over TCP where UDP does not work, and a new one after each loss.
+What they bring forms one timeline. First connections that fail are errors; a stream that was there once is
+looked for again, as `reconnect` says.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import math
 import random
-import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from reelcast.client.dialogue import Dialogue, describe
-from reelcast.client.intake import Intake, ReceivedUnit
-from reelcast.client.lane import InterleavedLane, Lane, UdpLane
-from reelcast.client.presentation import Presentation
-from reelcast.client.queue import UnitQueue
-from reelcast.errors import ProtocolError, ReelcastError, RemoteError
+from reelcast.client import events
+from reelcast.client.continuity import Continuity
+from reelcast.client.intake import Clock, ReceivedUnit
+from reelcast.client.queue import UnitQueue, Units
+from reelcast.client.reconnect import NEVER, Reconnect
+from reelcast.client.session import Outlets, Session
+from reelcast.client.timeouts import Timeouts
+from reelcast.errors import AuthenticationError, DeadlineError, ProtocolError, ReelcastError, RemoteError
 from reelcast.rtp.receiver import Statistics
-from reelcast.rtsp.message import Response
-from reelcast.rtsp.ranges import Range
-from reelcast.track import Track
+from reelcast.rtsp.states import State
+from reelcast.rtsp.url import RtspUrl
+from reelcast.track import Kind, Track
 
-__all__ = ["Stream", "TrackStatistics", "Transport", "open_stream"]
+if TYPE_CHECKING:
+    from reelcast.client.frames import Frames
+
+__all__ = ["Stream", "TrackStatistics", "Transport", "connect"]
 
 log = logging.getLogger(__name__)
 
 Transport = Literal["auto", "udp", "tcp"]
 
-MAX_EARLY: Final = 1024
-"""Packets kept that overtake the PLAY response, which says what their timestamps mean."""
-TICK: Final = 0.05
-"""Seconds between looks at what has waited long enough: half of what a packet may wait."""
 UDP_SILENCE: Final = 3.0
-"""Seconds after PLAY in which something must come over UDP, before TCP is tried."""
-END_SILENCE: Final = 2.0
-"""Seconds of silence after the end of the presentation that stand for a BYE that was lost."""
-END_TOLERANCE: Final = 1.0
-"""Seconds before its announced end at which a presentation may well be over."""
+"""Seconds after PLAY in which something must come over UDP, before TCP is tried; half of the time that is left
+where that is less."""
 UNSUPPORTED_TRANSPORT: Final = 461
 
 
 @dataclass(frozen=True, slots=True)
 class TrackStatistics:
-    """What was received of one track so far.
+    """What was received of one track so far, over all reconnections.
 
-    units      access units that were complete; dropped: of them, for want of an application that takes them
+    units      access units that were complete
+    corrupt    of them, those behind a loss and before the next keyframe
+    dropped    of them, those that the application did not take in time
     packets    what the receiver counts
+    latency    seconds between the sender's clock and ours at the last unit; None while that is not known
+    clock      whose the wall-clock times are
     """
 
     track: Track
     units: int
+    corrupt: int
     dropped: int
     packets: Statistics
+    latency: float | None
+    clock: Clock
 
 
-async def open_stream(
-    url: str, *, transport: Transport = "auto", timeout: float = 10.0, start: float | None = None
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to connect; see `connect`."""
+
+    transport: Transport
+    timeouts: Timeouts
+    reconnect: Reconnect
+    rtp_port: int | None
+    on_event: Callable[[events.Event], None]
+
+
+def connect(
+    url: str,
+    *,
+    transport: Transport = "auto",
+    timeout: float | Timeouts = 10.0,
+    play: bool = True,
+    at: float | None = None,
+    scale: float | None = None,
+    reconnect: bool | Reconnect = True,
+    rtp_port: int | None = None,
+    on_event: Callable[[events.Event], None] | None = None,
 ) -> Stream:
-    """Receive all tracks of an RTSP URL whose codec is known.
+    """A stream of all tracks of an RTSP URL whose codec is known; nothing happens until `async with`.
 
-    transport    "udp", "tcp" (interleaved), or "auto": UDP, and TCP where that fails
-    timeout      seconds for the connection and for each answer; and of silence, later on
-    start        seconds from the start of the presentation, where the server can seek
+    transport     "udp", "tcp" (interleaved), or "auto": UDP, and TCP where that fails
+    timeout       seconds for the opening as a whole and for silence later on; or each wait by itself
+    play          whether opening it also plays it, from `at` (seconds) and with `scale` where given
+    reconnect     whether to look for a stream that was lost: for ever, not at all, or as told
+    rtp_port      receive RTP on this port and RTCP on the next; for each further track two more
+    on_event      is told what happens (see `reelcast.client.events`), in the event loop
 
-    Raises ReelcastError or one of its kind, with one line that says why.
+    Raises ValueError for a number that makes no sense.
     """
-    if transport == "auto":
-        try:
-            return await _open(url, "udp", timeout, start, UDP_SILENCE)
-        except (ProtocolError, RemoteError) as error:
-            if error.status != UNSUPPORTED_TRANSPORT:
-                raise
-            log.info("%s; trying TCP", error)
-        transport = "tcp"
-    return await _open(url, transport, timeout, start, None)
-
-
-async def _open(
-    url: str, transport: Literal["udp", "tcp"], timeout: float, start: float | None, silence: float | None
-) -> Stream:
-    """One attempt, on a connection of its own: some servers (GStreamer) end it with the session."""
-    dialogue, response = await describe(url, timeout)
-    try:
-        stream = Stream(dialogue, Presentation.of(response, dialogue.url), transport)
-    except BaseException:
-        dialogue.close()
-        raise
-    try:
-        await stream._play(start, silence)
-    except BaseException:
-        await stream.close()
-        raise
-    return stream
-
-
-class _Reception:
-    """One track of a stream: its lane, its intake, and what is counted beside."""
-
-    def __init__(self, intake: Intake, lane: Lane) -> None:
-        self.intake = intake
-        self.lane = lane
-        self.units = 0
-        self.dropped = 0
+    policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
+    options = Options(
+        transport,
+        Timeouts.of(timeout),
+        policy,
+        rtp_port,
+        on_event or _ignore,
+    )
+    return Stream(url, options, play=play, at=at, scale=scale)
 
 
 class Stream:
-    """An asynchronous iterator of received units, and what is known of them; `open_stream` makes it.
+    """One RTSP URL, received; `connect` makes it.
 
-    tracks       those that are received, in the order described
-    duration     of the presentation in seconds, None for a live source
-    transport    "udp" or "tcp"
+    Used by `async with`, or by `open` and `close`. One reader at a time: `frames`, or
+    `units`; a new one takes the place of the one before.
     """
 
     def __init__(
-        self, dialogue: Dialogue, presentation: Presentation, transport: Literal["udp", "tcp"]
+        self, url: str, options: Options, *, play: bool, at: float | None, scale: float | None
     ) -> None:
-        self.tracks = presentation.tracks
-        self.duration = presentation.duration
-        self.transport = transport
-        self._dialogue = dialogue
-        self._presentation = presentation
-        self._loop = asyncio.get_running_loop()
-        self._queue = UnitQueue(dialogue.hold_back if transport == "tcp" else None)
-        ssrc, cname = secrets.randbits(32), secrets.token_hex(8)
-        self._receptions = [self._reception(number, ssrc, cname) for number in range(len(self.tracks))]
-        self._early: list[Callable[[], None]] | None = []
-        self._heard = self._loop.time()
-        self._first = asyncio.Event()
-        self._watch: asyncio.Task[None] | None = None
-        dialogue.on_lost = self._lose
+        self._url = url
+        self._options = options
+        self._start = (at, scale) if play else None
+        self._sought: float | None = None
+        self._session: Session | None = None
+        self._transport: Transport = options.transport
+        self._queue = UnitQueue()
+        self._continuity = Continuity()
+        self._segment = 0
+        self._past: tuple[TrackStatistics, ...] = ()
+        self._whole: dict[Track, bool] = {}
+        self._clocks: dict[Track, Clock] = {}
+        self._recovery: asyncio.Task[None] | None = None
+        self._reader: Frames | None = None
+        self._step = "connect"
+        self._lock = asyncio.Lock()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def __aiter__(self) -> Self:
-        return self
+    # What it is.
 
-    async def __anext__(self) -> ReceivedUnit:
-        return await self._queue.get()
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Those that are received, in the order described."""
+        return self._session.tracks if self._session else ()
+
+    @property
+    def duration(self) -> float | None:
+        """Of the presentation in seconds; None for a live source."""
+        return self._session.duration if self._session else None
+
+    @property
+    def transport(self) -> str:
+        """How media comes: "udp" or "tcp"; what was asked for while it is not yet decided."""
+        return self._session.transport if self._session else self._transport
+
+    @property
+    def state(self) -> State:
+        """Init before it is opened, behind its end, and while it is lost; then Ready, Playing or Paused."""
+        return self._session.state if self._session else State.INIT
 
     @property
     def position(self) -> float:
         """The latest presentation time received, in seconds."""
-        return max(reception.intake.position for reception in self._receptions)
+        return self._continuity.position
 
     @property
+    def scale(self) -> float:
+        """Presentation seconds in a second, as the server chose."""
+        return self._session.scale if self._session else 1.0
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait to be read."""
+        return len(self._queue)
+
     def statistics(self) -> tuple[TrackStatistics, ...]:
         """What was received so far, by track."""
-        return tuple(
-            TrackStatistics(each.intake.track, each.units, each.dropped, each.intake.statistics)
-            for each in self._receptions
-        )
+        return self._figures(self._session)
+
+    # What can be done with it.
+
+    async def open(self) -> None:
+        """Connect, learn what there is, set up all tracks; and play, unless `connect` was told not to.
+
+        Raises ReelcastError or one of its kind, which names the URL and what was wrong: TransportError for no
+        connection, DeadlineError for silence, RemoteError for a refusal, ProtocolError for nonsense.
+        """
+        async with self._lock:
+            if self._session is None and not self._closed:
+                await self._within_opening(self._start)
+
+    async def play(self, at: float | None = None, scale: float | None = None) -> None:
+        """Play from a presentation time in seconds, or from where it stands; raises as `open`.
+
+        `scale` asks for another speed, which the server may answer with its own (see `scale`).
+        """
+        async with self._lock:
+            session = self._opened()
+            first = session.state is State.READY
+            at, self._sought = self._sought if at is None else at, None
+            self._queue.reopen()
+            if at is not None:
+                self._go_to(at)
+            if first:
+                await self._within_opening((at, scale))
+                return
+            goes_on = at is None and session.state is State.PAUSED and session.duration is not None
+            await session.play(at, scale, self._segment if goes_on else self._next_segment())
+
+    async def pause(self) -> None:
+        """Halt; `play` goes on from there. RemoteError where the server cannot."""
+        async with self._lock:
+            session = self._opened()
+            if session.state is State.PLAYING:
+                await session.pause()
+
+    async def seek(self, at: float) -> None:
+        """Go to a presentation time in seconds; what is queued of the old place is forgotten.
+
+        A stream that is paused stays so, and goes on from there with `play`.
+        """
+        if self.state is State.PLAYING:
+            await self.play(at)
+            return
+        async with self._lock:
+            self._opened()
+            self._go_to(at)
+            self._sought = at
 
     async def close(self) -> None:
-        """Say goodbye and end the connection; closing twice is no error."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-            for reception in self._receptions:
-                reception.lane.send_control(reception.intake.report(self._loop.time(), leaving=True))
+        """TEARDOWN, and the end of the connection; readers meet the end. Closing twice is no error."""
+        self._closed = True
+        if self._recovery is not None:
+            self._recovery.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._recovery
+            self._recovery = None
         self._queue.end(None)
-        self._dialogue.hold_back(False)
+        async with self._lock:
+            was_open = self._session is not None
+            await self._drop()
+        if was_open:
+            self._options.on_event(events.Ended(None))
+
+    def units(self) -> Units:
+        """Every access unit of all tracks, coded, in the order of their completion.
+
+        Ends where the presentation ends; raises ReelcastError where it is lost for good.
+        """
+        self._read(newest=False, reader=None)
+        return Units(self._queue)
+
+    def frames(
+        self,
+        kinds: tuple[Kind, ...] = ("video",),
+        *,
+        every: bool = False,
+        corrupt: Literal["drop", "flag"] = "drop",
+    ) -> Frames:
+        """Decoded frames, in the order of their presentation; decoding has a thread of its own.
+
+        kinds     of tracks to decode
+        every     all of them; else the newest, when the application is ready for the next: none is given twice
+        corrupt   what becomes of pictures that refer to lost ones: left out, or marked `corrupt`
+
+        Ends and raises as `units`; MediaError where there is no decoder for a codec.
+        """
+        from reelcast.client.frames import Frames
+
+        frames = Frames(self._queue, kinds, every=every, flag=corrupt == "flag")
+        self._read(newest=not every, reader=frames)
+        return frames
+
+    def _read(self, *, newest: bool, reader: Frames | None) -> None:
+        """One reader takes the place of another."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = reader
+        self._queue.want(newest)
+
+    # How it opens.
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise ReelcastError("the stream is not open", url=self._url, advice="open it, or wait for it")
+        return self._session
+
+    def _go_to(self, at: float) -> None:
+        self._queue.clear()
+        self._continuity.seek(at)
+
+    def _next_segment(self) -> int:
+        self._segment += 1
+        return self._segment
+
+    async def _within_opening(self, start: tuple[float | None, float | None] | None) -> None:
+        """Open and play within the time for both; the error names the step that took too long."""
+        seconds = self._options.timeouts.opening
         try:
-            await self._dialogue.teardown(self._presentation.uri)
-        finally:
-            self._dialogue.close()
-            for reception in self._receptions:
-                reception.lane.close()
+            async with asyncio.timeout(seconds) as whole:
+                await self._bring_up(start, whole.when())
+        except TimeoutError as error:
+            if isinstance(error, ReelcastError) or seconds is None:
+                raise
+            raise DeadlineError(self._step, seconds, url=RtspUrl.parse(self._url).request_uri) from None
 
-    def _reception(self, number: int, ssrc: int, cname: str) -> _Reception:
-        tcp = self.transport == "tcp"
-        intake = Intake(self.tracks[number], ordered=tcp, ssrc=ssrc, cname=cname)
-
-        def media(data: bytes) -> None:
-            self._take(lambda: self._take_media(reception, data))
-
-        def control(data: bytes) -> None:
-            self._take(lambda: intake.control(data, self._loop.time()))
-
-        lane: Lane
-        if tcp:
-            lane = InterleavedLane(self._dialogue, 2 * number, media, control)
-        else:
-            lane = UdpLane(self._dialogue, media, control)
-        reception = _Reception(intake, lane)
-        return reception
-
-    async def _play(self, start: float | None, silence: float | None) -> None:
-        """SETUP of each track, then PLAY; where `silence` is given, ProtocolError(461) if nothing comes."""
-        for reception in self._receptions:
-            spec = await reception.lane.open()
-            uri = self._presentation.uri_of(reception.intake.track)
-            response = await self._dialogue.demand("SETUP", uri, [("Transport", str(spec))])
-            reception.lane.agree(response.headers.get("Transport"))
-            # An empty report at once opens the way through a NAT.
-            reception.lane.send_control(reception.intake.report(self._loop.time()))
-        uri = self._presentation.uri
-        response = await self._dialogue.demand("PLAY", uri, [("Range", str(Range(start=start or 0.0)))])
-        self._dialogue.keep_alive(uri)
-        self._begin(response, start)
-        if silence is None:
-            return
-        try:
-            async with asyncio.timeout(silence):
-                await self._first.wait()
-        except TimeoutError:
-            message = f"{uri}: nothing came over UDP within {silence:g} s"
-            raise ProtocolError(message, UNSUPPORTED_TRANSPORT) from None
-
-    def _begin(self, response: Response, start: float | None) -> None:
-        """The PLAY response: it says what timestamps mean, and what came before it can be taken."""
-        try:
-            span = Range.parse(response.headers.get("Range") or "")
-        except ProtocolError:
-            span = Range(start=start)
-        zero = span.start if span.unit != "clock" and span.start is not None else 0.0
-        rtptimes = self._presentation.rtptimes(response.headers.get("RTP-Info"))
-        for reception, rtptime in zip(self._receptions, rtptimes, strict=True):
-            reception.intake.play(zero, rtptime)
-        early, self._early = self._early or [], None
-        for take in early:
-            take()
-        self._heard = self._loop.time()
-        self._watch = self._loop.create_task(self._keep_watch())
-
-    def _take(self, take: Callable[[], None]) -> None:
-        if self._early is None:
-            take()
-        elif len(self._early) < MAX_EARLY:
-            self._early.append(take)
-
-    def _take_media(self, reception: _Reception, data: bytes) -> None:
-        self._heard = self._loop.time()
-        self._first.set()
-        self._deliver(reception, reception.intake.media(data, self._heard, time.time()))
-
-    def _deliver(self, reception: _Reception, units: Sequence[ReceivedUnit]) -> None:
-        for unit in units:
-            reception.units += 1
-            reception.dropped += not self._queue.put(unit)
-
-    async def _keep_watch(self) -> None:
-        """What is due by time alone: late packets, reports, and the end."""
-        while True:
-            await asyncio.sleep(TICK)
-            now = self._loop.time()
-            for reception in self._receptions:
-                self._deliver(reception, reception.intake.flush(now, time.time()))
-                report = reception.intake.report_due(now, random.random())
-                if report is not None:
-                    reception.lane.send_control(report)
-            if self._queue.full:
-                self._heard = now
-            if self._is_over(now - self._heard):
-                self._end(None)
+    async def _bring_up(
+        self, start: tuple[float | None, float | None] | None, deadline: float | None
+    ) -> None:
+        """A session that is set up, and plays if wanted; over TCP where UDP does not work."""
+        if self._transport == "auto":
+            try:
+                await self._try("udp", start, self._patience(deadline))
                 return
-            if now - self._heard >= self._dialogue.timeout:
-                self._end(ReelcastError(f"{self._presentation.uri}: silent for {self._dialogue.timeout:g} s"))
-                return
+            except (ProtocolError, RemoteError, DeadlineError) as error:
+                if not _is_of_udp(error):
+                    raise
+                log.info("%s; trying TCP", error)
+                self._options.on_event(events.FellBack(error))
+            self._transport = "tcp"
+        await self._try(self._transport, start, self._options.timeouts.first_packet)
 
-    def _is_over(self, silence: float) -> bool:
-        """Whether all has come: by BYE (which may overtake media), or nothing more at the announced end."""
-        if all(reception.intake.ended for reception in self._receptions):
-            return silence >= TICK
-        at_end = self.duration is not None and self.position >= self.duration - END_TOLERANCE
-        return at_end and silence >= END_SILENCE
+    def _patience(self, deadline: float | None) -> float:
+        """Seconds to give to UDP."""
+        patience = min(UDP_SILENCE, self._options.timeouts.first_packet)
+        if deadline is not None:
+            patience = min(patience, (deadline - asyncio.get_running_loop().time()) / 2)
+        return patience
 
-    def _lose(self, error: ReelcastError) -> None:
-        """The connection has ended; after the last BYE that is as it should be."""
-        self._end(None if self._is_over(math.inf) else error)
+    async def _try(
+        self,
+        transport: Literal["udp", "tcp"],
+        start: tuple[float | None, float | None] | None,
+        patience: float,
+    ) -> None:
+        """One attempt over one transport, with what there is of a session, or a new one."""
+        try:
+            if self._session is not None and self._session.transport != transport:
+                await self._drop()
+            if self._session is None:
+                self._step = "connect"
+                self._session = await Session.open(
+                    self._url,
+                    transport,
+                    self._options.timeouts,
+                    Outlets(self._take, self._end),
+                )
+                self._step = "SETUP"
+                await self._session.set_up(self._options.rtp_port)
+            if start is not None:
+                session = self._session
+                self._queue.connect(session.hold_back if transport == "tcp" else None)
+                self._step = "PLAY"
+                await session.play(*start, self._next_segment())
+                self._step = "first packet"
+                await session.first(patience)
+                self._options.on_event(events.Connected(transport))
+        except BaseException:
+            await self._drop()
+            raise
+
+    async def _drop(self) -> None:
+        """End what there is of a session; its figures are kept."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._past = self._figures(session)
+            await session.close()
+
+    # What comes of it.
+
+    def _take(self, received: ReceivedUnit) -> None:
+        live = self._session is not None and self._session.duration is None
+        received = self._continuity.place(received, live=live)
+        self._watch(received)
+        self._queue.put(received)
+
+    def _watch(self, received: ReceivedUnit) -> None:
+        """Tell of a track's turns for the worse, and of the first time that its clock is known."""
+        track = received.track
+        if received.corrupt and self._whole.get(track):
+            self._options.on_event(events.Damaged(track))
+        self._whole[track] = not received.corrupt
+        if received.clock != "estimated" and self._clocks.get(track) != received.clock:
+            self._clocks[track] = received.clock
+            self._options.on_event(events.Synchronized(track, received.clock))
 
     def _end(self, error: ReelcastError | None) -> None:
-        for reception in self._receptions:
-            self._deliver(reception, reception.intake.flush(math.inf, time.time()))
+        """A session is over: the stream too, or it is looked for again."""
+        if error is None or self._closed or not self._options.reconnect.allows(1):
+            self._finish(error)
+        elif self._recovery is None:
+            self._options.on_event(events.Disconnected(error))
+            self._recovery = asyncio.get_running_loop().create_task(self._recover(error))
+
+    def _finish(self, error: ReelcastError | None) -> None:
         self._queue.end(error)
+        self._options.on_event(events.Ended(error))
+
+    async def _recover(self, error: ReelcastError) -> None:
+        """Attempt after attempt; a session of old is never used again."""
+        attempt = 1
+        while self._options.reconnect.allows(attempt):
+            delay = self._options.reconnect.delay(attempt, random.random())
+            log.info("%s; connecting again in %.1f s", error, delay)
+            self._options.on_event(events.Waiting(delay, attempt, error))
+            async with self._lock:
+                live = self.duration is None
+                await self._drop()
+            await asyncio.sleep(delay)
+            try:
+                async with self._lock:
+                    # A presentation goes on where it was; what is live is where it is.
+                    await self._within_opening((None if live else self.position, None))
+                self._recovery = None
+                return
+            except AuthenticationError as refusal:
+                error = refusal  # trying on would lock the account
+                break
+            except ReelcastError as failure:
+                error = failure
+            attempt += 1
+        self._recovery = None
+        self._finish(error)
+
+    def _figures(self, session: Session | None) -> tuple[TrackStatistics, ...]:
+        """What was received up to this session; a camera that has other tracks now is counted anew."""
+        present = tuple(
+            TrackStatistics(
+                each.track,
+                each.units,
+                each.corrupt,
+                self._queue.dropped[each.track],
+                each.packets,
+                each.latency,
+                each.clock,
+            )
+            for each in (session.receptions if session else ())
+        )
+        if len(present) != len(self._past):
+            return present or self._past
+        return tuple(_sum(past, now) for past, now in zip(self._past, present, strict=True))
+
+
+def _sum(past: TrackStatistics, now: TrackStatistics) -> TrackStatistics:
+    return TrackStatistics(
+        now.track,
+        past.units + now.units,
+        past.corrupt + now.corrupt,
+        now.dropped,
+        past.packets + now.packets,
+        now.latency,
+        now.clock,
+    )
+
+
+def _is_of_udp(error: ReelcastError) -> bool:
+    """Whether an error says that UDP does not work, and TCP may."""
+    if isinstance(error, DeadlineError):
+        return error.step == "first packet"
+    return error.status == UNSUPPORTED_TRANSPORT
+
+
+def _ignore(_: events.Event) -> None:
+    """Nobody watches."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import sys
 from collections.abc import Callable, Iterable
+from typing import Final
 
-from reelcast.net.messages import Batching, Destination
-from reelcast.net.udp import Address, UdpPair
+from reelcast.net.messages import Destination
+from reelcast.net.udp import DRAIN, Address, Datagrams, bind_pair
 from reelcast.rtp.rtcp import is_rtcp
 
 __all__ = ["RECEIVE_BUFFER", "MediaPorts"]
@@ -17,6 +19,11 @@ log = logging.getLogger(__name__)
 
 RECEIVE_BUFFER = 4 << 20
 """Asked of the kernel for media: some of the largest key frames (1 MB), should they come all at once."""
+_UDP_GRO: Final = 104
+"""The socket option of Linux 5.0, and the type of the control message that goes with it."""
+_SEGMENT: Final = struct.Struct("=i")
+_CONTROL_BYTES: Final = 64
+_MAX_DATAGRAM: Final = 65_536
 
 
 class MediaPorts:
@@ -30,17 +37,22 @@ class MediaPorts:
         self._on_media = on_media
         self._on_control = on_control
         self._sources: frozenset[str] = frozenset()
-        self._reports_to: Destination | None = None
-        self._pair: UdpPair | None = None
+        self._destinations: tuple[Destination, Destination] | None = None
+        self._pair: tuple[Datagrams, Datagrams] | None = None
 
-    async def open(self, host: str) -> tuple[int, int]:
+    async def open(self, host: str, port: int = 0) -> tuple[int, int]:
         """Bind on `host`, a numeric address of ours; the RTP and RTCP port numbers, for Transport.
 
-        Raises TransportError where no two ports in a row are free.
+        `port` is the RTP port, 0 for any free even one. Raises TransportError where it, or the one above it,
+        cannot be had.
         """
-        self._pair = await UdpPair.open(host, 0, Batching.PLAIN, self._receive, _ignore)
-        _enlarge(self._pair.rtp.socket)
-        return self._pair.ports
+        rtp, rtcp = bind_pair(host, port)
+        _enlarge(rtp)
+        kind = _Offloaded if _offloads(rtp) else Datagrams
+        self._pair = kind(rtp, self._receive, _ignore), Datagrams(rtcp, self._receive, _ignore)
+        for datagrams in self._pair:
+            await datagrams.start()
+        return self._pair[0].port, self._pair[1].port
 
     def listen_to(self, hosts: Iterable[str], server_port: tuple[int, int] | None) -> None:
         """Accept datagrams from these numeric addresses, and send ours to the ports of the first.
@@ -50,17 +62,25 @@ class MediaPorts:
         known = [_without_zone(host) for host in hosts]
         self._sources = frozenset(known)
         if server_port is not None and self._pair is not None:
-            self._reports_to = Destination(self._pair.family, (known[0], server_port[1]))
+            family = self._pair[0].socket.family
+            media, control = (Destination(family, (known[0], port)) for port in server_port)
+            self._destinations = media, control
+
+    def send_media(self, data: bytes) -> None:
+        """Send one packet from our RTP port to the peer's."""
+        if self._pair is not None and self._destinations is not None:
+            self._pair[0].send(data, self._destinations[0])
 
     def send_control(self, data: bytes) -> None:
         """Send a report from our RTCP port; this also opens the way back through a NAT."""
-        if self._pair is not None and self._reports_to is not None:
-            self._pair.rtcp.send(data, self._reports_to)
+        if self._pair is not None and self._destinations is not None:
+            self._pair[1].send(data, self._destinations[1])
 
     def close(self) -> None:
         """Free the ports; closing twice is no error."""
         if self._pair is not None:
-            self._pair.close()
+            for datagrams in self._pair:
+                datagrams.close()
             self._pair = None
 
     def _receive(self, data: bytes, address: Address) -> None:
@@ -70,6 +90,48 @@ class MediaPorts:
             self._on_control(data)
         else:
             self._on_media(data)
+
+
+class _Offloaded(Datagrams):
+    """A socket on which the kernel hands out what came in a row in one piece (generic receive offload)."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        on_datagram: Callable[[bytes, Address], None],
+        on_unreachable: Callable[[Address], None],
+    ) -> None:
+        super().__init__(sock, on_datagram, on_unreachable)
+        self._buffer = bytearray(_MAX_DATAGRAM)
+
+    def _drain(self) -> None:
+        view = memoryview(self._buffer)
+        for _ in range(DRAIN):
+            try:
+                size, control, _, address = self.socket.recvmsg_into((view,), _CONTROL_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                continue  # the pending ICMP error
+            segment = size
+            for level, kind, data in control:
+                if level == socket.IPPROTO_UDP and kind == _UDP_GRO and len(data) >= _SEGMENT.size:
+                    segment = max(_SEGMENT.unpack_from(data)[0], 1)
+            for start in range(0, size, segment or 1):
+                self._on_datagram(bytes(view[start : min(start + segment, size)]), address)
+        self._drain_errors()
+
+
+def _offloads(sock: socket.socket) -> bool:
+    """Ask for receive offload, which Linux has since 5.0; whether it is granted."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
+    except OSError as error:
+        log.debug("= no receive offload: %s", error.strerror)
+        return False
+    return True
 
 
 def _without_zone(host: str) -> str:

@@ -14,7 +14,7 @@ from reelcast.errors import TransportError
 from reelcast.net.batch import batch_for
 from reelcast.net.messages import Batching, Destination, MessageSocket
 
-__all__ = ["Datagrams", "UdpPair"]
+__all__ = ["DRAIN", "Datagrams", "UdpPair", "bind_pair"]
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class UdpPair:
 
         `port` is the RTP port, 0 for any free even one. Raises TransportError where there is none.
         """
-        rtp, rtcp = _bind_pair(host, port)
+        rtp, rtcp = bind_pair(host, port)
         pair = cls(
             Datagrams(rtp, on_datagram, on_unreachable),
             Datagrams(rtcp, on_datagram, on_unreachable),
@@ -150,7 +150,11 @@ class UdpPair:
         self.rtcp.close()
 
 
-def _bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """An RTP socket and an RTCP socket on the port above; 0 for any free even port.
+
+    Raises TransportError where there is none.
+    """
     for _ in range(1 if port else PAIR_ATTEMPTS):
         try:
             rtp = _bind(host, port)

@@ -62,8 +62,9 @@ class TimestampUnwrapper:
 class RtpClock:
     """The wall-clock time of one source's RTP timestamps.
 
-    Before the first sender report it is an estimate, by the arrival of the first packet; after it, the
-    sender's own clock, corrected with each report. `synchronized` says which.
+    Before the first sender report it is an estimate, by the packet that was on its way for the shortest time:
+    what a server has kept of a live stream comes all at once, and only its end is of now. Behind the report it is
+    the sender's own clock, corrected with each one. `synchronized` says which.
     """
 
     def __init__(self, clock_rate: int) -> None:
@@ -75,8 +76,11 @@ class RtpClock:
     def estimate(self, timestamp: int, arrival: float) -> None:
         """A packet arrived at `arrival`, in Unix seconds; counts only while nothing better is known."""
         place = self._unwrapper.unwrap(timestamp)
-        if self._anchor is None:
-            self._anchor = place, unix_to_ntp(arrival)
+        if self.synchronized:
+            return
+        ntp = unix_to_ntp(arrival)
+        if self._anchor is None or ntp < self._ntp_at(place, *self._anchor):
+            self._anchor = place, ntp
 
     def sender_report(self, report: SenderReport) -> None:
         """Take the sender's word; a report without wall clock (NTP time 0) changes nothing."""
@@ -95,10 +99,12 @@ class RtpClock:
         place = self._unwrapper.unwrap(timestamp)
         if self._anchor is None:
             return None
-        start, ntp = self._anchor
-        return (ntp + ((place - start) * _WRAP) // self.clock_rate) % _ERA
+        return self._ntp_at(place, *self._anchor)
 
     def unix(self, timestamp: int) -> float | None:
         """The same in seconds since the Unix epoch."""
         ntp = self.ntp(timestamp)
         return None if ntp is None else ntp_to_unix(ntp)
+
+    def _ntp_at(self, place: int, start: int, ntp: int) -> int:
+        return (ntp + ((place - start) * _WRAP) // self.clock_rate) % _ERA

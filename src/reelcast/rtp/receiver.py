@@ -14,7 +14,7 @@ MAX_WAITING others: a loss costs that delay once, whatever the rate of the track
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from reelcast.rtp.clock import compact_ntp
@@ -60,6 +60,11 @@ class Statistics:
     invalid: int = 0
     restarts: int = 0
     jitter: float = 0.0
+
+    def __add__(self, later: Statistics) -> Statistics:
+        """Of two receivers, one after the other: all together, but for the jitter, which is the later one's."""
+        sums = (getattr(self, each.name) + getattr(later, each.name) for each in fields(self)[:-1])
+        return replace(Statistics(*sums), jitter=later.jitter)
 
 
 class Receiver:

@@ -1,4 +1,4 @@
-"""The verb `read`: what it prints, and how it ends; against a scripted server."""
+"""The verb `play` without a window: what it prints, and how it ends; against a scripted server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
-from reelcast.cli import read as module
+from reelcast.cli import play as module
+from reelcast.cli import progress
 from reelcast.cli.main import main
-from reelcast.cli.read import read
+from reelcast.cli.play import play as verb
+from reelcast.cli.verb import Way
 from reelcast.client.stream import TrackStatistics
 from reelcast.errors import DeadlineError
 from reelcast.rtp.receiver import Statistics
@@ -41,7 +43,7 @@ async def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
             return int(end.code or 0)
         return 0
 
-    monkeypatch.setattr("sys.argv", ["reelcast", "read", *arguments])
+    monkeypatch.setattr("sys.argv", ["reelcast", "play", "--headless", *arguments])
     return await asyncio.to_thread(command)
 
 
@@ -78,6 +80,7 @@ async def test_a_duration_hides_no_silence(
     async def fall_silent(*_: object) -> None:
         raise DeadlineError("silence", 5.0, url=server.url, advice="look at the camera")
 
+    server.on_play = lambda server: server.send_media(audio(0))
     monkeypatch.setattr(module, "_receive", fall_silent)
     assert await run(monkeypatch, server.url, "--transport", "tcp", "--duration", "30") == 1
     assert capsys.readouterr().err == f"reelcast: {server.url}: silent for 5 s; look at the camera\n"
@@ -97,20 +100,24 @@ async def test_an_error_is_one_line(
 async def test_a_lost_connection(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.on_play = lambda server: server.hang_up()
+    def begin(server: ScriptedServer) -> None:
+        server.send_media(audio(0))
+        server.hang_up()
+
+    server.on_play = begin
     assert await run(monkeypatch, server.url, "--transport", "tcp") == 1
     output = capsys.readouterr()
     assert output.err == f"reelcast: {server.url}: the server closed the connection\n"
-    assert output.out.startswith("audio pcmu: 0 units")
+    assert output.out.startswith("audio pcmu: 1 units")
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: object) -> None:
+    async def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_read", interrupted)
+    monkeypatch.setattr(module, "_play", interrupted)
     with pytest.raises(typer.Exit) as caught:
-        read("rtsp://host/")
+        verb("rtsp://host/", headless=True)
     assert caught.value.exit_code == 130
 
 
@@ -125,7 +132,7 @@ async def test_progress(server: ScriptedServer, sdp: bytes, place: str) -> None:
     server.on_play = play
     terminal = io.StringIO()
     console = Console(file=terminal, force_terminal=True, width=100)
-    await module._read(server.url, module.Way.TCP, None, None, 5.0, console)
+    await module._play(server.url, Way.TCP, None, None, 5.0, console)
     output = terminal.getvalue()
     assert place in output
     assert "  0.0 fps " in output
@@ -137,9 +144,12 @@ def test_summary_of_video_that_was_too_much() -> None:
     statistics = TrackStatistics(
         track=track,
         units=50,
+        corrupt=0,
         dropped=2,
         packets=Statistics(received=500, bytes=250_000, lost=3, jitter=0.0123),
+        latency=None,
+        clock="estimated",
     )
-    assert module._summary(statistics, 2.0, "udp") == (
+    assert progress.summary(statistics, 2.0, "udp") == (
         "video h264 640x360: 50 units, 500 packets over udp, 1.00 Mbit/s, 3 lost, jitter 12.3 ms, 2 dropped here"
     )

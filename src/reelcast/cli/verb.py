@@ -1,0 +1,37 @@
+"""What the verbs that receive have in common: their options, and how they run and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from enum import StrEnum
+
+import typer
+
+__all__ = ["DURATION", "START", "TIMEOUT", "TRANSPORT", "URL", "Way", "run"]
+
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended (128 + SIGINT)."""
+
+
+class Way(StrEnum):
+    """How the media comes."""
+
+    AUTO = "auto"
+    UDP = "udp"
+    TCP = "tcp"
+
+
+URL = typer.Argument(help="What to receive: rtsp://[user:password@]host[:port]/path")
+TRANSPORT = typer.Option(help="How the media comes; auto tries UDP first.")
+DURATION = typer.Option(help="Seconds to receive; to the end if not given.")
+START = typer.Option(help="Seconds into the movie at which to start.")
+TIMEOUT = typer.Option(help="Seconds to wait for the stream to begin, and for media later on.")
+
+
+def run(work: Coroutine[object, object, None]) -> None:
+    """Do the work of a verb in an event loop; Ctrl-C ends it, and the program, in good order."""
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,78 @@
+"""What happens to a stream beside its frames, for programs that watch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reelcast.errors import ReelcastError
+from reelcast.track import Track
+
+__all__ = [
+    "Connected",
+    "Damaged",
+    "Disconnected",
+    "Ended",
+    "Event",
+    "FellBack",
+    "Synchronized",
+    "Waiting",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Media has begun to come, over "udp", "tcp" or "classroom"; again after each reconnection."""
+
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """UDP did not work, for this reason; TCP is tried."""
+
+    error: ReelcastError
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The stream was lost for this reason, and is to be connected again."""
+
+    error: ReelcastError
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The next attempt to connect comes in `delay` seconds.
+
+    attempt   its number, from 1 on since media came last
+    error     why the last one failed
+    """
+
+    delay: float
+    attempt: int
+    error: ReelcastError
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Packets of a track were lost: its pictures are corrupt from here to the next keyframe."""
+
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class Synchronized:
+    """The wall-clock times of a track are now by a better clock: "sender" or "camera"."""
+
+    track: Track
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stream is over, by its own end or by this error; nothing follows."""
+
+    error: ReelcastError | None
+
+
+Event = Connected | FellBack | Disconnected | Waiting | Damaged | Synchronized | Ended

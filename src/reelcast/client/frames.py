@@ -1,0 +1,202 @@
+"""From units to frames: decoding in a thread of its own, a little ahead of who takes them.
+
+PyAV lets go of the interpreter while it decodes, so the packets of all streams go on being received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final, Self
+
+from reelcast.client.frame import Frame
+from reelcast.client.intake import ReceivedUnit
+from reelcast.client.queue import UnitQueue
+from reelcast.media.decode import AudioDecoder, Picture, Samples, VideoDecoder, decoder_for
+from reelcast.track import Kind, Track
+
+__all__ = ["Frames"]
+
+AHEAD: Final = 4
+"""Frames decoded before they are asked for: they are large."""
+MAX_UNDECODED: Final = 64
+"""Units remembered until their frames come: the deepest reordering that a codec has is 16 pictures."""
+
+
+class Frames:
+    """An asynchronous iterator of what a queue's units decode to.
+
+    kinds   of tracks to decode
+    every   all frames, in order; else of each track the newest
+    flag    corrupt pictures come too
+
+    Waiting for a frame may be cancelled, and none is lost. Decoding begins with the first frame that is asked
+    for, and ends with the queue, by `close`, or when nobody has this object any more.
+    """
+
+    def __init__(self, queue: UnitQueue, kinds: tuple[Kind, ...], *, every: bool, flag: bool) -> None:
+        self._queue = queue
+        self._shelf = _Shelf(every)
+        self._decoding = _Decoding(kinds, flag)
+        self._pump: asyncio.Task[None] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        if self._pump is None:
+            self._pump = asyncio.create_task(_pump(self._queue, self._shelf, self._decoding))
+            self._pump.add_done_callback(_look_away)
+            weakref.finalize(self, _cancel, self._pump, asyncio.get_running_loop())
+        frame = await self._shelf.take()
+        if frame is None:
+            # How it ended: by StopAsyncIteration, or an error of the stream's.
+            await asyncio.shield(self._pump)
+            raise StopAsyncIteration
+        return frame
+
+    def close(self) -> None:
+        """Stop decoding; whoever waits for a frame meets the end."""
+        self._shelf.close()
+        if self._pump is not None:
+            self._pump.cancel()
+
+
+def _cancel(pump: asyncio.Task[None], loop: asyncio.AbstractEventLoop) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(pump.cancel)
+
+
+def _look_away(pump: asyncio.Task[None]) -> None:
+    """An error that nobody waits for is no news: the stream has told it."""
+    if not pump.cancelled():
+        pump.exception()
+
+
+async def _pump(queue: UnitQueue, shelf: _Shelf, decoding: _Decoding) -> None:
+    """Decode unit after unit, until the queue ends, in whatever way."""
+    loop = asyncio.get_running_loop()
+    thread = ThreadPoolExecutor(1, "reelcast-decode")
+    try:
+        while True:
+            received = await queue.get()
+            if decoding.wants(received):
+                await shelf.put(await loop.run_in_executor(thread, decoding.decode, received))
+    except StopAsyncIteration:
+        await shelf.put(await loop.run_in_executor(thread, decoding.flush))
+    except asyncio.CancelledError:
+        pass
+    finally:
+        thread.shutdown(wait=False)
+        shelf.close()
+
+
+class _Shelf:
+    """Where decoded frames wait to be taken: a few of them in order, or the newest of each track."""
+
+    def __init__(self, every: bool) -> None:
+        self._every = every
+        self._frames: deque[Frame] = deque()
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    async def put(self, frames: list[Frame]) -> None:
+        """Add frames; where every one is wanted, wait for room."""
+        for frame in frames:
+            if self._every:
+                while len(self._frames) >= AHEAD:
+                    await self._change()
+            else:
+                self._frames = deque(each for each in self._frames if each.track != frame.track)
+            self._frames.append(frame)
+            self._changed.set()
+
+    async def take(self) -> Frame | None:
+        """The next frame; None when nothing follows."""
+        while not self._frames:
+            if self._closed:
+                return None
+            await self._change()
+        frame = self._frames.popleft()
+        self._changed.set()
+        return frame
+
+    def close(self) -> None:
+        """Nothing follows what is there."""
+        self._closed = True
+        self._changed.set()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class _Decoding:
+    """The decoders of one stream's tracks, and the units whose frames are still to come. Used by one thread."""
+
+    def __init__(self, kinds: tuple[Kind, ...], flag: bool) -> None:
+        self._kinds = kinds
+        self._flag = flag
+        self._segment: int | None = None
+        self._decoders: dict[Track, VideoDecoder | AudioDecoder] = {}
+        self._units: dict[tuple[Track, int], ReceivedUnit] = {}
+
+    def wants(self, received: ReceivedUnit) -> bool:
+        """Whether a unit is to be decoded at all."""
+        return received.track.kind in self._kinds
+
+    def decode(self, received: ReceivedUnit) -> list[Frame]:
+        """What one more unit yields: usually one frame."""
+        if received.segment != self._segment:
+            self._segment = received.segment
+            self._decoders.clear()
+            self._units.clear()
+        track = received.track
+        decoder = self._decoders.get(track)
+        if decoder is None:
+            decoder = self._decoders[track] = self._decoder(track)
+        if received.corrupt and not self._flag:
+            # Nothing is decoded until the next keyframe; what was decoded before is still shown.
+            return self._frames(track, decoder.flush())
+        ticks = round(received.pts * track.clock_rate)
+        if len(self._units) >= MAX_UNDECODED:
+            del self._units[next(iter(self._units))]
+        self._units[track, ticks] = received
+        return self._frames(track, decoder.decode(replace(received.unit, pts=ticks)))
+
+    def flush(self) -> list[Frame]:
+        """What the decoders still hold back."""
+        return [
+            frame
+            for track, decoder in self._decoders.items()
+            for frame in self._frames(track, decoder.flush())
+        ]
+
+    def _decoder(self, track: Track) -> VideoDecoder | AudioDecoder:
+        decoder = decoder_for(track)
+        if isinstance(decoder, VideoDecoder):
+            decoder.keep_corrupt = self._flag
+        return decoder
+
+    def _frames(self, track: Track, pictures: Iterable[Picture | Samples]) -> list[Frame]:
+        units = ((self._units.pop((track, picture.pts), None), picture) for picture in pictures)
+        return [_frame(received, picture) for received, picture in units if received is not None]
+
+
+def _frame(received: ReceivedUnit, picture: Picture | Samples) -> Frame:
+    torn = isinstance(picture, Picture) and picture.corrupt
+    return Frame(
+        received.track,
+        received.pts,
+        received.time,
+        received.clock,
+        received.unit.keyframe,
+        received.corrupt or torn,
+        received.arrival,
+        received.segment,
+        picture,
+    )

@@ -1,0 +1,360 @@
+"""One RTSP session, from DESCRIBE to TEARDOWN, over one transport: what comes of it is handed on.
+
+A session does not survive its connection, and does not change its transport: the stream makes another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reelcast.client.dialogue import Dialogue, describe
+from reelcast.client.intake import Clock, Intake, Place, ReceivedUnit
+from reelcast.client.lane import InterleavedLane, Lane, UdpLane
+from reelcast.client.presentation import Presentation
+from reelcast.client.timeouts import Timeouts
+from reelcast.errors import DeadlineError, ProtocolError, ReelcastError
+from reelcast.rtp.receiver import Statistics
+from reelcast.rtsp.headers import format_decimal, parse_scale
+from reelcast.rtsp.message import Response
+from reelcast.rtsp.ranges import Range
+from reelcast.rtsp.states import State, after
+from reelcast.track import Track
+
+__all__ = ["Reception", "Session"]
+
+log = logging.getLogger(__name__)
+
+MAX_EARLY: Final = 1024
+"""Packets kept that overtake the PLAY response, which says what their timestamps mean."""
+TICK: Final = 0.05
+"""Seconds between looks at what has waited long enough: half of what a packet may wait."""
+END_SILENCE: Final = 2.0
+"""Seconds of silence after the end of the presentation that stand for a BYE that was lost."""
+END_TOLERANCE: Final = 1.0
+"""Seconds before its announced end at which a presentation may well be over."""
+
+
+class Reception:
+    """One track of a session: its lane, its intake, and what is counted beside.
+
+    units      that were complete; corrupt: of them, those behind a loss
+    latency    seconds from the sender's clock to ours, of the last unit; None while that clock is not known
+    """
+
+    def __init__(self, intake: Intake, lane: Lane) -> None:
+        self.intake = intake
+        self.lane = lane
+        self.units = 0
+        self.corrupt = 0
+        self.latency: float | None = None
+        self.clock: Clock = "estimated"
+
+    @property
+    def track(self) -> Track:
+        """What it receives."""
+        return self.intake.track
+
+    @property
+    def packets(self) -> Statistics:
+        """What the receiver counts."""
+        return self.intake.statistics
+
+    def count(self, received: ReceivedUnit, wall: float) -> None:
+        """A unit has come, at a Unix time."""
+        self.units += 1
+        self.corrupt += received.corrupt
+        self.clock = received.clock
+        known = received.clock != "estimated" and received.time is not None
+        self.latency = wall - received.time if known and received.time is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where what comes of a session goes.
+
+    unit   each received unit, in the order of their completion
+    end    when nothing more comes: with None at the end of the presentation, else with the reason; not for
+           what fails before media has come (see `Session.first`), and not after `close`
+    """
+
+    unit: Callable[[ReceivedUnit], None]
+    end: Callable[[ReelcastError | None], None]
+
+
+class Session:
+    """The tracks of one presentation, received over one transport.
+
+    tracks       those whose codec is known, in the order described
+    duration     of the presentation in seconds, None for a live source
+    transport    "udp" or "tcp"
+    state        Ready behind `set_up`, Playing, Paused; Init when it is over
+    scale        presentation seconds in a second, as the server chose
+    receptions   of each track what has come, in the order of `tracks`
+    """
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        presentation: Presentation,
+        transport: Literal["udp", "tcp"],
+        timeouts: Timeouts,
+        outlets: Outlets,
+    ) -> None:
+        self.tracks = presentation.tracks
+        self.duration = presentation.duration
+        self.transport = transport
+        self.state = State.INIT
+        self.scale = 1.0
+        self._dialogue = dialogue
+        self._presentation = presentation
+        self._timeouts = timeouts
+        self._outlets = outlets
+        self._loop = asyncio.get_running_loop()
+        self.receptions: tuple[Reception, ...] = ()
+        self._early: list[Callable[[], None]] | None = []
+        self._held = False
+        self._heard = self._loop.time()
+        self._first = asyncio.Event()
+        self._failure: ReelcastError | None = None
+        self._over = False
+        self._tick: asyncio.TimerHandle | None = None
+        dialogue.on_lost = self._lose
+
+    @classmethod
+    async def open(
+        cls, url: str, transport: Literal["udp", "tcp"], timeouts: Timeouts, outlets: Outlets
+    ) -> Session:
+        """Connect and DESCRIBE; raises as `describe`, and ReelcastError where nothing can be received."""
+        dialogue, response = await describe(url, timeouts.reply)
+        try:
+            return cls(dialogue, Presentation.of(response, dialogue.url), transport, timeouts, outlets)
+        except BaseException:
+            dialogue.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Its aggregate control URI."""
+        return self._presentation.uri
+
+    @property
+    def position(self) -> float:
+        """The latest presentation time received, in seconds."""
+        return max((each.intake.position for each in self.receptions), default=0.0)
+
+    def hold_back(self, held: bool) -> None:
+        """Let the server wait, where the transport can; no silence is counted meanwhile."""
+        self._held = held
+        self._dialogue.hold_back(held)
+
+    async def set_up(self, rtp_port: int | None = None) -> None:
+        """SETUP of every track; over UDP from `rtp_port` on, two ports a track, where one is given.
+
+        Raises RemoteError for a refusal, ProtocolError(461) where the server insists on another transport,
+        TransportError where the ports cannot be had.
+        """
+        ssrc, cname = secrets.randbits(32), secrets.token_hex(8)
+        receptions = [self._reception(number, ssrc, cname) for number in range(len(self.tracks))]
+        self.receptions = tuple(receptions)
+        for number, reception in enumerate(receptions):
+            spec = await reception.lane.open(rtp_port + 2 * number if rtp_port else 0)
+            uri = self._presentation.uri_of(reception.track)
+            response = await self._dialogue.demand("SETUP", uri, [("Transport", str(spec))])
+            reception.lane.agree(response.headers.get("Transport"))
+            # An empty report at once opens the way through a NAT.
+            reception.lane.punch(reception.intake.report(self._loop.time()))
+        self.state = after(self.state, "SETUP")
+        self._dialogue.keep_alive(self.url)
+
+    async def play(self, at: float | None, scale: float | None, segment: int) -> None:
+        """PLAY from a presentation time in seconds; without one, on from where it stands.
+
+        `scale` asks for a speed, and stays what it was where none is given. `segment` numbers what comes: the
+        number of the last PLAY where this one goes on behind a PAUSE as if nothing had been.
+        """
+        if self.state is State.PLAYING:
+            # Not every server can seek while it plays, but all can behind a PAUSE.
+            await self.pause()
+        headers = (
+            [] if at is None and self.state is State.PAUSED else [("Range", str(Range(start=at or 0.0)))]
+        )
+        scale = self.scale if scale is None else scale
+        if scale != 1.0 or self.scale != 1.0:
+            headers.append(("Scale", format_decimal(scale, 3)))
+        self._early, self._over = [], False
+        self._stop_ticking()
+        response = await self._dialogue.demand("PLAY", self.url, headers)
+        self.state = after(self.state, "PLAY")
+        self._begin(response, at, segment)
+
+    async def first(self, seconds: float) -> None:
+        """Wait for media; DeadlineError where none has come within some seconds, or why the session ended."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._first.wait()
+            if self._failure is not None:
+                raise self._failure
+        except TimeoutError:
+            raise DeadlineError(
+                "first packet",
+                seconds,
+                url=self.url,
+                advice=f"it answers but sends nothing over {self.transport.upper()}; try the other transport",
+            ) from None
+
+    async def pause(self) -> None:
+        """PAUSE; RemoteError where the server cannot."""
+        await self._dialogue.demand("PAUSE", self.url)
+        self.state = after(self.state, "PAUSE")
+        self._stop_ticking()
+
+    async def close(self) -> None:
+        """Say goodbye and end the connection; closing twice is no error."""
+        self._over = True
+        self._stop_ticking()
+        if self.state is State.PLAYING:
+            for reception in self.receptions:
+                reception.lane.send_control(reception.intake.report(self._loop.time(), leaving=True))
+        self.state = State.INIT
+        self._dialogue.hold_back(False)
+        try:
+            await self._dialogue.teardown(self.url)
+        finally:
+            self._dialogue.close()
+            for reception in self.receptions:
+                reception.lane.close()
+
+    # What comes.
+
+    def _reception(self, number: int, ssrc: int, cname: str) -> Reception:
+        tcp = self.transport == "tcp"
+        intake = Intake(self.tracks[number], ordered=tcp, ssrc=ssrc, cname=cname)
+
+        def media(data: bytes) -> None:
+            if self._early is None:
+                self._take(reception, data)
+            else:
+                self._keep(lambda: self._take(reception, data))
+
+        def control(data: bytes) -> None:
+            if self._early is None:
+                intake.control(data, self._loop.time())
+            else:
+                self._keep(lambda: intake.control(data, self._loop.time()))
+
+        lane: Lane
+        if tcp:
+            lane = InterleavedLane(self._dialogue, 2 * number, media, control)
+        else:
+            lane = UdpLane(self._dialogue, media, control)
+        reception = Reception(intake, lane)
+        return reception
+
+    def _keep(self, take: Callable[[], None]) -> None:
+        """Behind the request to PLAY, what comes may be early."""
+        if self._early is not None and len(self._early) < MAX_EARLY:
+            self._early.append(take)
+
+    def _begin(self, response: Response, at: float | None, segment: int) -> None:
+        """The PLAY response: it says what timestamps mean, and what came before it can be taken."""
+        headers = response.headers
+        if headers.get("Scale") is not None:
+            self.scale = _scale(headers.get("Scale") or "")
+        try:
+            span = Range.parse(headers.get("Range") or "", backwards=self.scale < 0)
+        except ProtocolError:
+            span = Range(start=self.position if at is None else at)
+        start = span.start if span.unit != "clock" and span.start is not None else 0.0
+        entries = self._presentation.rtp_info(headers.get("RTP-Info"))
+        for reception, entry in zip(self.receptions, entries, strict=True):
+            place = Place(start, scale=self.scale, segment=segment)
+            if entry is not None:
+                place = Place(start, entry.rtptime, entry.seq, self.scale, segment)
+            reception.intake.play(place)
+        early, self._early = self._early or [], None
+        self._heard = self._loop.time()
+        for take in early:
+            take()
+        self._tick = self._loop.call_later(TICK, self._look)
+
+    def _take(self, reception: Reception, data: bytes) -> None:
+        self._heard = self._loop.time()
+        wall = time.time()
+        units = reception.intake.media(data, self._heard, wall)
+        if units:
+            self._deliver(reception, units, wall)
+        if not self._first.is_set():
+            self._first.set()
+
+    def _deliver(self, reception: Reception, units: Sequence[ReceivedUnit], wall: float) -> None:
+        for received in units:
+            reception.count(received, wall)
+            self._outlets.unit(received)
+
+    # What is due by time alone.
+
+    def _look(self) -> None:
+        now, wall = self._loop.time(), time.time()
+        for reception in self.receptions:
+            self._deliver(reception, reception.intake.flush(now, now, wall), wall)
+            report = reception.intake.report_due(now, random.random())
+            if report is not None:
+                reception.lane.send_control(report)
+        if self._held:
+            self._heard = now
+        silence = now - self._heard
+        if self._is_over(silence):
+            self._end(None)
+        elif silence >= self._timeouts.silence:
+            self._end(DeadlineError("silence", self._timeouts.silence, url=self.url))
+        else:
+            self._tick = self._loop.call_later(TICK, self._look)
+
+    def _stop_ticking(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    def _is_over(self, silence: float) -> bool:
+        """Whether all has come: by BYE (which may overtake media), or nothing more at the announced end."""
+        if self.receptions and all(reception.intake.ended for reception in self.receptions):
+            return silence >= TICK
+        if self.duration is None:
+            return False
+        left = self.duration - self.position if self.scale > 0 else self.position
+        at_end = left <= END_TOLERANCE
+        return at_end and silence >= END_SILENCE
+
+    def _lose(self, error: ReelcastError) -> None:
+        """The connection has ended; after the last BYE that is as it should be, for what has an end."""
+        self._end(None if self.duration is not None and self._is_over(math.inf) else error)
+
+    def _end(self, error: ReelcastError | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._stop_ticking()
+        now, wall = self._loop.time(), time.time()
+        for reception in self.receptions:
+            self._deliver(reception, reception.intake.flush(math.inf, now, wall), wall)
+        if error is None or self._first.is_set():
+            self._outlets.end(error)
+        else:
+            # It never began: whoever opens it hears why.
+            self._failure = error
+        self._first.set()
+
+
+def _scale(value: str) -> float:
+    try:
+        return parse_scale(value)
+    except ProtocolError:
+        return 1.0
