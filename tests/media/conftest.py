@@ -31,6 +31,8 @@ class Recipe:
     format: str | None = None
     rate: int = RATE
     pixels: str = ""
+    layout: str = "stereo"
+    sample: str = ""
 
 
 RECIPES = {
@@ -52,8 +54,24 @@ RECIPES = {
     "alaw.wav": Recipe(video="", audio="pcm_alaw", frames=50, rate=8_000),
     "sound.m4a": Recipe(video="", frames=50),
     "sound.aac": Recipe(video="", frames=50, format="adts"),
-    "mixed.mkv": Recipe(audio="flac", frames=10),
-    "flac.mkv": Recipe(video="", audio="flac", frames=10),
+    "opus.webm": Recipe(video="", audio="libopus", frames=50),
+    "opus.ogg": Recipe(video="", audio="libopus", frames=50),
+    "sound.mp3": Recipe(video="", audio="libmp3lame", frames=50, rate=44_100),
+    "low.mp3": Recipe(video="", audio="libmp3lame", frames=50, rate=8_000),
+    "sound.mp2": Recipe(video="", audio="mp2", frames=50),
+    "g722.wav": Recipe(video="", audio="g722", frames=50, rate=16_000, layout="mono"),
+    "film.flv": Recipe(),
+    "flac.mkv": Recipe(video="", audio="flac", frames=50),
+    "sound.flac": Recipe(video="", audio="flac", frames=50, layout="mono"),
+    "flac24.flac": Recipe(video="", audio="flac", frames=50, sample="s32"),
+    "surround.flac": Recipe(video="", audio="flac", frames=50, layout="5.1"),
+    "alac.m4a": Recipe(video="", audio="alac", frames=50, sample="s16p"),
+    "s24.wav": Recipe(video="", audio="pcm_s24le", frames=50, sample="s32"),
+    "s32.wav": Recipe(video="", audio="pcm_s32le", frames=50, sample="s32"),
+    "float.wav": Recipe(video="", audio="pcm_f32le", frames=50, sample="flt"),
+    "u8.wav": Recipe(video="", audio="pcm_u8", frames=50, rate=8_000, sample="u8"),
+    "mixed.mkv": Recipe(audio="ac3", frames=10),
+    "ac3.mkv": Recipe(video="", audio="ac3", frames=10),
 }
 
 
@@ -76,7 +94,9 @@ def make_movie(path: Path, recipe: Recipe) -> None:
 def _audio(container: OutputContainer, recipe: Recipe) -> AudioStream:
     stream = container.add_stream(recipe.audio, rate=recipe.rate)
     assert isinstance(stream, AudioStream)
-    stream.codec_context.layout = "mono" if recipe.rate == 8_000 else "stereo"
+    stream.codec_context.layout = "mono" if recipe.rate == 8_000 else recipe.layout
+    if recipe.sample:
+        stream.codec_context.format = recipe.sample
     return stream
 
 
@@ -110,7 +130,7 @@ def _saw(number: int, stream: AudioStream, recipe: Recipe) -> av.AudioFrame:
     channels = stream.codec_context.channels
     wave = (np.arange(begin, begin + count, dtype=np.int64) % 1000).astype(np.int16)
     samples = np.repeat(wave, channels).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono" if channels == 1 else "stereo")
+    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout=stream.codec_context.layout.name)
     frame.sample_rate, frame.pts, frame.time_base = recipe.rate, begin, Fraction(1, recipe.rate)
     return frame
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from reelcast.media.ahead import (
     learn_order,
     presentation_time,
 )
-from reelcast.media.codecs import Lane
+from reelcast.media.lane import Lane
 from reelcast.media.picture_order import PictureOrder
 from reelcast.media.reader import PacketReader
 from reelcast.media.timeline import Splice, Timeline
@@ -101,5 +102,6 @@ def test_units_without_an_order_pass_at_once(movie: Movie) -> None:
 
 
 def test_frame_step() -> None:
-    assert frame_step(Track("video", "h264", 90_000, 96, frame_rate=30.0)) == 3000
-    assert frame_step(Track("video", "h264", 90_000, 96)) == 3600
+    track = Track("video", "h264", 90_000, 96)
+    assert frame_step(Lane(track, bytes)) == 3600
+    assert frame_step(Lane(replace(track, frame_rate=30.0), bytes)) == 3000

@@ -77,6 +77,9 @@ def test_times_are_those_of_the_container(movie: Movie, name: str) -> None:
                 expected.setdefault(packet.stream_index, []).append((packet.pts * packet.time_base, dts))
     with opened(movie(name)) as demuxer:
         for index, track in enumerate(demuxer.tracks):
+            if track.codec == "l16":
+                # Cut anew.
+                continue
             demuxer.seek(0)
             units = units_of(demuxer, index)
             assert len(units) == len(expected[index])
@@ -257,6 +260,78 @@ def test_pcm(
     ]
 
 
+SOUNDS = [
+    *("opus.webm", "opus.ogg", "sound.mp3", "low.mp3", "sound.mp2", "sound.aac", "sound.m4a", "sound.flac"),
+    *("flac.mkv", "alac.m4a", "sound.wav", "s24.wav", "u8.wav", "mulaw.wav", "g722.wav"),
+]
+
+
+@pytest.mark.parametrize("name", [*SOUNDS, "movie.mkv", "film.flv", "movie.ts"])
+def test_sound_behind_a_seek_is_as_in_sequence(movie: Movie, name: str) -> None:
+    """The same bytes at the same times, whatever precision the container has."""
+    with opened(movie(name)) as demuxer:
+        index = len(demuxer.tracks) - 1
+        demuxer.seek(0)
+        everything = units_of(demuxer, index)
+        rate = demuxer.tracks[index].clock_rate
+        for seconds in (0.3, 0.777, 1.0, 1.234, 1.9):
+            demuxer.seek(seconds)
+            found = units_of(demuxer, index)
+            assert found == everything[-len(found) :]
+            if index == 0:
+                # What is decoded begins with the packet in which that place is.
+                assert 0 <= seconds - found[0].pts / rate < 0.1
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sound_has_no_gaps(movie: Movie, name: str) -> None:
+    with opened(movie(name)) as demuxer:
+        (track,) = demuxer.tracks
+        units = units_of(demuxer)
+        assert demuxer.duration is not None
+    for earlier, later in itertools.pairwise(units):
+        assert later.pts == earlier.pts + earlier.duration
+    end = (units[-1].pts + units[-1].duration) / track.clock_rate
+    assert end == pytest.approx(demuxer.duration, abs=0.04)
+    assert end >= 1.99
+
+
+@pytest.mark.parametrize(
+    ("name", "ticks"), [("opus.ogg", -312), ("sound.mp3", -2255), ("sound.m4a", -1024), ("sound.mp2", 0)]
+)
+def test_what_the_encoder_puts_first_is_before_the_start(movie: Movie, name: str, ticks: int) -> None:
+    """Opus pre-skip (RFC 7845 section 4.2), and the delay of MP3 and AAC encoders."""
+    with opened(movie(name)) as demuxer:
+        assert units_of(demuxer)[0].pts == ticks
+
+
+def test_a_guessed_duration_is_measured_once(
+    movie: Movie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of 32 kbit/s, then of 256: by the rate of the first, the file would be eight times as long."""
+    path = tmp_path / "two.mp3"
+    slow, fast = bytes.fromhex("fffb14c0") + bytes(92), bytes.fromhex("fffbd4c0") + bytes(764)
+    path.write_bytes(slow * 125 + fast * 125)
+    measured = 250 * 1152 / 48_000
+    with opened(path) as demuxer:
+        assert demuxer.duration == measured
+    monkeypatch.setattr(ContainerDemuxer, "_measure_timed", None)
+    with opened(path) as demuxer:
+        assert demuxer.duration == measured
+    monkeypatch.setattr(container_module, "MAX_COUNTED_BYTES", 0)
+    with opened(path) as demuxer:
+        assert demuxer.duration is not None
+        assert demuxer.duration > measured + 1
+
+
+def test_lengths_are_not_kept_for_ever(movie: Movie, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_module, "MAX_KNOWN_LENGTHS", 1)
+    for name in ("sound.aac", "sound.mp2", "sound.aac"):
+        with opened(movie(name)) as demuxer:
+            assert demuxer.duration == pytest.approx(2.0, abs=0.05)
+        assert len(container_module._measured) == 1
+
+
 def test_samples_are_big_endian(movie: Movie) -> None:
     heard = {}
     for name in ("sound.wav", "jpeg.mov"):
@@ -294,7 +369,7 @@ def test_what_cannot_be_carried_is_left_out(movie: Movie, caplog: pytest.LogCapt
     with opened(movie("mixed.mkv")) as demuxer:
         assert [track.codec for track in demuxer.tracks] == ["h264"]
         assert {index for index, _ in demuxer.units()} == {0}
-    assert "mixed.mkv: track 2 (flac) is left out: there is no RTP payload format" in caplog.text
+    assert "mixed.mkv: track 2 (ac3) is left out: there is no RTP payload format" in caplog.text
     with opened(movie("jpeg444.mov")) as demuxer:
         assert [(track.codec, track.control) for track in demuxer.tracks] == [("l16", "trackID=1")]
         assert len(units_of(demuxer)) > 0
@@ -303,9 +378,9 @@ def test_what_cannot_be_carried_is_left_out(movie: Movie, caplog: pytest.LogCapt
 
 def test_nothing_left_is_an_error(movie: Movie, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        MediaError, match=r"flac\.mkv: nothing in it can be carried over RTP; found track 1 \(flac\)"
+        MediaError, match=r"ac3\.mkv: nothing in it can be carried over RTP; found track 1 \(ac3\)"
     ):
-        ContainerDemuxer(movie("flac.mkv"))
+        ContainerDemuxer(movie("ac3.mkv"))
     monkeypatch.setattr(container_module, "MAX_TRACKS", 1)
     with opened(movie("movie.mp4")) as demuxer:
         assert len(demuxer.tracks) == 1

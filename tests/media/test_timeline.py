@@ -150,6 +150,25 @@ def test_a_gap_in_sound_is_kept() -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [0, 1, 47, 1000])
+def test_sound_behind_a_seek_is_where_it_would_be_in_sequence(number: int) -> None:
+    timeline = Timeline(48_000, MILLISECOND, Fraction(0), 1024, Splice())
+    timeline.count_from(7)
+    timeline.restart(48 * 7 + 1024 * number)
+    time = 7 + round(number * 1024 / 48)
+    assert timeline.place(time, time, 1024, counted=True)[1] == 48 * 7 + 1024 * number
+
+
+def test_sound_elsewhere_is_not_moved() -> None:
+    timeline = Timeline(48_000, MILLISECOND, Fraction(0), 1024, Splice())
+    timeline.count_from(0)
+    timeline.restart(48_000)
+    # Half a unit away from where one would be.
+    assert timeline.place(1013, 1013, 1024, counted=True)[1] == 48 * 1013
+    timeline.restart(48_000)
+    assert timeline.place(1000, 1000, 0, counted=True)[1] == 48_000
+
+
 TIMES = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(-100_000, 10_000_000))
 
 

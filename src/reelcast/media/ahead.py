@@ -11,13 +11,22 @@ from itertools import pairwise
 from av.packet import Packet
 from av.stream import Stream
 
-from reelcast.media.codecs import Lane
+from reelcast.media.lane import Lane
 from reelcast.media.picture_order import PictureOrder
 from reelcast.media.reader import PacketReader
+from reelcast.media.sample_grid import SampleGrid
 from reelcast.media.timeline import Timeline
-from reelcast.track import AccessUnit, Track
+from reelcast.track import AccessUnit
 
-__all__ = ["Served", "first_decoding_time", "first_packets", "frame_step", "learn_order", "presentation_time"]
+__all__ = [
+    "Served",
+    "first_decoding_time",
+    "first_packets",
+    "first_times",
+    "frame_step",
+    "learn_order",
+    "presentation_time",
+]
 
 MAX_PEEK_BYTES = 32 * 1024 * 1024
 MAX_PEEK_PACKETS = 2000
@@ -37,9 +46,10 @@ class Served:
     index      of its track in the presentation
     stream     its index in the container
     lane       how its packets become units
-    timeline   the track's clock
+    timeline   of its times, as the lane counts them
     time_base  seconds of one unit of the container's timestamps
     order      tells when pictures are shown, where the container does not
+    grid       cuts PCM
     """
 
     index: int
@@ -48,19 +58,35 @@ class Served:
     timeline: Timeline
     time_base: Fraction
     order: PictureOrder | None
+    grid: SampleGrid | None = None
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the lane counts units that the container's timestamps are too coarse for."""
+        return self.lane.length is not None and self.time_base * self.lane.rate > 1
 
     def arrange(self, unit: AccessUnit) -> list[AccessUnit]:
-        """What can be handed out once `unit` is read; with an order, units that came some time ago."""
-        return [unit] if self.order is None else self.order.push(unit)
+        """What can be handed out once `unit` is read; at times, units that came some time ago."""
+        keeper = self.order or self.grid
+        return [unit] if keeper is None else keeper.push(unit)
 
     def rest(self) -> list[AccessUnit]:
         """What is left at the end of the file."""
-        return [] if self.order is None else self.order.flush()
+        keeper = self.order or self.grid
+        return [] if keeper is None else keeper.flush()
+
+    def restart(self, at: int, first_dts: int | None = None) -> None:
+        """Forget what was read: the next unit is expected around `at`, see `Timeline.restart`."""
+        self.timeline.restart(at, first_dts)
+        if self.order is not None:
+            self.order.restart()
+        if self.grid is not None:
+            self.grid.restart(whole=at == 0)
 
 
-def frame_step(track: Track) -> int:
-    """A frame's length in units of the track's clock, where units do not say their own."""
-    return round(track.clock_rate / (track.frame_rate or _DEFAULT_FRAME_RATE))
+def frame_step(lane: Lane) -> int:
+    """A frame's length as the lane counts it, where units do not say their own."""
+    return round(lane.rate / (lane.track.frame_rate or _DEFAULT_FRAME_RATE))
 
 
 def first_packets(reader: PacketReader, wanted: set[int]) -> dict[int, bytes]:
@@ -72,6 +98,22 @@ def first_packets(reader: PacketReader, wanted: set[int]) -> dict[int, bytes]:
         size += packet.size
         if packet.stream_index in wanted and packet.is_keyframe:
             first.setdefault(packet.stream_index, bytes(packet))
+        if len(first) == len(wanted) or size >= MAX_PEEK_BYTES:
+            break
+    reader.put_back(seen)
+    return first
+
+
+def first_times(reader: PacketReader, wanted: set[int]) -> dict[int, int]:
+    """When the first packets of these streams are decoded, in their own time bases."""
+    first: dict[int, int] = {}
+    seen: list[Packet[Stream]] = []
+    size = 0
+    for packet in _packets(reader, seen) if wanted else ():
+        size += packet.size
+        time = packet.dts if packet.dts is not None else packet.pts
+        if packet.stream_index in wanted and time is not None:
+            first.setdefault(packet.stream_index, time)
         if len(first) == len(wanted) or size >= MAX_PEEK_BYTES:
             break
     reader.put_back(seen)
@@ -94,7 +136,7 @@ def first_decoding_time(reader: PacketReader, served: Served) -> int | None:
     reader.put_back(seen)
     if dts is None or not missing:
         return None
-    return served.timeline.ticks(dts) - missing * frame_step(served.lane.track)
+    return served.timeline.ticks(dts) - missing * frame_step(served.lane)
 
 
 def learn_order(reader: PacketReader, served: Served, order: PictureOrder) -> None:
@@ -114,8 +156,8 @@ def learn_order(reader: PacketReader, served: Served, order: PictureOrder) -> No
                 break
     reader.put_back(seen)
     lengths = Counter(later - earlier for earlier, later in pairwise(places) if later > earlier)
-    rate = served.lane.track.clock_rate
-    frame = Fraction(frame_step(served.lane.track))
+    rate = served.lane.rate
+    frame = Fraction(frame_step(served.lane))
     if lengths:
         frame = lengths.most_common(1)[0][0] * served.time_base * rate
     order.learn(frame)

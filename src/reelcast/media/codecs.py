@@ -1,60 +1,29 @@
 """What becomes of a container's stream: a Track, and how its packets turn into the data of access units.
 
-Nothing is transcoded: NAL units change their framing, ADTS headers are taken off, 16-bit samples change their
-byte order (RFC 3551 section 4.5.11), and everything else passes as it is.
+Video is passed as it is but for the framing of NAL units; of audio see `reelcast.media.audio_lanes`.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from reelcast.errors import PayloadError
 from reelcast.media import annexb
+from reelcast.media.audio_lanes import adapt_audio
+from reelcast.media.lane import FIRST_DYNAMIC_TYPE, Lane
 from reelcast.rtp.payload import packetizer_for
-from reelcast.rtp.payload.aac_config import build_config, parse_config
+from reelcast.rtp.payload.aac_config import parse_config
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["Lane", "adapt", "name_of", "wants_first"]
+__all__ = ["adapt", "name_of", "wants_first"]
 
 _VIDEO_CLOCK = 90_000
-_DYNAMIC = 96
-"""The first dynamic payload type; the real one is given once it is known which tracks are served."""
 _JPEG_TYPE = 26
-_STATIC_TYPES: dict[tuple[Codec, int, int], int] = {
-    ("pcmu", 8000, 1): 0,
-    ("pcma", 8000, 1): 8,
-    ("l16", 44100, 2): 10,
-    ("l16", 44100, 1): 11,
-}
-"""RFC 3551 section 6, by codec, rate and channels."""
-MAX_SAMPLE_RATE = 768_000
-MAX_CHANNELS = 8
-"""More than any recording has; a header that says so is broken."""
 MIN_FRAME_RATE, MAX_FRAME_RATE = 1 / 60, 1000.0
 """Frames a second, from a time lapse to a high-speed camera; what claims else is taken as unknown."""
-
-_ADTS_HEADER = 7
-_ADTS_CHECKSUM = 2
-_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """The way of one stream's packets to a track.
-
-    track      as served, but for its dynamic payload type and its control
-    convert    a packet's data as an access unit has it; empty where the packet is broken
-    length     exact length of converted data in units of the track's clock; None where the container tells it
-    """
-
-    track: Track
-    convert: Callable[[bytes], bytes]
-    length: Callable[[bytes], int] | None = None
 
 
 def name_of(stream: VideoStream | AudioStream) -> str:
@@ -85,10 +54,8 @@ def adapt(stream: VideoStream | AudioStream, first: bytes) -> Lane:
             return _h264(stream, first)
         if name == "mjpeg":
             return _jpeg(stream, first)
-    elif name == "aac":
-        return _aac(stream, first)
-    elif name in _PCM:
-        return _pcm(stream, *_PCM[name])
+    else:
+        return adapt_audio(stream, name, first)
     raise PayloadError("there is no RTP payload format for it here")
 
 
@@ -119,85 +86,9 @@ def _video(stream: VideoStream, codec: Codec) -> Track:
         kind="video",
         codec=codec,
         clock_rate=_VIDEO_CLOCK,
-        payload_type=_DYNAMIC,
+        payload_type=FIRST_DYNAMIC_TYPE,
         width=stream.codec_context.width,
         height=stream.codec_context.height,
         frame_rate=rate if MIN_FRAME_RATE <= rate <= MAX_FRAME_RATE else 0.0,
         bit_rate=max(stream.bit_rate or 0, 0),
     )
-
-
-def _aac(stream: AudioStream, first: bytes) -> Lane:
-    config = stream.codec_context.extradata or b""
-    framed = parse_config(config) is None
-    if framed:
-        config = _adts_config(first)
-    # The core's rate is the clock: a decoder of SBR doubles it, but a unit stays 1024 of the core's samples.
-    known = parse_config(config)
-    if known is None or not known.channels:
-        raise PayloadError("its AAC configuration is missing, or has channels of its own making")
-    samples = known.frame_samples
-    track = Track(
-        kind="audio",
-        codec="aac",
-        clock_rate=known.rate,
-        payload_type=_DYNAMIC,
-        channels=known.channels,
-        config=config,
-        bit_rate=max(stream.bit_rate or 0, 0),
-    )
-    return Lane(track, _without_adts if framed else bytes, lambda data: samples)
-
-
-def _adts_config(frame: bytes) -> bytes:
-    """The AudioSpecificConfig that an ADTS header (ISO/IEC 14496-3 section 1.A.2.2) stands for, or b""."""
-    if not _without_adts(frame):
-        return b""
-    index = frame[2] >> 2 & 0x0F
-    channels = (frame[2] & 0x01) << 2 | frame[3] >> 6
-    if index >= len(_ADTS_RATES) or not channels:
-        return b""
-    return build_config(_ADTS_RATES[index], channels + (channels == 7), (frame[2] >> 6) + 1)
-
-
-def _without_adts(frame: bytes) -> bytes:
-    """The raw data block of an ADTS frame; empty where it is none, or holds several."""
-    if len(frame) < _ADTS_HEADER or frame[0] != 0xFF or frame[1] & 0xF6 != 0xF0 or frame[6] & 0x03:
-        return b""
-    end = (frame[3] & 0x03) << 11 | frame[4] << 3 | frame[5] >> 5
-    start = _ADTS_HEADER + (0 if frame[1] & 0x01 else _ADTS_CHECKSUM)
-    return frame[start:end] if end <= len(frame) else b""
-
-
-def _pcm(stream: AudioStream, codec: Codec, width: int, swapped: bool) -> Lane:
-    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
-    if not 0 < rate <= MAX_SAMPLE_RATE or not 0 < channels <= MAX_CHANNELS:
-        raise PayloadError(f"{channels} channels at {rate} Hz are not possible")
-    whole = width * channels
-
-    def trimmed(data: bytes) -> bytes:
-        return data[: len(data) - len(data) % whole]
-
-    def exchanged(data: bytes) -> bytes:
-        samples = array("H", trimmed(data))
-        samples.byteswap()
-        return samples.tobytes()
-
-    track = Track(
-        kind="audio",
-        codec=codec,
-        clock_rate=rate,
-        payload_type=_STATIC_TYPES.get((codec, rate, channels), _DYNAMIC),
-        channels=channels,
-        bit_rate=8 * whole * rate,
-    )
-    return Lane(track, exchanged if swapped else trimmed, lambda data: len(data) // whole)
-
-
-_PCM: dict[str, tuple[Codec, int, bool]] = {
-    "pcm_mulaw": ("pcmu", 1, False),
-    "pcm_alaw": ("pcma", 1, False),
-    "pcm_s16be": ("l16", 2, False),
-    "pcm_s16le": ("l16", 2, True),
-}
-"""By the stream's codec: ours, bytes of a sample, and whether they change places."""

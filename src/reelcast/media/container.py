@@ -9,6 +9,7 @@ to the time wanted, and starts from an earlier one if no keyframe stood between.
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,14 +27,17 @@ from reelcast.media.ahead import (
     Served,
     first_decoding_time,
     first_packets,
+    first_times,
     frame_step,
     learn_order,
     presentation_time,
 )
-from reelcast.media.codecs import Lane, adapt, name_of, wants_first
+from reelcast.media.codecs import adapt, name_of, wants_first
+from reelcast.media.lane import FIRST_DYNAMIC_TYPE, Lane
 from reelcast.media.picture_order import PictureOrder
 from reelcast.media.raw_index import RawIndex
 from reelcast.media.reader import READ_ERRORS, PacketReader, reason_of
+from reelcast.media.sample_grid import SampleGrid
 from reelcast.media.timeline import Splice, Timeline
 from reelcast.track import AccessUnit, Track
 
@@ -45,11 +49,14 @@ MAX_SCAN_BYTES = 64 * 1024 * 1024
 """Packets kept while a seek looks for a later keyframe: a group of pictures of 10 s at 50 Mbit/s."""
 MAX_MEASURED_BYTES = 1 << 30
 """Files without a duration up to this size are read through to learn it: about two seconds of work."""
+MAX_COUNTED_BYTES = 128 * 1024 * 1024
+"""Files whose duration is a guess are read through up to this size: two hours of MP3, two seconds of work."""
+MAX_KNOWN_LENGTHS = 1000
+"""Lengths remembered, so that a file is read through but once, however often it is opened."""
 MAX_DURATION_SECONDS = 366 * 86_400
 """A header that claims more than a year is not believed."""
 
 _MICROSECONDS = 1_000_000
-_FIRST_DYNAMIC_TYPE = 96
 _RAW_FORMAT = "h264"
 """The format without timestamps or index: a frame's place in the file is its time."""
 _RAW_FRAME_RATE = 25.0
@@ -57,8 +64,15 @@ _FORMATS_WITHOUT_PTS = frozenset({"avi", _RAW_FORMAT})
 """These know the order of decoding only; the pts that libavformat makes of it follow no B-frame."""
 _INDEXED_FORMATS = frozenset({"mov", "avi"})
 """Formats whose index lists every keyframe, so that a seek lands on the last one at once."""
+_LOST_CODECS = frozenset({"g722"})
+"""libavformat seeks these in WAV to a wrong place, and calls it the right one; they are read from the start."""
+_GUESSED_FORMATS = frozenset({"mp3", "aac"})
+"""Without a header that says more, libavformat takes the first frames' bit rate for that of all."""
 _FIRST_STEP_BACK_SECONDS = 1
 _logger = logging.getLogger(__name__)
+
+_measured: dict[tuple[Path, int, int], int] = {}
+"""Where the last unit ends, by path, size and time of the last change."""
 
 _MediaStream = VideoStream | AudioStream
 
@@ -84,6 +98,9 @@ class ContainerDemuxer:
             for served in self._served.values():
                 if served.order is not None:
                     learn_order(self._reader, served, served.order)
+            coarse = {at for at, served in self._served.items() if served.is_coarse}
+            for at, first in first_times(self._reader, coarse).items():
+                self._served[at].timeline.count_from(first)
             self._duration = self._find_duration()
             self._restart(0)
         except READ_ERRORS as error:
@@ -105,7 +122,9 @@ class ContainerDemuxer:
 
     def seek(self, seconds: float) -> None:
         """Go to the last keyframe of the leading track at or before NPT `seconds`."""
-        wanted = round(Fraction(seconds) * self._served[self._lead].lane.track.clock_rate)
+        lead = self._served[self._lead]
+        wanted = round(Fraction(seconds) * lead.lane.rate)
+        wanted -= wanted % lead.grid.cell if lead.grid is not None else 0
         if wanted <= 0:
             self._reader.rewind()
             self._restart(0)
@@ -125,7 +144,9 @@ class ContainerDemuxer:
 
     def close(self) -> None:
         """Close the file; what is read after it is the end of the file."""
-        self._forget()
+        self._ready.clear()
+        for served in self._served.values():
+            served.rest()
         self._reader.close()
 
     def _choose(self) -> dict[int, Served]:
@@ -143,12 +164,11 @@ class ContainerDemuxer:
             except PayloadError as error:
                 _logger.warning("%s: %s is left out: %s", self._path, _title(stream), error)
                 continue
-            time_base = stream.time_base or Fraction(1, lane.track.clock_rate)
-            timeline = Timeline(
-                lane.track.clock_rate, time_base, self._origin, frame_step(lane.track), splice
-            )
+            time_base = stream.time_base or Fraction(1, lane.rate)
+            timeline = Timeline(lane.rate, time_base, self._origin, frame_step(lane), splice)
             order = self._order(lane.track)
-            chosen[stream.index] = Served(len(chosen), stream.index, lane, timeline, time_base, order)
+            grid = SampleGrid(lane.rate, lane.frame) if lane.frame else None
+            chosen[stream.index] = Served(len(chosen), stream.index, lane, timeline, time_base, order, grid)
         if not chosen:
             found = ", ".join(_title(stream) for stream in streams) or "no audio or video"
             raise MediaError(f"{self._path}: nothing in it can be carried over RTP; found {found}")
@@ -167,8 +187,8 @@ class ContainerDemuxer:
     def _number(self, lane: Lane, index: int) -> Lane:
         """The lane with what a track gets from its place in the presentation, and from the container."""
         track = replace(lane.track, control=f"trackID={index + 1}")
-        if track.payload_type >= _FIRST_DYNAMIC_TYPE:
-            track = replace(track, payload_type=_FIRST_DYNAMIC_TYPE + index)
+        if track.payload_type >= FIRST_DYNAMIC_TYPE:
+            track = replace(track, payload_type=FIRST_DYNAMIC_TYPE + index)
         if _RAW_FORMAT in self._reader.formats and not track.frame_rate:
             track = replace(track, frame_rate=_RAW_FRAME_RATE)
         if not track.bit_rate and track.kind == "video":
@@ -185,25 +205,42 @@ class ContainerDemuxer:
 
     def _find_duration(self) -> float | None:
         told = self._reader.container.duration
-        if told is not None and 0 < told <= MAX_DURATION_SECONDS * _MICROSECONDS:
-            return told / _MICROSECONDS
         size = self._reader.container.size
-        return self._measure() if 0 < size <= MAX_MEASURED_BYTES else None
+        # A header with the number of frames has the encoder's delay as well, and so the origin is not 0.
+        guessed = bool(self._reader.formats & _GUESSED_FORMATS) and not self._origin
+        if told is not None and 0 < told <= MAX_DURATION_SECONDS * _MICROSECONDS:
+            if not guessed or size > MAX_COUNTED_BYTES:
+                return told / _MICROSECONDS
+        elif not 0 < size <= MAX_MEASURED_BYTES:
+            return None
+        return self._measure()
 
     def _measure(self) -> float | None:
         """Read the file through for its duration in seconds, and make the index of a raw one."""
         lead = self._served[self._lead]
-        end = 0
         if _RAW_FORMAT in self._reader.formats:
             end = self._measure_raw(lead)
+            self._reader.rewind()
         else:
-            while (packet := self._reader.read()) is not None:
-                pts = self._pts(packet)
-                if packet.stream_index == self._lead and pts is not None:
-                    end = max(end, lead.timeline.ticks(pts) + lead.timeline.length(packet.duration or 0))
-        self._reader.rewind()
-        seconds = end / lead.lane.track.clock_rate
+            status = os.stat(self._path)
+            stamp = self._path, status.st_size, status.st_mtime_ns
+            known = _measured.get(stamp)
+            end = self._measure_timed(lead) if known is None else known
+            if len(_measured) >= MAX_KNOWN_LENGTHS:
+                _measured.clear()
+            _measured[stamp] = end
+        seconds = end / lead.lane.rate
         return seconds if 0 < seconds <= MAX_DURATION_SECONDS else None
+
+    def _measure_timed(self, lead: Served) -> int:
+        """Where the last unit ends by the container's own timestamps, as the lane counts."""
+        end = 0
+        while (packet := self._reader.read()) is not None:
+            pts = self._pts(packet)
+            if packet.stream_index == self._lead and pts is not None:
+                end = max(end, lead.timeline.ticks(pts) + lead.timeline.length(packet.duration or 0))
+        self._reader.rewind()
+        return end
 
     def _measure_raw(self, lead: Served) -> int:
         """Make the index of a raw file; returns where its last unit ends, in units of the clock."""
@@ -214,7 +251,7 @@ class ContainerDemuxer:
             unit = self._unit(lead, packet)
             if unit is None:
                 continue
-            end = unit.dts + (unit.duration or frame_step(lead.lane.track))
+            end = unit.dts + (unit.duration or frame_step(lead.lane))
             if unit.keyframe and packet.pos is not None:
                 self._index.expect(unit.dts, packet.pos)
             self._index.add(lead.arrange(unit))
@@ -236,14 +273,16 @@ class ContainerDemuxer:
         return True
 
     def _unit(self, served: Served, packet: Packet[Stream]) -> AccessUnit | None:
-        data = served.lane.convert(bytes(packet))
+        lane = served.lane
+        data = lane.convert(bytes(packet))
         if packet.is_corrupt or not data:
             return None
-        exact = served.lane.length
+        exact = lane.length
         duration = exact(data) if exact else served.timeline.length(packet.duration or 0)
         pts, dts = served.timeline.place(self._pts(packet), packet.dts, duration, counted=exact is not None)
-        keyframe = exact is not None or packet.is_keyframe or served.lane.track.codec == "jpeg"
-        return AccessUnit(data, pts, dts, keyframe, duration)
+        keyframe = exact is not None or packet.is_keyframe or lane.track.codec == "jpeg"
+        begin = lane.ticks(dts)
+        return AccessUnit(data, lane.ticks(pts), begin, keyframe, lane.ticks(dts + duration) - begin)
 
     def _pts(self, packet: Packet[Stream]) -> int | None:
         if packet.pts is None or self._reader.formats & _FORMATS_WITHOUT_PTS:
@@ -251,20 +290,13 @@ class ContainerDemuxer:
         return packet.pts
 
     def _restart(self, at: int) -> None:
-        """Let all tracks expect a time, in units of the leading track's clock."""
-        self._forget()
-        seconds = Fraction(at, self._served[self._lead].lane.track.clock_rate)
-        for served in self._served.values():
-            served.timeline.restart(round(seconds * served.lane.track.clock_rate))
-        lead = self._served[self._lead]
-        lead.timeline.restart(at, first_decoding_time(self._reader, lead))
-
-    def _forget(self) -> None:
-        """Drop what was read and not handed out."""
+        """Let all tracks expect a time, as the leading track counts it; drop what was not handed out."""
         self._ready.clear()
+        lead = self._served[self._lead]
+        seconds = Fraction(at, lead.lane.rate)
         for served in self._served.values():
-            if served.order is not None:
-                served.order.restart()
+            served.restart(round(seconds * served.lane.rate))
+        lead.restart(at, first_decoding_time(self._reader, lead))
 
     def _seek_raw(self, index: RawIndex, wanted: int) -> None:
         found = index.find(wanted)
@@ -276,9 +308,9 @@ class ContainerDemuxer:
 
     def _seek_timed(self, wanted: int) -> None:
         lead = self._served[self._lead]
-        clock_rate = lead.lane.track.clock_rate
+        clock_rate = lead.lane.rate
         back = 0
-        while (at := wanted - back) > 0:
+        while (at := wanted - back) > 0 and lead.lane.track.codec not in _LOST_CODECS:
             # The last timestamp that is `at` or before once it is rounded to the clock.
             offset = ceil((Fraction(2 * at + 1, 2 * clock_rate) + self._origin) / lead.time_base) - 1
             if self._reader.seek(offset, self._lead) and self._scan(wanted):
@@ -324,13 +356,13 @@ class ContainerDemuxer:
 
     def _since(self, packets: list[Packet[Stream]], start: int) -> Iterator[Packet[Stream]]:
         """Of packets read before a keyframe, those of other tracks that are heard with it or later."""
-        seconds = Fraction(start, self._served[self._lead].lane.track.clock_rate)
+        seconds = Fraction(start, self._served[self._lead].lane.rate)
         for packet in packets:
             served = self._served.get(packet.stream_index)
             if served is None or packet.stream_index == self._lead or packet.pts is None:
                 continue
             end = served.timeline.ticks(packet.pts) + served.timeline.length(packet.duration or 0)
-            if end > seconds * served.lane.track.clock_rate:
+            if end > seconds * served.lane.rate:
                 yield packet
 
 

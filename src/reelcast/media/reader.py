@@ -26,7 +26,7 @@ _OPTIONS = {
     # Formats that hold their media themselves: a playlist or a session description would name other files and
     # hosts for us to fetch.
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,wav,w64,aiff,au,flac,mp3,ogg,"
-    "flv,asf,h264,hevc,aac,mxf,nut,ivf",
+    "flv,asf,h264,hevc,aac,mxf,nut,ivf,caf",
     "protocol_whitelist": "file",
     "fflags": "+genpts+discardcorrupt",
     # Bytes and microseconds read to learn about the streams: libavformat's own defaults, made ours.

@@ -55,7 +55,16 @@ class Timeline:
         self._step = max(step, 1)
         self._splice = splice
         self._snap = int(_SNAP * clock_rate)
+        self._first: int | None = None
         self.restart(0)
+
+    def count_from(self, first: int) -> None:
+        """Count units of a known length from the stream's first, a timestamp of the container.
+
+        Behind a seek they are then where they would be, had all before them been counted: the container tells
+        that place with less precision than they have.
+        """
+        self._first = self.ticks(first)
 
     def restart(self, at: int, first_dts: int | None = None) -> None:
         """Forget what came before: the next unit is expected around `at`, in units of the clock.
@@ -90,8 +99,9 @@ class Timeline:
             place = self._repair(self.ticks(dts))
         elif pts is not None:
             place = self._decoding_time(self._repair(self.ticks(pts)))
-        if counted and self._last is not None and abs(place - self._expected) <= self._snap:
-            place = self._expected
+        if counted:
+            likely = self._counted(place, duration) if self._last is None else self._expected
+            place = likely if abs(place - likely) <= self._snap else place
         if self._last is not None and place <= self._last:
             place = self._last + 1
         self._last = place
@@ -100,6 +110,12 @@ class Timeline:
             return place, place
         shown = self.ticks(pts) + self._shift
         return (shown if abs(shown - place) <= MAX_REORDER_SECONDS * self._rate else place), place
+
+    def _counted(self, place: int, duration: int) -> int:
+        """The place next to `place` that is a whole number of units behind the first, if that is known."""
+        if self._first is None or duration <= 0:
+            return place
+        return self._first + (2 * (place - self._first) + duration) // (2 * duration) * duration
 
     def _decoding_time(self, shown: int) -> int:
         """A dts for a unit with a pts alone: behind the unit before it, and never far from its own pts.
