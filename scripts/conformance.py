@@ -1,7 +1,7 @@
 """Write the last column of docs/conformance.md: which tests show a row, by what the tests say themselves.
 
-A test names its rows in its docstring ("Conformance M3, T5"), a camera of the catalogue in `Camera.rows`. Run
-`python -m scripts.conformance` where that has changed; tests/test_conformance.py tells when.
+A test names its rows in its docstring ("Conformance M3, T5", or with the rows first), a camera of the catalogue
+in `Camera.rows`. Run `python -m scripts.conformance` where that has changed; tests/test_conformance.py tells when.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.client.cameras.catalogue import CAMERAS
@@ -22,8 +23,8 @@ DOCUMENT = ROOT / "docs" / "conformance.md"
 Shown = Mapping[str, str]
 """Of each row that is named anywhere, the last column."""
 
-_NAMED = re.compile(r"[Cc]onformance ([A-Z][0-9]+(?:, [A-Z][0-9]+)*)")
-_ROW = re.compile(r"(\| ([A-Z][0-9]+) \| (?:!!|!|·) \| [^|]+ \|)[^|]*\|")
+_NAMED = re.compile(r"(?:^|[Cc]onformance )([ADFKMOPRT][0-9]{1,2}(?:, [ADFKMOPRT][0-9]{1,2})*)\b")
+_ROW = re.compile(r"(\| ([ADFKMOPRT][0-9]{1,2}) \| (?:!!|!|·) \| [^|]+ \|)[^|]*\|")
 _CAMERAS = "client/test_cameras.py"
 
 
@@ -35,6 +36,7 @@ def named(source: str) -> Iterator[str]:
                 yield from match[1].split(", ")
 
 
+@cache
 def shown() -> Shown:
     """What the tests say."""
     files: dict[str, list[str]] = defaultdict(list)

@@ -27,9 +27,11 @@ class TestIt:
     async def test_one(self): "Cameras (conformance T5, R9)."
 def test_two():
     """Conformance M1."""
+def test_three():
+    """F3, F4: cameras; not H264 or F5."""
     "conformance M2"
 '''
-    assert sorted(named(source)) == ["M1", "R9", "T5"]
+    assert sorted(named(source)) == ["F3", "F4", "M1", "R9", "T5"]
     assert rendered("| M1 | !! | what | old |\n| M2 | · | else |  |", {"M1": "`new`"}) == (
         "| M1 | !! | what | `new` |\n| M2 | · | else |  |",
         ["M1", "M2"],

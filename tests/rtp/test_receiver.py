@@ -154,6 +154,16 @@ def test_other_payload_types() -> None:
     assert receiver.ssrc == SSRC
 
 
+def test_other_payload_types_far_off_are_no_new_beginning() -> None:
+    """Not even where order is kept, and under the same SSRC (conformance R7)."""
+    receiver = Receiver(RATE, 96, max_delay=0.0)
+    assert feed(receiver, 1) == [1]
+    for sequence in (9_000, 9_001):
+        assert receiver.receive(datagram(sequence, payload_type=50), 0) == []
+    assert feed(receiver, 2) == [2]
+    assert receiver.statistics.restarts == 0
+
+
 def test_those_behind_other_payload_types_are_numbered_without_a_gap() -> None:
     """Geovision's type 50 (conformance R7)."""
     receiver = Receiver(RATE, 96)

@@ -146,8 +146,8 @@ class Receiver:
 
     def _stray(self, packet: Packet, size: int, now: float) -> list[Packet]:
         """A packet of another source, or far off: drop it, or let the source begin again."""
-        if packet.ssrc != self.ssrc and not self._is_wanted(packet):
-            return []  # retransmission or error correction, which have an SSRC of their own
+        if not self._is_wanted(packet):
+            return []  # retransmission, error correction, or a camera's own: no source of this track
         beginning = [(packet, size)]
         if self.max_delay > 0:
             candidate, self._candidate = self._candidate, (packet, size)

@@ -39,6 +39,8 @@ def footage(codec: Codec) -> Footage:
     """The frames of a codec."""
     if codec == "h264":
         return _h264()
+    if codec == "h265":
+        return _h265()
     if codec == "jpeg":
         return _jpeg()
     if codec == "aac":
@@ -80,7 +82,17 @@ def _picture(number: int) -> av.VideoFrame:
 def _h264() -> Footage:
     groups = f"keyint={_GROUP}:min-keyint={_GROUP}:scenecut=0:bframes=0:threads=1"
     packets = _encoded("libx264", "yuv420p", {"preset": "ultrafast", "crf": "35", "x264-params": groups})
-    units = tuple(
+    return Footage(Track("video", "h264", 90_000, 96), _annex_b(packets))
+
+
+def _h265() -> Footage:
+    groups = f"keyint={_GROUP}:min-keyint={_GROUP}:scenecut=0:bframes=0:frame-threads=1:pools=none:info=0"
+    options = {"preset": "ultrafast", "crf": "35", "x265-params": f"{groups}:log-level=none"}
+    return Footage(Track("video", "h265", 90_000, 96), _annex_b(_encoded("libx265", "yuv420p", options)))
+
+
+def _annex_b(packets: list[bytes]) -> tuple[AccessUnit, ...]:
+    return tuple(
         AccessUnit(
             b"".join(b"\0\0\0\1" + nal for nal in split_nal_units(packet)),
             number * _VIDEO_STEP,
@@ -89,7 +101,6 @@ def _h264() -> Footage:
         )
         for number, packet in enumerate(packets)
     )
-    return Footage(Track("video", "h264", 90_000, 96), units)
 
 
 def _jpeg() -> Footage:

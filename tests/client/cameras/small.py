@@ -19,6 +19,9 @@ VIDEO = (
 )
 
 
+_FU_H265 = 49 << 1
+
+
 def _type_of_later_fragments(_: AccessUnit, packets: list[Packet]) -> list[Packet]:
     return [
         replace(packet, payload=packet.payload[:1] + bytes((packet.payload[1] & 0xC0,)) + packet.payload[2:])
@@ -35,6 +38,18 @@ def _whole_in_a_fragment(unit: AccessUnit, packets: list[Packet]) -> list[Packet
     return in_packets(unit, fragments, [False] * len(before)) + [
         packet for packet in packets if packet.payload[0] & 0x1F == 28
     ]
+
+
+def _fragments_of_h265(unit: AccessUnit, _: list[Packet]) -> list[Packet]:
+    """The same of H.265; and of the picture, later fragments have another type than the first."""
+    *before, picture = split_nal_units(unit.data)
+    payloads = [bytes((_FU_H265, nal[1], 0xC0 | nal[0] >> 1)) + nal[2:] for nal in before]
+    pieces = [picture[place : place + 400] for place in range(2, len(picture), 400)]
+    kinds = [0x80 | picture[0] >> 1, *[0] * (len(pieces) - 2), 0x40]
+    payloads += [
+        bytes((_FU_H265, picture[1], kind)) + piece for kind, piece in zip(kinds, pieces, strict=True)
+    ]
+    return in_packets(unit, payloads)
 
 
 def _frame_in_a_nal_unit(unit: AccessUnit, _: list[Packet]) -> list[Packet]:
@@ -75,6 +90,11 @@ CAMERAS = {
         sdp=VIDEO,
         feeds=(Feed("h264", bend=_whole_in_a_fragment),),
         udp="RTP/AVP/UDP;unicast",
+    ),
+    "OpenIPC with H.265": Camera(
+        rows=("D16", "F4"),
+        sdp=f"{HEAD}m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\na=control:track1\r\n",
+        feeds=(Feed("h265", bend=_fragments_of_h265),),
     ),
     "V380": Camera(rows=("F2",), sdp=VIDEO, feeds=(Feed("h264", bend=_frame_in_a_nal_unit),)),
     "Anpviz": Camera(
