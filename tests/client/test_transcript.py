@@ -24,11 +24,11 @@ def test_messages() -> None:
         ("authorization", "Basic secret", "Basic ***"),
         ("Authorization", "secret", "***"),
         ("Proxy-Authorization", "Basic secret", "Basic ***"),
-        ("Location", "rtsp://user:secret@h/p", "rtsp://***@h/p"),
-        ("Content-Base", "RTSPS://user:sec@ret@h/p@q", "RTSPS://***@h/p@q"),
+        ("Location", "rtsp://user:secret@h/p", "rtsp://h/p"),
+        ("Content-Base", "RTSPS://user:sec@ret@h/p@q", "RTSPS://h/p@q"),
         ("X", "rtsp://h/a@b", "rtsp://h/a@b"),
     ],
 )
-def test_secrets_are_masked(name: str, value: str, shown: str) -> None:
+def test_secrets_are_left_out(name: str, value: str, shown: str) -> None:
     message = Request("X", "*", Headers([(name, value), ("B", "c")]), b"done")
     assert transcribe(message) == f"X * RTSP/1.0\n{name}: {shown}\nB: c\n\ndone"

@@ -23,7 +23,7 @@ def measurement(
         latency.add(np.linspace(-0.02, 0.05, 400))
     zeros = np.zeros(4, np.int64)
     return Measurement(
-        plan=Plan("rtsp://host/movie", 4, "both", 10.0),
+        plan=Plan("rtsp://user:secret@host/movie", 4, "both", 10.0),
         joined=readers,
         failures={"the server answered 404 Not Found to DESCRIBE": 4} if empty else {},
         served=readers,

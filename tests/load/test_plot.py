@@ -27,6 +27,7 @@ def test_svg_has_its_words_as_text(tmp_path: Path) -> None:
     drawn = path.read_text()
     for words in ("Join time", "First packet", "jitter", "Latency", "not measured", "udp and tcp"):
         assert words in drawn
+    assert "secret" not in drawn
 
 
 @pytest.mark.parametrize("name", ["load.pdf", "load", "missing/load.png"])

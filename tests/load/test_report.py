@@ -53,6 +53,7 @@ def test_json_holds_every_figure() -> None:
 
 def test_json_of_nothing() -> None:
     data = as_json(measurement(empty=True, server=False))
+    assert data["url"] == "rtsp://host/movie"
     assert data["failures"] == {"the server answered 404 Not Found to DESCRIBE": 4}
     assert data["server"] is data["join_s"] is data["latency_s"] is data["load"]["cpu_s_per_gb"] is None
 

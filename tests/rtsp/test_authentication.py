@@ -113,7 +113,7 @@ def test_what_is_no_challenge(realm: str, nonce: str, algorithm: str) -> None:
 @given(
     st.lists(st.text() | st.from_regex(r'([Dd]igest|Basic)( ?(realm|nonce|qop)="?[^"]*"?,?)*'), max_size=4)
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_text_is_read(values: list[str]) -> None:
     for challenge in parse_challenges(values):
         assert "\n" not in str(challenge)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelcast.errors import ProtocolError
-from reelcast.rtsp.url import RtspUrl
+from reelcast.rtsp.url import RtspUrl, without_userinfo
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,18 @@ def test_errors_and_text_tell_no_password(text: str) -> None:
     url = RtspUrl.parse("rtsp://user:secret@h/p")
     assert "secret" not in f"{url} {url!r}"
     assert "user" not in str(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("to rtsp://user:sec@ret@h/p@q", "to rtsp://h/p@q"),
+        ("RTSPS://user@h rtsp://h?a@b", "RTSPS://h rtsp://h?a@b"),
+        ("user@h", "user@h"),
+    ],
+)
+def test_without_userinfo(text: str, rest: str) -> None:
+    assert without_userinfo(text) == rest
 
 
 @pytest.mark.parametrize(

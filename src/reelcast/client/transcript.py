@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from reelcast.rtsp.message import Request, Response
+from reelcast.rtsp.url import without_userinfo
 
 __all__ = ["Utterance", "transcribe"]
 
@@ -14,7 +15,6 @@ MASK = "***"
 _AUTHORIZATION = re.compile(
     r"^((?:Proxy-)?Authorization *: *(?:\S+ +(?=\S))?).*$", re.IGNORECASE | re.MULTILINE
 )
-_USERINFO = re.compile(r"(rtsps?://)[^\s/?]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Utterance:
 
     time    seconds since 1970
     sent    True if it is ours, False if it is the server's
-    text    head and body, lines ended by newlines; what Authorization says, and users in URLs, masked
+    text    head and body, lines ended by newlines; without what Authorization says, and without users in URLs
     """
 
     time: float
@@ -40,4 +40,4 @@ def transcribe(message: Request | Response) -> str:
     head = [start, *(f"{name}: {value}" for name, value in message.headers.items())]
     body = message.body.decode(errors="replace").replace("\r\n", "\n")
     text = "\n".join([*head, "", body]) if body else "\n".join([*head, ""])
-    return _USERINFO.sub(rf"\1{MASK}@", _AUTHORIZATION.sub(rf"\1{MASK}", text))
+    return without_userinfo(_AUTHORIZATION.sub(rf"\1{MASK}", text))

@@ -16,6 +16,7 @@ from reelcast.errors import ReelcastError
 from reelcast.load.histogram import Histogram
 from reelcast.load.report import Percentiles
 from reelcast.load.run import Measurement
+from reelcast.rtsp.url import without_userinfo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +82,7 @@ def _headline(measurement: Measurement) -> str:
     ways = "udp and tcp" if plan.transport == "both" else plan.transport
     lost, received = int(measurement.counters.lost.sum()), int(measurement.counters.received.sum())
     return (
-        f"{plan.url}   ·   {measurement.joined:,} readers over {ways}   ·   "
+        f"{without_userinfo(plan.url)}   ·   {measurement.joined:,} readers over {ways}   ·   "
         f"{received:,} packets in {measurement.seconds:.0f} s, {lost:,} lost"
     )
 

@@ -25,7 +25,7 @@ from reelcast.net.sink import Port, Sink
 from reelcast.rtp.rtcp import Bye, ReceiverReport, SenderReport, SourceDescription, compound, parse
 from reelcast.rtsp.headers import TransportSpec, parse_transport
 from reelcast.rtsp.ranges import Range
-from reelcast.rtsp.url import RtspUrl
+from reelcast.rtsp.url import RtspUrl, without_userinfo
 
 __all__ = ["MAX_TRACKS", "Crowd", "Reader", "Transport"]
 
@@ -193,7 +193,7 @@ class Crowd:
         try:
             await self._join(reader)
         except (ReelcastError, OSError) as error:
-            reader.failure = str(error).replace(reader.url, "URL")
+            reader.failure = str(error).replace(without_userinfo(reader.url), "URL")
             if reader.connection is not None:
                 reader.connection.close()
             for port in reader.ports:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from reelcast.load.histogram import Histogram
 from reelcast.load.run import Measurement
+from reelcast.rtsp.url import without_userinfo
 
 __all__ = ["Percentiles", "as_json", "as_text"]
 
@@ -53,7 +54,7 @@ def as_json(measurement: Measurement) -> dict[str, Any]:
     counters, plan = measurement.counters, measurement.plan
     packets, size = int(counters.received.sum()), int(counters.bytes.sum())
     return {
-        "url": plan.url,
+        "url": without_userinfo(plan.url),
         "transport": plan.transport,
         "readers": plan.readers,
         "joined": measurement.joined,

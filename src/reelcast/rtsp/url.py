@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from reelcast.errors import ProtocolError
 
-__all__ = ["DEFAULT_PORTS", "RtspUrl"]
+__all__ = ["DEFAULT_PORTS", "RtspUrl", "without_userinfo"]
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 """RFC 2326 section 3.2; RFC 7826 section 4.2."""
@@ -20,6 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _AUTHORITY_END = re.compile(r"[/?]")
 _HOST = re.compile(r"[^\s/?#@:\[\]%]+")
 _PORT = re.compile(r"[0-9]{1,5}")
+_USERINFO = re.compile(r"(?<=://)[^\s/?]*@")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -147,6 +148,11 @@ class RtspUrl:
         text = f"{self.request_uri.removesuffix('/')}/{control.removeprefix('/')}"
         joined = RtspUrl.parse(text)
         return replace(joined, host=self.host, user=self.user, password=self.password)
+
+
+def without_userinfo(text: str) -> str:
+    """Any text, such as a message or a URL as it was typed, without the user and password of the URLs in it."""
+    return _USERINFO.sub("", text)
 
 
 def _split_query(text: str) -> tuple[str, str | None]:
