@@ -52,12 +52,12 @@ _OTHER_URI = re.compile(rb"[A-Z]+[ \t]+(?:[*/]|[A-Za-z][A-Za-z0-9+.-]*:)")
 _REQUEST = re.compile(
     rb"([A-Z_]{2,20})[ \t]+([!-~\x80-\xff](?:[ -~\x80-\xff]*[!-~\x80-\xff])?)[ \t]+RTSP/[0-9]\.[0-9][ \t]*"
 )
-_STATUS_LINE = re.compile(rb"RTSP/[0-9]\.[0-9][ \t]+([1-9][0-9]{2})(?:[ \t]+([^\r\n]*))?")
+_STATUS_LINE = re.compile(rb"RTSP/[0-9]\.[0-9][ \t]+([1-9][0-9]{2})(?:[ \t]+([\t -~\x80-\xff]*))?")
 # Some programs write the next message right behind the last digit of the one before.
 _LINE_END = re.compile(
     rb"\r\n?|\n|(?<=[0-9])(?=(?:" + _METHODS + rb"|DESCRIBE|OPTIONS)[ \t]|RTSP/[0-9]\.[0-9][ \t])"
 )
-_HEADER = re.compile(rb"[ \t]*([A-Za-z-]+)[ \t]*:[ \t]*([^\r\n]*)")
+_HEADER = re.compile(rb"[ \t]*([A-Za-z-]+)[ \t]*:[ \t]*([\t -~\x80-\xff]*)")
 _WHOLE_SESSION = re.compile(rb"[ \t]*session[ \t]*:[ \t]*[0-9]{%d}" % SESSION_DIGITS, re.IGNORECASE)
 _WHOLE_PORT = re.compile(rb"[ \t]*transport[ \t]*:[^\r\n]*?client_port[ \t]*=[ \t]*[0-9]{5}", re.IGNORECASE)
 _CLIENT_PORT = re.compile(r"client_port[ \t]*=[ \t]*([0-9]{1,5})", re.IGNORECASE)

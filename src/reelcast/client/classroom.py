@@ -1,0 +1,413 @@
+"""A movie from the classroom's server: the unmodified program of Kurose and Ross' assignment, played.
+
+`ClassroomSession` is to its user what `reelcast.client.session.Session` is, for a server that describes nothing:
+one track of JPEG images, whose length nobody knows.
+
+Presentation times are those of arrival, without the time spent paused. The stream has no clock that would serve:
+timestamps count whole seconds, and nothing says how many frames there are in one; the assignment's server sends
+twenty, others as many as their movie wants. That server sends each frame when it is to be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from reelcast.client.failures import lost, no_connection, refusal, unanswered
+from reelcast.client.intake import Clock, ReceivedUnit
+from reelcast.client.session import TICK, Outlets
+from reelcast.client.timeouts import Timeouts
+from reelcast.client.transcript import Utterance
+from reelcast.errors import DeadlineError, ProtocolError, ReelcastError
+from reelcast.net.receive import MediaPorts
+from reelcast.rtp.classroom import FrameAssembler
+from reelcast.rtp.packet import Packet
+from reelcast.rtp.receiver import Receiver, Statistics
+from reelcast.rtsp.classroom import SETTLE_SECONDS, ClassroomReader, format_transport, to_bytes
+from reelcast.rtsp.message import Headers, Request, Response
+from reelcast.rtsp.reader import Event, Malformed
+from reelcast.rtsp.states import State, after
+from reelcast.rtsp.url import RtspUrl
+from reelcast.track import AccessUnit, Track
+
+__all__ = ["ClassroomReception", "ClassroomSession"]
+
+log = logging.getLogger(__name__)
+
+FRAME_SECONDS: Final = 0.05
+"""The assignment's server sends a frame every twentieth of a second: where one is expected behind a pause."""
+MAX_DELAY: Final = 0.02
+"""Seconds that a frame waits for one before it: the next but one would be late for it."""
+END_SILENCE: Final = 3.0
+"""Seconds of silence that stand for the end of the movie: its server says nothing of it."""
+FAREWELL: Final = 2.0
+"""Seconds that a TEARDOWN is waited for."""
+
+TRACK: Final = Track(kind="video", codec="jpeg", clock_rate=90_000, payload_type=26)
+"""What RFC 3551 says of payload type 26."""
+
+
+class ClassroomReception:
+    """The frames of one movie: datagrams in, access units with their times out; see `client.session.Reception`.
+
+    units      frames that were shown; corrupt: none, for a frame that misses something is not shown
+    """
+
+    track: Track = TRACK
+    corrupt = 0
+    latency: float | None = None
+    clock: Clock = "estimated"
+
+    def __init__(self) -> None:
+        self.units = 0
+        self.position = 0.0
+        self._receiver = Receiver(TRACK.clock_rate, max_delay=MAX_DELAY)
+        self._assembler = FrameAssembler()
+        self._zero: float | None = None
+        self._segment = 0
+        self._last: float | None = None
+        self._interval = FRAME_SECONDS
+        self._jitter = 0.0
+
+    @property
+    def packets(self) -> Statistics:
+        """What the receiver counts; jitter is how uneven the intervals between frames are.
+
+        The receiver's own compares arrivals with timestamps, which here are seconds.
+        """
+        return replace(self._receiver.statistics, jitter=self._jitter)
+
+    def play(self, segment: int) -> None:
+        """What comes from now on goes on from the last frame."""
+        self._segment = segment
+        self._zero = self._last = None
+
+    def media(self, data: bytes, now: float, wall: float) -> list[ReceivedUnit]:
+        """Take a datagram; `now` by a monotonic clock, `wall` by the Unix clock, both in seconds."""
+        return self._frames(self._receiver.receive(data, now), now, wall)
+
+    def flush(self, deadline: float, now: float, wall: float) -> list[ReceivedUnit]:
+        """What has waited until `deadline` for frames before it; with infinity, all that waits."""
+        return self._frames(self._receiver.flush(deadline), now, wall)
+
+    def _frames(self, packets: list[Packet], now: float, wall: float) -> list[ReceivedUnit]:
+        frames = [frame for packet in packets for frame in self._assembler.receive(packet)]
+        return [self._shown(frame, now, wall) for frame in frames]
+
+    def _shown(self, frame: bytes, now: float, wall: float) -> ReceivedUnit:
+        if self._zero is None:
+            expected = self.position + FRAME_SECONDS if self.units else 0.0
+            self._zero = now - expected
+        # Frames that waited for another come at once, and are still one after the other.
+        pts = max(now - self._zero, self.position + 1 / TRACK.clock_rate if self.units else 0.0)
+        self._measure(now)
+        self.units += 1
+        self.position = pts
+        ticks = round(pts * TRACK.clock_rate)
+        unit = AccessUnit(frame, ticks, ticks)
+        return ReceivedUnit(TRACK, unit, pts, wall, "estimated", now, segment=self._segment)
+
+    def _measure(self, now: float) -> None:
+        """Smoothed as RFC 3550 section 6.4.1 has it, around the interval that has been usual so far."""
+        if self._last is not None:
+            difference = now - self._last - self._interval
+            self._interval += difference / 16
+            self._jitter += (abs(difference) - self._jitter) / 16
+        self._last = now
+
+
+class ClassroomSession:
+    """See `reelcast.client.session.Session`: one movie of one server, received at one port.
+
+    tracks      one, of JPEG images, whose size is in each of them
+    duration    None: not even the server says it
+    state       Ready behind `set_up`, Playing, Paused; Init when it is over
+    """
+
+    tracks = (TRACK,)
+    duration: float | None = None
+    transport: Final = "classroom"
+    scale = 1.0
+
+    def __init__(self, talk: _Talk, timeouts: Timeouts, outlets: Outlets) -> None:
+        self.state = State.INIT
+        self._talk = talk
+        self._timeouts = timeouts
+        self._outlets = outlets
+        self._loop = asyncio.get_running_loop()
+        self._reception = ClassroomReception()
+        self._ports = MediaPorts(self._take, _ignore)
+        self._heard = 0.0
+        self._first = asyncio.Event()
+        self._failure: ReelcastError | None = None
+        self._over = False
+        self._tick: asyncio.TimerHandle | None = None
+        talk.on_lost = self._end
+
+    @classmethod
+    async def open(
+        cls,
+        host: str,
+        port: int,
+        file: str,
+        timeouts: Timeouts,
+        outlets: Outlets,
+        on_message: Callable[[Utterance], None] | None = None,
+    ) -> ClassroomSession:
+        """Connect; the server is asked nothing yet. Raises TransportError, and DeadlineError for "connect"."""
+        talk = _Talk(RtspUrl("rtsp", host, port, f"/{file.lstrip('/')}"), file, timeouts.reply, on_message)
+        await talk.open(timeouts.connect)
+        return cls(talk, timeouts, outlets)
+
+    @property
+    def url(self) -> str:
+        """Server and file, as they would be named in RTSP."""
+        return str(self._talk.url)
+
+    @property
+    def position(self) -> float:
+        """The latest presentation time received, in seconds."""
+        return self._reception.position
+
+    @property
+    def receptions(self) -> tuple[ClassroomReception, ...]:
+        """What has come of the one track."""
+        return (self._reception,)
+
+    def hold_back(self, held: bool) -> None:
+        """This server cannot be held back: it sends as fast as it wants."""
+
+    async def set_up(self, rtp_port: int | None = None) -> None:
+        """SETUP, to be sent frames at `rtp_port`, odd or even, or at any free port.
+
+        Raises RemoteError for a refusal, TransportError where the port, or the one above it, cannot be had,
+        DeadlineError where no answer comes.
+        """
+        ours, theirs = self._talk.hosts
+        port, _ = await self._ports.open(ours, rtp_port or 0)
+        self._ports.listen_to([theirs], None)
+        await self._talk.demand("SETUP", "Transport", format_transport(port))
+        self.state = after(self.state, "SETUP")
+
+    async def play(self, at: float | None, scale: float | None, segment: int) -> None:
+        """PLAY on from where it stands; ProtocolError(456) for any other place or speed."""
+        if scale not in (None, 1.0) or (at is not None and round(at, 1) != round(self.position, 1)):
+            advice = "the classroom's server only plays on, at its own rate; open it again to begin anew"
+            raise ProtocolError("no seeking and no other speed here", 456, url=self.url, advice=advice)
+        if self.state is State.PLAYING:
+            return
+        self._over = False
+        self._reception.play(segment)
+        # Frames may overtake the answer.
+        await self._talk.demand("PLAY", "Session", self._talk.session)
+        self.state = after(self.state, "PLAY")
+        self._heard = self._loop.time()
+        self._stop_ticking()
+        self._tick = self._loop.call_later(TICK, self._look)
+
+    async def first(self, seconds: float) -> None:
+        """Wait for a frame; DeadlineError where none has come within some seconds, or why the session ended."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._first.wait()
+            if self._failure is not None:
+                raise self._failure
+        except TimeoutError:
+            advice = (
+                "the assignment's server answers 200 even where it has no such file: check its name, and that "
+                "nothing blocks UDP to this port"
+            )
+            raise DeadlineError("first packet", seconds, url=self.url, advice=advice) from None
+
+    async def pause(self) -> None:
+        """PAUSE; raises as `set_up`."""
+        await self._talk.demand("PAUSE", "Session", self._talk.session)
+        self.state = after(self.state, "PAUSE")
+        self._stop_ticking()
+
+    async def close(self) -> None:
+        """TEARDOWN and the end of the connection; closing twice is no error."""
+        self._over = True
+        self._stop_ticking()
+        was, self.state = self.state, State.INIT
+        try:
+            if was is not State.INIT:
+                await self._talk.teardown()
+        finally:
+            self._talk.close()
+            self._ports.close()
+
+    # What comes.
+
+    def _take(self, data: bytes) -> None:
+        now, wall = self._loop.time(), time.time()
+        self._heard = now
+        self._deliver(self._reception.media(data, now, wall))
+
+    def _deliver(self, frames: list[ReceivedUnit]) -> None:
+        for frame in frames:
+            self._outlets.unit(frame)
+        if frames:
+            self._first.set()
+
+    def _look(self) -> None:
+        now, wall = self._loop.time(), time.time()
+        self._deliver(self._reception.flush(now, now, wall))
+        silence = now - self._heard
+        if self._first.is_set() and silence >= min(END_SILENCE, self._timeouts.silence):
+            self._end(None)
+        else:
+            self._tick = self._loop.call_later(TICK, self._look)
+
+    def _stop_ticking(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    def _end(self, error: ReelcastError | None) -> None:
+        """The movie is over, as far as one can tell, or the connection is lost."""
+        if self._over:
+            return
+        self._over = True
+        self._stop_ticking()
+        self._deliver(self._reception.flush(math.inf, self._loop.time(), time.time()))
+        if self._first.is_set():
+            self._outlets.end(error)
+        else:
+            self._failure = error
+            self._first.set()
+
+
+class _Talk(asyncio.Protocol):
+    """The connection: one request at a time, since that server takes each read for one.
+
+    session    the number that the server gave, as it stood in its answer
+    on_lost    called once when the connection ends; not after `close`
+    """
+
+    def __init__(
+        self, url: RtspUrl, file: str, timeout: float, on_message: Callable[[Utterance], None] | None
+    ) -> None:
+        self.url = url
+        self.session = "0"
+        self.on_lost: Callable[[ReelcastError], None] = _ignore
+        self._file = file
+        self._timeout = timeout
+        self._on_message = on_message
+        self._reader = ClassroomReader()
+        self._transport: asyncio.Transport | None = None
+        self._cseq = 0
+        self._awaited: asyncio.Future[Response] | None = None
+        self._settling: asyncio.TimerHandle | None = None
+        self._error: ReelcastError | None = None
+        self._closing = False
+
+    async def open(self, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: self, self.url.host, self.url.port)
+        except OSError as error:
+            raise no_connection(error, self.url, timeout) from None
+
+    @property
+    def hosts(self) -> tuple[str, str]:
+        """The numeric addresses of the connection: ours, and the server's."""
+        assert self._transport is not None
+        ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
+        return ours[0], theirs[0]
+
+    async def demand(self, method: str, header: str, value: str, timeout: float | None = None) -> None:
+        """Ask, and wait for 200; raises TransportError, DeadlineError, RemoteError."""
+        timeout = self._timeout if timeout is None else timeout
+        if self._error is not None or self._transport is None:
+            raise self._error or lost(None, self.url)
+        self._cseq += 1
+        request = Request(method, self._file, Headers([("CSeq", str(self._cseq)), (header, value)]))
+        data = to_bytes(request)
+        self._awaited = asyncio.get_running_loop().create_future()
+        self._transport.write(data)
+        self._note(request, sent=True)
+        try:
+            async with asyncio.timeout(timeout):
+                response = await self._awaited
+        except TimeoutError:
+            raise unanswered(method, timeout, str(self.url), self.url) from None
+        finally:
+            self._awaited = None
+        if response.status != 200:
+            raise refusal(response, method, str(self.url), self.url)
+        self.session = response.headers.get("Session") or self.session
+
+    async def teardown(self) -> None:
+        """End the session, whatever the server says to it."""
+        with contextlib.suppress(ReelcastError):
+            await self.demand("TEARDOWN", "Session", self.session, min(FAREWELL, self._timeout))
+
+    def close(self) -> None:
+        self._closing = True
+        self._stop_settling()
+        if self._transport is not None:
+            self._transport.close()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._stop_settling()
+        self._hear(self._reader.receive(data))
+        if self._reader.pending:
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle()
+        self._fail(lost(exc, self.url))
+
+    # How it is done.
+
+    def _settle(self) -> None:
+        self._stop_settling()
+        self._hear(self._reader.settle())
+
+    def _stop_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+
+    def _hear(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Malformed):
+                self._fail(ProtocolError(event.message, event.status, url=str(self.url)))
+                self.close()
+            elif isinstance(event, Response):
+                self._note(event, sent=False)
+                # Like its own client: an answer to something else is passed over.
+                if event.cseq == self._cseq and self._awaited is not None and not self._awaited.done():
+                    self._awaited.set_result(event)
+
+    def _note(self, message: Request | Response, *, sent: bool) -> None:
+        log.debug("%s %s", ">" if sent else "<", message)
+        if self._on_message is not None:
+            self._on_message(Utterance(time.time(), sent, to_bytes(message).decode()))
+
+    def _fail(self, error: ReelcastError) -> None:
+        if self._error is not None:
+            return
+        self._error = error
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_exception(error)
+        if not self._closing:
+            self.on_lost(error)
+
+
+def _ignore(_: object) -> None:
+    """Nobody listens: not to RTCP, of which the dialect has none, and not yet to the end."""
