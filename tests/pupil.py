@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -182,12 +181,6 @@ class Teacher:
         for sock in self._connections:
             sock.shutdown(socket.SHUT_RDWR)
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not true():
-            assert time.monotonic() < deadline, "waited in vain"
-            await asyncio.sleep(0.003)
-
     def _start(self, work: object) -> asyncio.Task[None]:
         assert asyncio.iscoroutine(work)
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -224,6 +217,9 @@ class Teacher:
         return f"RTSP/1.0 {status}\nCSeq: {cseq}\nSession: {self.number}".encode()
 
     async def _send(self, port: int) -> None:
-        for datagram in self._datagrams:
+        while True:
             await asyncio.sleep(self._pace)
+            datagram = next(self._datagrams, None)
+            if datagram is None:
+                return
             self._udp.sendto(datagram, ("127.0.0.1", port))
