@@ -39,12 +39,18 @@ async def test_all_frames_come(camera: Camera, transport: str) -> None:
         asked = [request.uri for request in stage.requests if request.method in ("SETUP", "PLAY")]
         wanted = [stage.fill(uri) for uri in (*camera.setup[: len(camera.feeds)], camera.play)]
     assert asked == wanted
+    assert {headers.get("Session") for headers in stage.asked("PLAY") + stage.asked("TEARDOWN")} == {
+        stage.session
+    }
+    assert tuple(response.status for response in stage.responses) == camera.told
     assert [track.codec for track in tracks] == [feed.codec for feed in camera.feeds]
     found: dict[Track, list[tuple[float, bytes]]] = defaultdict(list)
     for one in received:
         feed = camera.feeds[tracks.index(one.track)]
         found[one.track].append((round(one.pts, 6), feed.essence(one.unit.data)))
     assert [found[track] for track in tracks] == expected
+    if not camera.lossy:
+        assert not any(one.corrupt for one in received)
     if camera.reports and transport == "tcp":
         # Over UDP the first frames may overtake the report.
         assert [one.time for one in received] == [pytest.approx(FIRST_TIME + one.pts) for one in received]

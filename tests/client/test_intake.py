@@ -43,6 +43,7 @@ RTPTIMES = {
 
 @pytest.mark.parametrize(("rtptime", "first", "pts"), RTPTIMES.values(), ids=RTPTIMES)
 def test_presentation_time(rtptime: int | None, first: int, pts: float) -> None:
+    """Conformance P6."""
     into = intake()
     into.play(Place(5.0, rtptime))
     assert into.position == 5.0
@@ -61,6 +62,7 @@ def test_wall_clock_time() -> None:
 
 
 def test_a_new_source_goes_on_where_the_old_one_was() -> None:
+    """Conformance R7."""
     into = intake()
     into.play(Place(5.0, 0))
     take(into, audio(1, timestamp=0), audio(2, timestamp=8_000))
@@ -82,6 +84,7 @@ def test_reordering_waits_for_flush() -> None:
 
 
 def test_reports() -> None:
+    """Conformance R6."""
     into = intake()
     assert parse(into.report(0.0)) == [ReceiverReport(9), SourceDescription(9, "me")]
     take(into, audio(5))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reelcast.client.presentation import Presentation
 from reelcast.errors import ReelcastError
-from reelcast.rtsp.message import Headers, Response
+from reelcast.rtsp.message import Headers, Request, Response
 from reelcast.rtsp.url import RtspUrl
 
 URL = RtspUrl.parse("rtsp://user:secret@host/movie?x=1")
@@ -107,6 +109,31 @@ def test_nothing_that_can_be_received(media: str, kinds: str) -> None:
 
 
 BASE = ("Content-Base", "rtsp://host/m/")
+lines = st.sampled_from(
+    [
+        "m=audio 0 RTP/AVP 0",
+        "a=control:",
+        "a=control:*",
+        "a=control:rtsp://",
+        "a=control:/a?b",
+        "a=range:npt=1-0",
+    ]
+)
+urls = st.text(st.sampled_from("rtsp:/[]?@%. a1"), max_size=20)
+
+
+@settings(max_examples=100)
+@given(st.lists(lines | st.builds("a=control:{}".format, urls), max_size=8), urls, urls)
+def test_whatever_is_described_there_are_uris_to_ask_for(described: list[str], base: str, info: str) -> None:
+    """Conformance D8."""
+    body = "\r\n".join(["v=0", *described, "m=audio 0 RTP/AVP 0"]).encode()
+    found = Presentation.of(Response(200, headers=Headers([("Content-Base", base)]), body=body), URL)
+    for uri in (found.uri, *map(found.uri_of, found.tracks)):
+        assert RtspUrl.parse(uri).host
+        assert Request("SETUP", uri).to_bytes()
+    assert len(found.rtp_info(f"url={info};seq=1,url={base}")) == len(found.tracks)
+
+
 RTP_INFO = {
     "absolute": ("url=rtsp://host/m/track1;seq=1;rtptime=7,url=rtsp://host/m/track2;seq=2;rtptime=8", [7, 8]),
     "relative": ("url=track1;seq=1;rtptime=7,url=track2;seq=2;rtptime=8", [7, 8]),

@@ -138,6 +138,7 @@ async def test_tcp(server: ScriptedServer) -> None:
 async def test_media_before_the_answer_to_play(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, limit: int, expected: list[float]
 ) -> None:
+    """Conformance P19."""
     answer = server.answers["PLAY"]
 
     def play(request: Request) -> Response | bytes | None:
@@ -173,6 +174,7 @@ async def test_start(
 
 
 async def test_channels_are_those_of_the_answer(server: ScriptedServer) -> None:
+    """Conformance T8."""
     server.answers["SETUP"] = reply(200, ("Transport", "RTP/AVP/TCP;interleaved=6-7"), ("Session", "1"))
     server.on_play = lambda server: server.send_media(audio(0), channel=6)
     async with opened(server.url, transport="tcp", timeout=5.0) as stream:

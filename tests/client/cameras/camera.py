@@ -156,9 +156,11 @@ class Camera:
                  in them
     setup, play  the URIs that it must be asked for
     udp, tcp     its Transport headers; without one, that transport is not for this camera
+    told         the statuses that its own questions must be answered with
     moved        True where another URL leads to it
     early        True where media comes before the answer to PLAY
     reports      RTCP that comes first
+    lossy        True where frames refer to what may have been lost
     damage       what becomes of interleaved media on the way
     """
 
@@ -172,8 +174,10 @@ class Camera:
     udp: str | None = "RTP/AVP;unicast;client_port={client};server_port={server}"
     tcp: str | None = "RTP/AVP/TCP;unicast;interleaved={channels}"
     line_end: str = "\r\n"
+    told: tuple[int, ...] = ()
     moved: bool = False
     early: bool = False
+    lossy: bool = False
     reports: tuple[bytes, ...] = ()
     damage: Callable[[bytes], bytes] = bytes
 

@@ -12,18 +12,23 @@ from tests.client.cameras.camera import FIRST_SEQUENCE, FIRST_TIMESTAMP, Camera
 from tests.client.cameras.footage import footage, sprop
 from tests.client.scripted import ScriptedServer
 
-from reelcast.rtsp.headers import TransportSpec
+from reelcast.rtsp.headers import SessionHeader, TransportSpec
 from reelcast.rtsp.message import Frame, Request, Response
+from reelcast.rtsp.reader import Reader
 
 __all__ = ["Stage"]
 
 
 class Stage(ScriptedServer):
-    """Answers as its camera does; behind PLAY, or before it, all of its media."""
+    """Answers as its camera does; behind PLAY, or before it, all of its media.
+
+    session    the id that the answer to the last SETUP gave
+    """
 
     def __init__(self, camera: Camera) -> None:
         super().__init__()
         self.camera = camera
+        self.session: str | None = None
         self._offers: list[TransportSpec] = []
         methods = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN", "GET_PARAMETER")
         self.answers = {method: partial(self._answer_as, method) for method in methods}
@@ -79,7 +84,12 @@ class Stage(ScriptedServer):
             fields["transport"] = self._transport(request)
         if method == "PLAY" and self.camera.early:
             self._send_all()
-        return (self.fill(self.camera.answer(method), **fields) + body).encode("latin-1")
+        answer = (self.fill(self.camera.answer(method), **fields) + body).encode()
+        if method == "SETUP":
+            (response,) = Reader().receive(answer)
+            assert isinstance(response, Response)
+            self.session = SessionHeader.parse(response.headers.get("Session") or "").id
+        return answer
 
     def _transport(self, request: Request) -> str:
         offer = TransportSpec.parse(request.headers.get("Transport") or "")

@@ -82,7 +82,7 @@ def _frames_nobody_asked_for(stream: bytes) -> bytes:
 CAMERAS = {
     "an ONVIF recorder": Camera(rows=("O5", "R8"), sdp=VIDEO, feeds=(Feed("h264", bend=_extended),)),
     "padding and sources": Camera(rows=("R8",), sdp=VIDEO, feeds=(Feed("h264", wire=_padded),)),
-    "numbers from anew": Camera(rows=("R7",), sdp=VIDEO, feeds=(Feed("h264", order=_from_anew),)),
+    "numbers from anew": Camera(rows=("R7",), sdp=VIDEO, feeds=(Feed("h264", order=_from_anew),), lossy=True),
     "every packet twice": Camera(rows=("R7",), sdp=VIDEO, feeds=(Feed("h264", order=_twice),)),
     "Hanwha": Camera(rows=("R9",), sdp=VIDEO, reports=(b"junk", _HANWHA)),
     "ADTS alone": Camera(rows=("F14",), sdp=_SOUND, feeds=(Feed("aac", bend=_adts_alone),)),
@@ -106,12 +106,14 @@ CAMERAS = {
                 "RTP-Info: {rtp_info}",
             )
         },
+        told=(200, 501),
     ),
     "bytes left out": Camera(
         rows=("M11", "F14"),
         sdp=VIDEO,
         feeds=(Feed("h264", lost=frozenset({1})),),
         udp=None,
+        lossy=True,
         damage=_leave_out,
     ),
 }
