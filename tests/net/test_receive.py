@@ -94,6 +94,7 @@ async def test_a_server_that_closed_its_port_does_no_harm() -> None:
 async def test_a_small_buffer_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wanted: int, told: bool
 ) -> None:
+    """Conformance R13."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "RECEIVE_BUFFER", wanted)
     ports = MediaPorts(lambda _: None, lambda _: None)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelcast.rtp.onvif import PROFILE, ReplayExtension, replay_extension
+from reelcast.rtp.clock import unix_to_ntp
+from reelcast.rtp.onvif import MAX_REACH, PROFILE, CameraClock, ReplayExtension, replay_extension
 from reelcast.rtp.packet import Packet
 
 NTP = 0xE0000000_80000000
@@ -53,3 +54,39 @@ def test_round_trip_over_the_wire(extension: ReplayExtension) -> None:
     assert packet is not None
     assert packet.payload == b"payload"
     assert replay_extension(packet) == extension
+
+
+WALL = 1_700_000_000.0
+RATE = 8_000
+
+
+def told(timestamp: int, wall: float | None) -> Packet:
+    extension = replace(PLAIN, ntp=0 if wall is None else unix_to_ntp(wall))
+    return replace(PACKET, timestamp=timestamp & 0xFFFFFFFF, extension=(PROFILE, extension.to_bytes()))
+
+
+def test_time_of_each_unit() -> None:
+    """Conformance O5."""
+    clock = CameraClock(RATE)
+    assert clock.unix(0) is None
+    clock.take(told(-800, WALL))
+    clock.take(replace(PACKET, timestamp=0, extension=None))
+    # A piece of the recording ends here; the next is an hour later.
+    clock.take(told(800, WALL + 3600))
+    assert clock.unix(-800 & 0xFFFFFFFF) == WALL
+    assert clock.unix(0) == pytest.approx(WALL + 0.1)
+    assert clock.unix(800) == WALL + 3600
+    assert clock.unix(1_600) == pytest.approx(WALL + 3600.1)
+
+
+@pytest.mark.parametrize("timestamp", [800 - RATE, 801 + int(MAX_REACH * RATE), 800 + 2**31])
+def test_times_that_nobody_told(timestamp: int) -> None:
+    clock = CameraClock(RATE)
+    clock.take(told(800, WALL))
+    assert clock.unix(timestamp & 0xFFFFFFFF) is None
+
+
+def test_a_camera_that_knows_no_time() -> None:
+    clock = CameraClock(RATE)
+    clock.take(told(0, None))
+    assert clock.unix(0) is None

@@ -8,16 +8,24 @@ what stands behind them (the size of a large JPEG) is for others.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from reelcast.rtp.clock import ntp_to_unix
 from reelcast.rtp.packet import Packet
 
-__all__ = ["PROFILE", "ReplayExtension", "replay_extension"]
+__all__ = ["MAX_REACH", "PROFILE", "CameraClock", "ReplayExtension", "replay_extension"]
 
 PROFILE: Final = 0xABAC
 """The extension's "defined by profile" field (RFC 3550 section 5.3.1)."""
+
+MAX_REACH: Final = 1.0
+"""Seconds from one extension that its time is taken for: it comes with every access unit, or the camera has stopped
+to say it; some units (of audio, several in a packet) stand between."""
+_KEPT: Final = 4
+"""Extensions remembered: a unit may only be known to be whole when the next has begun, at another time."""
 
 _FIELDS = Struct("!QBBxx")
 _CLEAN, _END, _DISCONTINUITY, _TERMINAL = 0x80, 0x40, 0x20, 0x10
@@ -69,3 +77,32 @@ def replay_extension(packet: Packet) -> ReplayExtension | None:
         bool(flags & _TERMINAL),
         cseq,
     )
+
+
+class CameraClock:
+    """The wall-clock time of one source's RTP timestamps by its own extensions, unit by unit.
+
+    Better than sender reports where a recording is played: between two pieces of it, time jumps.
+    """
+
+    def __init__(self, clock_rate: int) -> None:
+        self.clock_rate = clock_rate
+        self._anchors: deque[tuple[int, float]] = deque(maxlen=_KEPT)
+
+    def take(self, packet: Packet) -> None:
+        """Remember what a packet says, if it says anything."""
+        if packet.extension is not None:
+            told = replay_extension(packet)
+            if told is not None and told.ntp:
+                self._anchors.append((packet.timestamp, ntp_to_unix(told.ntp)))
+
+    def unix(self, timestamp: int) -> float | None:
+        """Seconds since the Unix epoch of a 32-bit RTP timestamp; None where no extension near it told."""
+        for anchor, time in reversed(self._anchors):
+            if anchor == timestamp:
+                return time
+        for anchor, time in reversed(self._anchors):
+            step = ((timestamp - anchor + 0x80000000 & 0xFFFFFFFF) - 0x80000000) / self.clock_rate
+            if 0 <= step <= MAX_REACH:
+                return time + step
+        return None

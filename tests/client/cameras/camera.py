@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.client.cameras.footage import Footage, footage
+from tests.rtp.payload.wire import packets_of
 
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.packet import Packet
@@ -70,7 +71,7 @@ def in_order(packets: list[Packet]) -> list[Packet]:
 
 
 def in_packets(unit: AccessUnit, payloads: list[bytes], markers: list[bool] | None = None) -> list[Packet]:
-    """Packets of H.264 with these payloads; the last has the marker, where nothing else is said."""
+    """Packets of a video track with these payloads; the last has the marker, where nothing else is said."""
     last = len(payloads) - 1
     given = markers or [place == last for place in range(len(payloads))]
     return [
@@ -110,16 +111,11 @@ class Feed:
         track = self.footage.track
         number = self.payload_type if self.payload_type is not None else track.payload_type
         packetizer = packetizer_for(replace(track, payload_type=number), PACKET_SIZE)
-        found: list[Packet] = []
-        for unit in self.footage.units:
-            sent = []
-            for burst in [*packetizer.packetize(unit), *packetizer.flush()]:
-                ends = [sum(burst.sizes[: place + 1]) for place in range(len(burst.sizes))]
-                for begin, end in zip([0, *ends[:-1]], ends, strict=True):
-                    packet = Packet.parse(burst.data[begin:end])
-                    assert packet is not None
-                    sent.append(packet)
-            found += self.bend(unit, sent)
+        found = [
+            packet
+            for unit in self.footage.units
+            for packet in self.bend(unit, packets_of(packetizer.packetize(unit) + packetizer.flush()))
+        ]
         return [self.wire(packet) for packet in self.order([_placed(*each) for each in enumerate(found)])]
 
     def expected(self) -> list[tuple[float, bytes]]:
@@ -152,7 +148,7 @@ class Camera:
     rows         of docs/conformance.md that it is a test of
     sdp          may use {sprop}, {config}, {host} and {url}
     feeds        the tracks that a client is to find, in order
-    answers      heads by method, a line each, in place of those of `ANSWERS`; what `Stage.fields` has may stand
+    answers      heads by method, a line each, in place of those of `ANSWERS`; what `Stage.fill` knows may stand
                  in them
     setup, play  the URIs that it must be asked for
     udp, tcp     its Transport headers; without one, that transport is not for this camera

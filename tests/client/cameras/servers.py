@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.client.cameras.camera import OK, Camera, Feed
 from tests.client.cameras.small import HEAD, VIDEO
+
+from reelcast.rtp.packet import Packet
+from reelcast.track import AccessUnit
 
 __all__ = ["CAMERAS"]
 
 _BOTH = f"{VIDEO}m=audio 0 RTP/AVP 8\r\na=control:track2\r\n"
+
+_HEAD_OF_JPEG, _HEAD_OF_TABLES, _TABLE = 8, 4, 64
+
+
+def _one_table(_: AccessUnit, packets: list[Packet]) -> list[Packet]:
+    """Of the two quantization tables only the first."""
+    first = packets[0].payload
+    begin = _HEAD_OF_JPEG + _HEAD_OF_TABLES
+    table = bytes((0, 0, 0, _TABLE)) + first[begin : begin + _TABLE]
+    return [
+        replace(packets[0], payload=first[:_HEAD_OF_JPEG] + table + first[begin + 2 * _TABLE :]),
+        *packets[1:],
+    ]
+
+
+def _no_tables(_: AccessUnit, packets: list[Packet]) -> list[Packet]:
+    """A quality of 50, which stands for tables that everyone can compute."""
+    first = packets[0].payload
+    without = first[:_HEAD_OF_JPEG] + first[_HEAD_OF_JPEG + _HEAD_OF_TABLES + 2 * _TABLE :]
+    return [
+        replace(packet, payload=payload[:5] + b"\x32" + payload[6:])
+        for packet, payload in zip(packets, [without, *(each.payload for each in packets[1:])], strict=True)
+    ]
+
 
 CAMERAS = {
     "Wowza": Camera(
@@ -50,6 +79,17 @@ CAMERAS = {
             "a=ts-refclk:local\r\na=mediaclk:sender\r\na=control:track1\r\n"
         ),
         feeds=(Feed("jpeg"),),
+    ),
+    "Y-CAM": Camera(
+        rows=("D8", "D20", "F6"),
+        sdp="v=0\r\no=- 1 1 IP IP4\r\nm=video 0 RTP/AVP 26\r\n",
+        feeds=(Feed("jpeg", bend=_no_tables),),
+        setup=("{url}/",),
+    ),
+    "Vurix": Camera(
+        rows=("F6",),
+        sdp=f"{HEAD}m=video 0 RTP/AVP 26\r\nb=AS: \r\na=x-dimensions:0,0\r\na=control:track1\r\n",
+        feeds=(Feed("jpeg", bend=_one_table),),
     ),
     "channels of its own": Camera(
         rows=("T8",),
