@@ -344,3 +344,9 @@ def test_what_is_no_rtp() -> None:
     reception, units = heard([(0.0, b"\x80"), (0.1, b"no RTP at all, but long enough"), (0.2, WHOLE[0])])
     assert len(units) == 1
     assert reception.packets.invalid == 2
+
+
+def test_numbers_that_stay_the_same_are_one_frame() -> None:
+    reception, units = heard([(at * 0.05, rtp(1, image)) for at, image in enumerate(IMAGES)])
+    assert [unit.unit.data for unit in units] == IMAGES[:1]
+    assert reception.packets.duplicates == len(IMAGES) - 1
