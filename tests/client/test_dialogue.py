@@ -11,6 +11,7 @@ from tests.client.scripted import SDP, Answer, ScriptedServer, reply
 
 from reelcast.client import dialogue as module
 from reelcast.client.dialogue import MAX_REDIRECTIONS, Dialogue, describe, keepalive_interval
+from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import (
     AuthenticationError,
@@ -91,11 +92,11 @@ async def test_a_response_without_cseq_has_one_request(server: ScriptedServer, d
 
 async def test_silence_is_an_error(server: ScriptedServer, dialogue: Dialogue) -> None:
     server.answers["X"] = lambda _: None
-    dialogue.timeout = 0.02
+    dialogue.timeouts = Timeouts.of(0.02)
     with pytest.raises(DeadlineError, match=r"^rtsp://h/p: no answer to X within 0.02 s$") as caught:
         await dialogue.ask("X", "rtsp://h/p")
     assert (caught.value.step, caught.value.peer) == ("X", f"127.0.0.1:{server.port}")
-    dialogue.timeout = 5.0
+    dialogue.timeouts = Timeouts.of(5.0)
     assert (await dialogue.ask("OPTIONS", "*")).status == 200
 
 
@@ -255,7 +256,7 @@ async def test_keepalives_go_on_after_silence(
 
     monkeypatch.setattr(module, "keepalive_interval", soon)
     await dialogue.demand("SETUP", "*", [("Transport", "RTP/AVP/TCP;interleaved=0-1")])
-    dialogue.timeout = 0.01
+    dialogue.timeouts = Timeouts.of(0.01)
     dialogue.public = ("GET_PARAMETER",)
     server.answers["GET_PARAMETER"] = lambda _: None
     dialogue.keep_alive("*")

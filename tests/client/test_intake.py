@@ -9,6 +9,8 @@ from tests.client.scripted import SSRC, audio, goodbye, sender_report
 
 from reelcast.client.intake import Intake, Place, ReceivedUnit
 from reelcast.rtp.clock import unix_to_ntp
+from reelcast.rtp.onvif import PROFILE, ReplayExtension
+from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import (
     Bye,
     ReceiverReport,
@@ -126,3 +128,83 @@ def test_goodbye_of_a_source_that_never_spoke() -> None:
     into = intake()
     into.control(goodbye(1), 0.0)
     assert into.ended
+
+
+def test_damage_until_the_next_keyframe() -> None:
+    """What H.264 loses makes pictures corrupt until one that refers to no other."""
+    track = Track("video", "h264", 90_000, 96)
+    into = Intake(track, ordered=True, ssrc=9, cname="me")
+
+    def picture(sequence: int, kind: int) -> list[bool]:
+        packet = Packet(96, sequence, 3600 * sequence, SSRC, True, bytes((0x60 | kind,)) + b"\x88slice")
+        return [unit.corrupt for unit in take(into, packet.to_bytes())]
+
+    assert picture(1, 1) == [True], "nothing to refer to yet"
+    assert picture(2, 5) == [False]
+    assert picture(3, 1) == [False]
+    assert picture(5, 1) == [True]
+    assert picture(6, 1) == [True]
+    assert picture(7, 5) == [False]
+
+
+def test_a_stream_that_never_has_keyframes_refreshes_bit_by_bit() -> None:
+    track = Track("video", "h264", 90_000, 96)
+    into = Intake(track, ordered=True, ssrc=9, cname="me")
+    found = [
+        unit.corrupt
+        for sequence, now in enumerate((0.0, 5.0, 10.5, 11.0))
+        for unit in take(
+            into, Packet(96, sequence, 3600 * sequence, SSRC, True, b"\x61\x88slice").to_bytes(), now=now
+        )
+    ]
+    assert found == [True, True, False, False]
+
+
+def test_the_camera_s_own_time() -> None:
+    """ONVIF's header extension is worth more than reports, for the unit that has it."""
+    into = intake()
+    into.control(sender_report(0, unix_to_ntp(WALL)), 0.0)
+    extension = PROFILE, ReplayExtension(unix_to_ntp(WALL - 1000), True, False, False, False, 5).to_bytes()
+    marked = Packet(0, 1, 160, SSRC, False, bytes(160), extension)
+    first, second = take(into, marked.to_bytes(), audio(2))
+    assert first.time == pytest.approx(WALL - 1000, abs=1e-6)
+    assert first.clock == "camera"
+    assert second.clock == "sender"
+
+
+def test_a_seek_passes_over_what_was_on_its_way() -> None:
+    into = intake()
+    into.play(Place(0.0, 0, 0))
+    take(into, audio(0), audio(1))
+    into.play(Place(60.0, 480, 3, segment=1))
+    assert into.position == 60.0
+    received = take(into, audio(2), audio(3), audio(4))
+    assert [(unit.pts, unit.segment) for unit in received] == [(60.0, 1), (pytest.approx(60.02), 1)]
+
+
+def test_a_first_sequence_number_that_is_none() -> None:
+    """A camera that answers a constant loses a bounded number of packets."""
+    into = intake()
+    take(into, audio(100))
+    into.play(Place(60.0, None, 200, segment=1))
+    assert [unit.unit.pts for unit in take(into, audio(300))] == [160 * 300]
+
+
+def test_a_pause_loses_nothing() -> None:
+    into = intake()
+    into.play(Place(0.0, 0, 0, segment=1))
+    take(into, audio(0), audio(1))
+    into.control(sender_report(0, unix_to_ntp(WALL)), 0.0)
+    into.play(Place(0.04, 320, 2, segment=1))
+    (following,) = take(into, audio(2))
+    assert following.pts == pytest.approx(0.04)
+    assert (following.corrupt, following.segment) == (False, 1)
+    assert following.clock == "estimated", "the clock went on meanwhile"
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(2.0, [5.0, 5.04]), (-1.0, [5.0, 4.98])])
+def test_scale(scale: float, expected: list[float]) -> None:
+    into = intake()
+    into.play(Place(5.0, 0, 0, scale, 1))
+    assert [unit.pts for unit in take(into, audio(0), audio(1))] == [pytest.approx(at) for at in expected]
+    assert into.position == pytest.approx(expected[1])

@@ -113,3 +113,72 @@ async def test_a_sender_that_can_be_held_back_loses_nothing() -> None:
     assert calls == [True, False]
     assert await drain(queue) == [4, 5]
     assert calls == [True, False]
+
+
+def timed(number: int, arrival: float, *, keyframe: bool = False, track: Track = VIDEO) -> ReceivedUnit:
+    return ReceivedUnit(track, AccessUnit(b"x", number, number, keyframe), 0.0, None, "estimated", arrival)
+
+
+async def test_a_reader_of_the_newest_that_lags_goes_on_at_the_last_keyframe() -> None:
+    queue = UnitQueue()
+    queue.want(newest=True)
+    queue.put(timed(1, 0.0, keyframe=True))
+    queue.put(timed(2, 0.4, keyframe=True))
+    queue.put(timed(3, 1.2))
+    assert queue.dropped == {VIDEO: 1}
+    assert await drain(queue) == [2, 3]
+
+
+async def test_where_no_keyframe_waits_the_next_one_is_waited_for() -> None:
+    queue = UnitQueue()
+    queue.want(newest=True)
+    queue.put(timed(1, 0.0, keyframe=True))
+    queue.put(timed(2, 0.1, track=AUDIO))
+    queue.put(timed(3, 1.2))
+    assert not len(queue)
+    queue.put(timed(4, 1.3))
+    queue.put(timed(5, 1.3, keyframe=True, track=AUDIO))
+    queue.put(timed(6, 1.4, keyframe=True))
+    assert queue.dropped == {VIDEO: 3, AUDIO: 1}
+    assert await drain(queue) == [5, 6]
+
+
+async def test_who_wants_the_newest_holds_nobody_back() -> None:
+    calls: list[bool] = []
+    queue = UnitQueue(calls.append)
+    for number in range(4):
+        queue.put(unit(number))
+    queue.want(newest=True)
+    assert calls == [True, False]
+    assert not taken(queue, unit(4))
+    queue.want(newest=False)
+    assert calls == [True, False, True]
+
+
+async def test_another_sender_is_held_back_too() -> None:
+    calls: list[bool] = []
+    queue = UnitQueue()
+    queue.connect(calls.append)
+    assert calls == []
+    for number in range(4):
+        queue.put(unit(number))
+    queue.connect(calls.append)
+    assert calls == [True, True]
+
+
+async def test_what_is_past_is_forgotten() -> None:
+    calls: list[bool] = []
+    queue = UnitQueue(calls.append)
+    for number in range(4):
+        queue.put(unit(number))
+    queue.clear()
+    assert calls == [True, False]
+    assert not len(queue)
+
+
+async def test_what_was_over_goes_on() -> None:
+    queue = UnitQueue()
+    queue.end(ReelcastError("over"))
+    queue.reopen()
+    queue.put(unit(1))
+    assert await drain(queue) == [1]

@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import Final
 
 from reelcast.client.failures import lost, no_connection, peer_of, refusal, unanswered
+from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance, transcribe
 from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.rtsp.authentication import Answer, Authenticator, Credentials, parse_challenges
@@ -61,12 +62,13 @@ class Dialogue(asyncio.Protocol):
     on_lost     called once when the connection ends, with what to tell the user; not after `close`
     session     of the last SETUP response; sent along with every request
     public      the methods that OPTIONS named
+    deadline    until when all must be answered, by the event loop's clock; None for no such bound
     """
 
     def __init__(
         self,
         url: RtspUrl,
-        timeout: float,
+        timeout: float | Timeouts,
         *,
         credentials: Credentials | None = None,
         on_message: OnMessage | None = None,
@@ -79,7 +81,8 @@ class Dialogue(asyncio.Protocol):
         if credentials is None and url.user is not None:
             credentials = Credentials(url.user, url.password or "")
         self.url = url
-        self.timeout = timeout
+        self.timeouts = Timeouts.of(timeout)
+        self.deadline: float | None = None
         self.session: SessionHeader | None = None
         self.public: tuple[str, ...] = ()
         self.channels: dict[int, Callable[[bytes], None]] = {}
@@ -100,13 +103,15 @@ class Dialogue(asyncio.Protocol):
     async def connect(
         cls,
         url: RtspUrl,
-        timeout: float,
+        timeout: float | Timeouts,
         *,
+        deadline: float | None = None,
         credentials: Credentials | None = None,
         on_message: OnMessage | None = None,
     ) -> Dialogue:
         """A dialogue with an open connection; raises as `open`."""
         dialogue = cls(url, timeout, credentials=credentials, on_message=on_message)
+        dialogue.deadline = deadline
         await dialogue.open()
         return dialogue
 
@@ -114,11 +119,12 @@ class Dialogue(asyncio.Protocol):
         """Open the connection; DeadlineError where there is none in time, TransportError where there is none."""
         encrypted = True if self.url.scheme == "rtsps" else None
         loop = asyncio.get_running_loop()
+        patience = self._patience(self.timeouts.connect)
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(patience):
                 await loop.create_connection(lambda: self, self.url.host, self.url.port, ssl=encrypted)
         except OSError as error:
-            raise no_connection(error, self.url, self.timeout) from None
+            raise no_connection(error, self.url, patience) from None
 
     @property
     def hosts(self) -> tuple[str, str]:
@@ -132,9 +138,9 @@ class Dialogue(asyncio.Protocol):
     ) -> Response:
         """Send a request and wait for its response, whatever its status.
 
-        Raises DeadlineError when `timeout` has passed, TransportError when the connection has ended.
+        Raises DeadlineError when the time for it has passed, TransportError when the connection has ended.
         """
-        return await self._exchange(method, uri, headers, body, self.timeout)
+        return await self._exchange(method, uri, headers, body, self._patience(self.timeouts.reply))
 
     async def demand(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -190,7 +196,7 @@ class Dialogue(asyncio.Protocol):
         if self.session is None or self._error is not None:
             return
         try:
-            await self._exchange("TEARDOWN", uri, (), b"", min(FAREWELL, self.timeout))
+            await self._exchange("TEARDOWN", uri, (), b"", min(FAREWELL, self.timeouts.reply))
         except ReelcastError as error:
             log.debug("! %s", error)
         self.session = None
@@ -228,6 +234,13 @@ class Dialogue(asyncio.Protocol):
         self._fail(lost(exc, self.url))
 
     # How it is done.
+
+    def _patience(self, seconds: float) -> float:
+        """Seconds to wait for one thing, within the deadline for all."""
+        if self.deadline is None:
+            return seconds
+        left = self.deadline - asyncio.get_running_loop().time()
+        return seconds if seconds <= left else max(round(left, 1), 0.0)
 
     async def _exchange(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]], body: bytes, timeout: float
@@ -330,7 +343,7 @@ class Dialogue(asyncio.Protocol):
             await asyncio.sleep(keepalive_interval(timeout) * random.uniform(0.9, 1.0))
             method = methods[0] if methods else "OPTIONS"
             # Where one is never answered, the next must still come in time.
-            patience = min(self.timeout, timeout / 4)
+            patience = min(self.timeouts.reply, timeout / 4)
             try:
                 response = await self._exchange(method, uri, (), b"", patience)
             except ReelcastError as error:
@@ -347,22 +360,25 @@ class Dialogue(asyncio.Protocol):
 
 async def describe(
     url: str,
-    timeout: float,
+    timeout: float | Timeouts,
     *,
+    deadline: float | None = None,
     credentials: Credentials | None = None,
     on_message: OnMessage | None = None,
 ) -> tuple[Dialogue, Response]:
     """Connect and DESCRIBE, wherever redirections lead; the open dialogue and the description.
 
-    `timeout`, `credentials` and `on_message` are those of Dialogue. Raises TransportError for no connection,
-    DeadlineError for silence, RemoteError for a refusal, ReelcastError for too many redirections,
-    ProtocolError for a URL or an answer that makes no sense.
+    The options are those of Dialogue. Raises TransportError for no connection, DeadlineError for silence,
+    RemoteError for a refusal, ReelcastError for too many redirections, ProtocolError for a URL or an answer
+    that makes no sense.
     """
     place = RtspUrl.parse(url)
     for _ in range(MAX_REDIRECTIONS + 1):
         if not place.host:
             raise ProtocolError(f"{place}: a URL of a server begins with rtsp:// and its host")
-        dialogue = await Dialogue.connect(place, timeout, credentials=credentials, on_message=on_message)
+        dialogue = await Dialogue.connect(
+            place, timeout, deadline=deadline, credentials=credentials, on_message=on_message
+        )
         try:
             response = await dialogue.describe()
         except BaseException:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from reelcast.client.dialogue import Dialogue, describe
+from reelcast.client.failures import peer_of
 from reelcast.client.intake import Clock, Intake, Place, ReceivedUnit
 from reelcast.client.lane import InterleavedLane, Lane, UdpLane
+from reelcast.client.options import Options
 from reelcast.client.presentation import Presentation
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError
@@ -130,12 +132,27 @@ class Session:
 
     @classmethod
     async def open(
-        cls, url: str, transport: Literal["udp", "tcp"], timeouts: Timeouts, outlets: Outlets
+        cls,
+        url: str,
+        transport: Literal["udp", "tcp"],
+        options: Options,
+        outlets: Outlets,
+        deadline: float | None = None,
     ) -> Session:
-        """Connect and DESCRIBE; raises as `describe`, and ReelcastError where nothing can be received."""
-        dialogue, response = await describe(url, timeouts.reply)
+        """Connect and DESCRIBE; raises as `describe`, and ReelcastError where nothing can be received.
+
+        `deadline` bounds, by the event loop's clock, all that is said until media comes.
+        """
+        dialogue, response = await describe(
+            url,
+            options.timeouts,
+            deadline=deadline,
+            credentials=options.credentials,
+            on_message=options.on_message,
+        )
         try:
-            return cls(dialogue, Presentation.of(response, dialogue.url), transport, timeouts, outlets)
+            presentation = Presentation.of(response, dialogue.url)
+            return cls(dialogue, presentation, transport, options.timeouts, outlets)
         except BaseException:
             dialogue.close()
             raise
@@ -200,15 +217,13 @@ class Session:
         try:
             async with asyncio.timeout(seconds):
                 await self._first.wait()
-            if self._failure is not None:
-                raise self._failure
         except TimeoutError:
-            raise DeadlineError(
-                "first packet",
-                seconds,
-                url=self.url,
-                advice=f"it answers but sends nothing over {self.transport.upper()}; try the other transport",
-            ) from None
+            advice = f"it answers but sends nothing over {self.transport.upper()}; try the other transport"
+            peer = peer_of(self._dialogue.url)
+            raise DeadlineError("first packet", seconds, url=self.url, peer=peer, advice=advice) from None
+        if self._failure is not None:
+            raise self._failure
+        self._dialogue.deadline = None
 
     async def pause(self) -> None:
         """PAUSE; RemoteError where the server cannot."""
@@ -314,7 +329,8 @@ class Session:
         if self._is_over(silence):
             self._end(None)
         elif silence >= self._timeouts.silence:
-            self._end(DeadlineError("silence", self._timeouts.silence, url=self.url))
+            peer = peer_of(self._dialogue.url)
+            self._end(DeadlineError("silence", self._timeouts.silence, url=self.url, peer=peer))
         else:
             self._tick = self._loop.call_later(TICK, self._look)
 

@@ -14,20 +14,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from reelcast.client import events
+from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
 from reelcast.client.intake import Clock, ReceivedUnit
+from reelcast.client.options import Dialect, Options, Transport, Way
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.session import Outlets, Session
 from reelcast.client.timeouts import Timeouts
-from reelcast.errors import AuthenticationError, DeadlineError, ProtocolError, ReelcastError, RemoteError
+from reelcast.client.transcript import Utterance
+from reelcast.errors import (
+    AuthenticationError,
+    DeadlineError,
+    ProtocolError,
+    ReelcastError,
+    RemoteError,
+    TransportError,
+)
 from reelcast.rtp.receiver import Statistics
+from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
 from reelcast.rtsp.url import RtspUrl
 from reelcast.track import Kind, Track
@@ -39,8 +51,8 @@ __all__ = ["Stream", "TrackStatistics", "Transport", "connect"]
 
 log = logging.getLogger(__name__)
 
-Transport = Literal["auto", "udp", "tcp"]
-
+Start = tuple[float | None, float | None]
+"""Where to begin, in seconds, and with what scale."""
 UDP_SILENCE: Final = 3.0
 """Seconds after PLAY in which something must come over UDP, before TCP is tried; half of the time that is left
 where that is less."""
@@ -68,17 +80,6 @@ class TrackStatistics:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to connect; see `connect`."""
-
-    transport: Transport
-    timeouts: Timeouts
-    reconnect: Reconnect
-    rtp_port: int | None
-    on_event: Callable[[events.Event], None]
-
-
 def connect(
     url: str,
     *,
@@ -87,28 +88,31 @@ def connect(
     play: bool = True,
     at: float | None = None,
     scale: float | None = None,
+    dialect: Dialect = "rtsp",
+    credentials: Credentials | None = None,
     reconnect: bool | Reconnect = True,
     rtp_port: int | None = None,
     on_event: Callable[[events.Event], None] | None = None,
+    on_message: Callable[[Utterance], None] | None = None,
 ) -> Stream:
     """A stream of all tracks of an RTSP URL whose codec is known; nothing happens until `async with`.
 
     transport     "udp", "tcp" (interleaved), or "auto": UDP, and TCP where that fails
     timeout       seconds for the opening as a whole and for silence later on; or each wait by itself
     play          whether opening it also plays it, from `at` (seconds) and with `scale` where given
+    dialect       "classroom" for the server of Kurose and Ross' assignment, "auto" to find out (see
+                  docs/classroom.md)
+    credentials   who asks, if the URL does not say
     reconnect     whether to look for a stream that was lost: for ever, not at all, or as told
     rtp_port      receive RTP on this port and RTCP on the next; for each further track two more
     on_event      is told what happens (see `reelcast.client.events`), in the event loop
+    on_message    is told what is said on the connection, both ways, without passwords
 
     Raises ValueError for a number that makes no sense.
     """
     policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
     options = Options(
-        transport,
-        Timeouts.of(timeout),
-        policy,
-        rtp_port,
-        on_event or _ignore,
+        Timeouts.of(timeout), transport, dialect, credentials, policy, rtp_port, on_event, on_message
     )
     return Stream(url, options, play=play, at=at, scale=scale)
 
@@ -127,8 +131,8 @@ class Stream:
         self._options = options
         self._start = (at, scale) if play else None
         self._sought: float | None = None
-        self._session: Session | None = None
-        self._transport: Transport = options.transport
+        self._session: Session | ClassroomSession | None = None
+        self._ways = options.ways
         self._queue = UnitQueue()
         self._continuity = Continuity()
         self._segment = 0
@@ -137,7 +141,6 @@ class Stream:
         self._clocks: dict[Track, Clock] = {}
         self._recovery: asyncio.Task[None] | None = None
         self._reader: Frames | None = None
-        self._step = "connect"
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -162,8 +165,8 @@ class Stream:
 
     @property
     def transport(self) -> str:
-        """How media comes: "udp" or "tcp"; what was asked for while it is not yet decided."""
-        return self._session.transport if self._session else self._transport
+        """How media comes: "udp", "tcp" or "classroom"; what is tried next while there is no session."""
+        return self._session.transport if self._session else self._ways[0]
 
     @property
     def state(self) -> State:
@@ -199,7 +202,7 @@ class Stream:
         """
         async with self._lock:
             if self._session is None and not self._closed:
-                await self._within_opening(self._start)
+                await self._bring_up(self._start)
 
     async def play(self, at: float | None = None, scale: float | None = None) -> None:
         """Play from a presentation time in seconds, or from where it stands; raises as `open`.
@@ -214,7 +217,7 @@ class Stream:
             if at is not None:
                 self._go_to(at)
             if first:
-                await self._within_opening((at, scale))
+                await self._bring_up((at, scale))
                 return
             goes_on = at is None and session.state is State.PAUSED and session.duration is not None
             await session.play(at, scale, self._segment if goes_on else self._next_segment())
@@ -252,7 +255,7 @@ class Stream:
             was_open = self._session is not None
             await self._drop()
         if was_open:
-            self._options.on_event(events.Ended(None))
+            self._options.tell(events.Ended(None))
 
     def units(self) -> Units:
         """Every access unit of all tracks, coded, in the order of their completion.
@@ -292,7 +295,7 @@ class Stream:
 
     # How it opens.
 
-    def _opened(self) -> Session:
+    def _opened(self) -> Session | ClassroomSession:
         if self._session is None:
             raise ReelcastError("the stream is not open", url=self._url, advice="open it, or wait for it")
         return self._session
@@ -305,71 +308,58 @@ class Stream:
         self._segment += 1
         return self._segment
 
-    async def _within_opening(self, start: tuple[float | None, float | None] | None) -> None:
-        """Open and play within the time for both; the error names the step that took too long."""
-        seconds = self._options.timeouts.opening
-        try:
-            async with asyncio.timeout(seconds) as whole:
-                await self._bring_up(start, whole.when())
-        except TimeoutError as error:
-            if isinstance(error, ReelcastError) or seconds is None:
-                raise
-            raise DeadlineError(self._step, seconds, url=RtspUrl.parse(self._url).request_uri) from None
-
-    async def _bring_up(
-        self, start: tuple[float | None, float | None] | None, deadline: float | None
-    ) -> None:
-        """A session that is set up, and plays if wanted; over TCP where UDP does not work."""
-        if self._transport == "auto":
+    async def _bring_up(self, start: Start | None) -> None:
+        """A session that is set up, and plays if wanted; by another way where one does not work."""
+        opening = self._options.timeouts.opening
+        deadline = None if opening is None else asyncio.get_running_loop().time() + opening
+        while True:
+            way, *others = self._ways
             try:
-                await self._try("udp", start, self._patience(deadline))
+                await self._try(way, start, deadline, last=not others)
                 return
-            except (ProtocolError, RemoteError, DeadlineError) as error:
-                if not _is_of_udp(error):
+            except (ProtocolError, RemoteError, DeadlineError, TransportError) as error:
+                self._ways = _after(error, others)
+                if not self._ways:
+                    self._ways = self._options.ways
                     raise
-                log.info("%s; trying TCP", error)
-                self._options.on_event(events.FellBack(error))
-            self._transport = "tcp"
-        await self._try(self._transport, start, self._options.timeouts.first_packet)
+                log.info("%s; trying %s", error, self._ways[0])
+                self._options.tell(events.FellBack(error))
 
-    def _patience(self, deadline: float | None) -> float:
-        """Seconds to give to UDP."""
-        patience = min(UDP_SILENCE, self._options.timeouts.first_packet)
-        if deadline is not None:
-            patience = min(patience, (deadline - asyncio.get_running_loop().time()) / 2)
-        return patience
-
-    async def _try(
-        self,
-        transport: Literal["udp", "tcp"],
-        start: tuple[float | None, float | None] | None,
-        patience: float,
-    ) -> None:
-        """One attempt over one transport, with what there is of a session, or a new one."""
+    async def _try(self, way: Way, start: Start | None, deadline: float | None, *, last: bool) -> None:
+        """One attempt by one way, with what there is of a session, or a new one."""
         try:
-            if self._session is not None and self._session.transport != transport:
+            if self._session is not None and self._session.transport != way:
                 await self._drop()
             if self._session is None:
-                self._step = "connect"
-                self._session = await Session.open(
-                    self._url,
-                    transport,
-                    self._options.timeouts,
-                    Outlets(self._take, self._end),
-                )
-                self._step = "SETUP"
+                self._session = await self._new_session(way, deadline)
                 await self._session.set_up(self._options.rtp_port)
             if start is not None:
                 session = self._session
-                self._queue.connect(session.hold_back if transport == "tcp" else None)
-                self._step = "PLAY"
+                self._queue.connect(session.hold_back if way == "tcp" else None)
                 await session.play(*start, self._next_segment())
-                self._step = "first packet"
-                await session.first(patience)
-                self._options.on_event(events.Connected(transport))
+                await session.first(self._patience(deadline, last))
+                self._options.tell(events.Connected(way))
         except BaseException:
             await self._drop()
             raise
+
+    async def _new_session(self, way: Way, deadline: float | None) -> Session | ClassroomSession:
+        outlets = Outlets(self._take, self._end)
+        if way != "classroom":
+            return await Session.open(self._url, way, self._options, outlets, deadline)
+        url = RtspUrl.parse(self._url)
+        options = self._options
+        return await ClassroomSession.open(
+            url.host, url.port, url.path.lstrip("/"), options.timeouts, outlets, options.on_message
+        )
+
+    def _patience(self, deadline: float | None, last: bool) -> float:
+        """Seconds to wait for media; where there is another way, only so many that it can be tried too."""
+        patience = self._options.timeouts.first_packet
+        left = math.inf if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0.0)
+        if not last:
+            patience, left = min(patience, UDP_SILENCE), left / 2
+        return patience if patience <= left else round(left, 1)
 
     async def _drop(self) -> None:
         """End what there is of a session; its figures are kept."""
@@ -390,23 +380,23 @@ class Stream:
         """Tell of a track's turns for the worse, and of the first time that its clock is known."""
         track = received.track
         if received.corrupt and self._whole.get(track):
-            self._options.on_event(events.Damaged(track))
+            self._options.tell(events.Damaged(track))
         self._whole[track] = not received.corrupt
         if received.clock != "estimated" and self._clocks.get(track) != received.clock:
             self._clocks[track] = received.clock
-            self._options.on_event(events.Synchronized(track, received.clock))
+            self._options.tell(events.Synchronized(track, received.clock))
 
     def _end(self, error: ReelcastError | None) -> None:
         """A session is over: the stream too, or it is looked for again."""
         if error is None or self._closed or not self._options.reconnect.allows(1):
             self._finish(error)
         elif self._recovery is None:
-            self._options.on_event(events.Disconnected(error))
+            self._options.tell(events.Disconnected(error))
             self._recovery = asyncio.get_running_loop().create_task(self._recover(error))
 
     def _finish(self, error: ReelcastError | None) -> None:
         self._queue.end(error)
-        self._options.on_event(events.Ended(error))
+        self._options.tell(events.Ended(error))
 
     async def _recover(self, error: ReelcastError) -> None:
         """Attempt after attempt; a session of old is never used again."""
@@ -414,7 +404,7 @@ class Stream:
         while self._options.reconnect.allows(attempt):
             delay = self._options.reconnect.delay(attempt, random.random())
             log.info("%s; connecting again in %.1f s", error, delay)
-            self._options.on_event(events.Waiting(delay, attempt, error))
+            self._options.tell(events.Waiting(delay, attempt, error))
             async with self._lock:
                 live = self.duration is None
                 await self._drop()
@@ -422,7 +412,7 @@ class Stream:
             try:
                 async with self._lock:
                     # A presentation goes on where it was; what is live is where it is.
-                    await self._within_opening((None if live else self.position, None))
+                    await self._bring_up((None if live else self.position, None))
                 self._recovery = None
                 return
             except AuthenticationError as refusal:
@@ -434,7 +424,7 @@ class Stream:
         self._recovery = None
         self._finish(error)
 
-    def _figures(self, session: Session | None) -> tuple[TrackStatistics, ...]:
+    def _figures(self, session: Session | ClassroomSession | None) -> tuple[TrackStatistics, ...]:
         """What was received up to this session; a camera that has other tracks now is counted anew."""
         present = tuple(
             TrackStatistics(
@@ -465,12 +455,12 @@ def _sum(past: TrackStatistics, now: TrackStatistics) -> TrackStatistics:
     )
 
 
-def _is_of_udp(error: ReelcastError) -> bool:
-    """Whether an error says that UDP does not work, and TCP may."""
-    if isinstance(error, DeadlineError):
-        return error.step == "first packet"
-    return error.status == UNSUPPORTED_TRANSPORT
-
-
-def _ignore(_: events.Event) -> None:
-    """Nobody watches."""
+def _after(error: ReelcastError, others: Sequence[Way]) -> tuple[Way, ...]:
+    """The ways that may work where one has failed like this."""
+    if isinstance(error, DeadlineError) and error.step != "first packet":
+        # Who does not answer to OPTIONS may speak the classroom's dialect, which does not have it.
+        return tuple(way for way in others if way == "classroom" and error.step == "OPTIONS")
+    if isinstance(error, DeadlineError) or error.status == UNSUPPORTED_TRANSPORT:
+        return tuple(way for way in others if way == "tcp")
+    # The assignment's programs fall over what they do not expect.
+    return tuple(way for way in others if way == "classroom" and isinstance(error, TransportError))
