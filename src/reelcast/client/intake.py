@@ -239,7 +239,7 @@ class Intake:
         self._position = max(self._position, pts) if place.scale > 0 else min(self._position, pts)
         if unit.keyframe:
             self._broken, self._saw_keyframe = False, True
-        elif not self._saw_keyframe and arrival - (self._begun or arrival) > REFRESH:
+        elif not self._saw_keyframe and self._begun is not None and arrival - self._begun > REFRESH:
             self._broken = False
         wall, clock = self._time_of(unit)
         return ReceivedUnit(self.track, unit, pts, wall, clock, arrival, self._broken, place.segment)
