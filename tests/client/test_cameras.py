@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from tests.client.cameras.camera import FIRST_TIME, Camera
+from tests.client.cameras.camera import FIRST_TIME, Camera, Frame
 from tests.client.cameras.catalogue import CAMERAS
+from tests.client.cameras.footage import SIZE
 from tests.client.cameras.stage import Stage
 
 from reelcast.client.intake import ReceivedUnit
@@ -44,10 +45,13 @@ async def test_all_frames_come(camera: Camera, transport: str) -> None:
     }
     assert tuple(response.status for response in stage.responses) == camera.told
     assert [track.codec for track in tracks] == [feed.codec for feed in camera.feeds]
-    found: dict[Track, list[tuple[float, bytes]]] = defaultdict(list)
+    for track in tracks:
+        if track.codec == "h264" and "{sprop}" in camera.sdp:
+            assert (track.width, track.height) == SIZE
+    found: dict[Track, list[Frame]] = defaultdict(list)
     for one in received:
         feed = camera.feeds[tracks.index(one.track)]
-        found[one.track].append((round(one.pts, 6), feed.essence(one.unit.data)))
+        found[one.track].append((round(one.pts, 6), one.unit.keyframe, feed.essence(one.unit.data)))
     assert [found[track] for track in tracks] == expected
     if not camera.lossy:
         assert not any(one.corrupt for one in received)

@@ -27,6 +27,7 @@ __all__ = [
     "Bend",
     "Camera",
     "Feed",
+    "Frame",
     "as_sent",
     "in_packets",
     "report",
@@ -40,6 +41,8 @@ FIRST_TIME = 1_700_000_000.0
 """Of the cameras that report, by their own clock."""
 PACKET_SIZE = 1_000
 
+Frame = tuple[float, bool, bytes]
+"""Seconds of the presentation, whether decoding can start there, and the essence of the data."""
 Bend = Callable[[AccessUnit, list[Packet]], list[Packet]]
 """What a camera makes of the packets of one frame; they are numbered afterwards."""
 
@@ -118,11 +121,11 @@ class Feed:
         ]
         return [self.wire(packet) for packet in self.order([_placed(*each) for each in enumerate(found)])]
 
-    def expected(self) -> list[tuple[float, bytes]]:
-        """What comes out: times in seconds of the presentation, and the essence of the data."""
+    def expected(self) -> list[Frame]:
+        """What comes out."""
         rate = self.footage.track.clock_rate
         return [
-            (unit.pts / rate, self.essence(unit.data))
+            (unit.pts / rate, unit.keyframe, self.essence(unit.data))
             for number, unit in enumerate(self.footage.units)
             if number not in self.lost
         ]
