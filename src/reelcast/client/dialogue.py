@@ -152,7 +152,7 @@ class Dialogue(asyncio.Protocol):
         response = await self.ask(method, uri, headers, body)
         if not 200 <= response.status < 300:
             raise refusal(response, method, uri, self.url, identified=self._authenticator is not None)
-        if method == "SETUP" and (value := response.headers.get("Session")) is not None:
+        if method == "SETUP" and (value := response.headers.get("Session")):
             # Not once for all: Reolink changes it from one SETUP to the next.
             self.session = SessionHeader.parse(value)
         return response

@@ -113,6 +113,7 @@ CAMERAS = {
                 "Unsupported:",
                 "Server: ",
             ),
+            "SETUP": (OK, "CSeq: {cseq}", "Session:", "Transport: {transport}"),
             "PLAY": (OK, "CSeq: {cseq}", "Session:", "Range:", "RTP-Info:", "a line that is no header"),
         },
     ),

@@ -22,7 +22,7 @@ __all__ = ["Stage"]
 class Stage(ScriptedServer):
     """Answers as its camera does; behind PLAY, or before it, all of its media.
 
-    session    the id that the answer to the last SETUP gave
+    session    the id that the answer to the last SETUP gave, if it gave one
     """
 
     def __init__(self, camera: Camera) -> None:
@@ -88,7 +88,8 @@ class Stage(ScriptedServer):
         if method == "SETUP":
             (response,) = Reader().receive(answer)
             assert isinstance(response, Response)
-            self.session = SessionHeader.parse(response.headers.get("Session") or "").id
+            value = response.headers.get("Session")
+            self.session = SessionHeader.parse(value).id if value else None
         return answer
 
     def _transport(self, request: Request) -> str:
