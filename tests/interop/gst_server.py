@@ -1,8 +1,9 @@
-"""Serve one MP4 with gst-rtsp-server at /movie; a program of its own, for Debian's Python, which has GStreamer.
+"""Serve one file with gst-rtsp-server at /movie; a program of its own, for Debian's Python, which has GStreamer.
 
-usage: gst_server.py FILE [basic|digest]    prints its port in a line, and serves until it is killed; to the
-                                            user "admin" with the password "p@ss:w/rd" alone where it is told
-                                            how to ask
+usage: gst_server.py FILE [WAY [PIPELINE]]    prints its port in a line, and serves until it is killed
+
+WAY is how to ask for a name, basic or digest, if at all: then only user "admin" with password "p@ss:w/rd" is
+served. PIPELINE stands between file and network; that of an MP4 with H.264 and AAC if it is not given.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from importlib import import_module
 from typing import Any
 
 PIPELINE = (
-    '( filesrc location="{path}" ! qtdemux name=demux'
+    "qtdemux name=demux"
     " demux. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1"
-    " demux. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
+    " demux. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97"
 )
-
-
 USER, PASSWORD = "admin", "p@ss:w/rd"
 
 
@@ -39,7 +38,7 @@ def guard(rtsp: Any, server: Any, factory: Any, way: str) -> None:
     factory.set_permissions(permissions)
 
 
-def main(path: str, way: str = "") -> None:
+def main(path: str, way: str = "", pipeline: str = PIPELINE) -> None:
     gi: Any = import_module("gi")
     for name in ("Gst", "GstRtsp", "GstRtspServer"):
         gi.require_version(name, "1.0")
@@ -51,7 +50,7 @@ def main(path: str, way: str = "") -> None:
     server.set_address("127.0.0.1")
     server.set_service("0")
     factory = rtsp.RTSPMediaFactory()
-    factory.set_launch(PIPELINE.format(path=path))
+    factory.set_launch(f'( filesrc location="{path}" ! {pipeline} )')
     server.get_mount_points().add_factory("/movie", factory)
     if way:
         guard(rtsp, server, factory, way)
