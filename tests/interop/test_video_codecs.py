@@ -132,7 +132,7 @@ async def test_gstreamer_plays_them(rtsp: str, tmp_path: Path) -> None:
         for transport in TRANSPORTS
     )
     for played in plays:
-        # rtspsrc times pictures by the arrival of their packets; on a busy machine those of a movie as short as this
+        # rtspsrc times pictures by the arrival of packets; on a busy machine those of so short a movie
         # drift past its end, and are cut off.
         assert len(played.marks()) >= GST_LEAST
         assert played.marks() == MARKS[: len(played.marks())]
