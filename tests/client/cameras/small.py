@@ -10,7 +10,7 @@ from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.track import AccessUnit
 
-__all__ = ["CAMERAS", "VIDEO"]
+__all__ = ["CAMERAS", "HEAD", "VIDEO"]
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=stream\r\nt=0 0\r\na=control:*\r\n"
 VIDEO = (
