@@ -215,7 +215,7 @@ async def test_set_up_again(server: Server) -> None:
             assert await pupil.ask("PLAY") == 200
             assert (await pupil.frame()).number == 1
             assert len(server._sessions) == 1
-            pupil.session = 0
+            pupil.session, pupil.file = 0, f"rtsp://127.0.0.1:{server.port}/short.Mjpeg"
             await pupil.send(pupil.request("SETUP"))
             assert await pupil.reply() == 200
             pupil.waiting()
@@ -281,9 +281,10 @@ async def test_a_port_where_nobody_listens_ends_the_session(server: Server) -> N
 async def test_one_that_leaves_while_the_file_is_opened(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_open, opened = threading.Event(), []
+    begun, may_open, opened = threading.Event(), threading.Event(), []
 
     def slow(path: Path) -> JpegFrames:
+        begun.set()
         may_open.wait(5)
         opened.append(JpegFrames(path))
         return opened[0]
@@ -291,7 +292,7 @@ async def test_one_that_leaves_while_the_file_is_opened(
     monkeypatch.setattr(served, "JpegFrames", slow)
     async with Pupil(server.port, "short.Mjpeg") as pupil:
         await pupil.send(pupil.request("SETUP"))
-        await until(lambda: any(one._task is not None for one in server._connections))
+        await until(begun.is_set)
         pupil.reset()
     await until(lambda: not server._connections)
     may_open.set()
