@@ -15,7 +15,7 @@ def main() -> None:
         from reelcast.cli.serve import Serving, run
         from reelcast.errors import ReelcastError
     except ModuleNotFoundError as error:
-        _run_in_environment(error)
+        run_in_environment(__file__, error)
         return
     port = _port(sys.argv[1:] or ["8554"])
     if port is None:
@@ -34,13 +34,13 @@ def _port(arguments: list[str]) -> int | None:
     return int(text) if int(text) <= 65_535 else None
 
 
-def _run_in_environment(error: ModuleNotFoundError) -> None:
-    """Go on in the environment that make has made, where reelcast and what it needs are installed."""
+def run_in_environment(script: str, error: ModuleNotFoundError) -> None:
+    """Run a script anew in the environment that make has made, where reelcast and what it needs are installed."""
     folder = HERE / ".venv" / ("Scripts" if os.name == "nt" else "bin")
     python = folder / "python"
     if Path(sys.prefix) == HERE / ".venv" or not python.exists():
-        sys.exit(f"server.py: {error}; run `make demo` first, or `pip install reelcast`")
-    os.execv(python, [str(python), __file__, *sys.argv[1:]])
+        sys.exit(f"{Path(script).name}: {error}; run `make demo` first, or `pip install reelcast`")
+    os.execv(python, [str(python), script, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ HEIGHT = {
     "server": 5,
     "client": 5,
     "load": 6,
-    "cli": 7,
-    "__init__": 8,
-    "__main__": 8,
+    "player": 7,
+    "cli": 8,
+    "__init__": 9,
+    "__main__": 9,
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 
@@ -57,9 +58,12 @@ def test_a_room_imports_only_from_below(path: Path) -> None:
         ("av", {"media"}),
         ("ctypes", {"net"}),
         ("socket", {"net", "server", "client", "load"}),
-        ("asyncio", {"net", "server", "client", "load", "cli"}),
+        ("asyncio", {"net", "server", "client", "load", "player", "cli"}),
         ("typer", {"cli"}),
         ("rich", {"cli", "load"}),
+        ("PySide6", {"player"}),
+        ("pyqtgraph", {"player"}),
+        ("miniaudio", {"player"}),
     ],
 )
 def test_what_belongs_to_some_rooms_stays_there(package: str, rooms: set[str]) -> None:
@@ -90,6 +94,6 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
 
 
 def test_importing_reelcast_is_cheap() -> None:
-    code = "import sys, reelcast; print({'av', 'asyncio', 'numpy', 'typer'} & set(sys.modules))"
+    code = "import sys, reelcast; print({'av', 'asyncio', 'numpy', 'typer', 'PySide6'} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"

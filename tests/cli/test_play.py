@@ -15,9 +15,9 @@ from reelcast.cli import play as module
 from reelcast.cli import progress
 from reelcast.cli.main import main
 from reelcast.cli.play import play as verb
-from reelcast.cli.verb import Way
 from reelcast.client.stream import TrackStatistics
 from reelcast.errors import DeadlineError
+from reelcast.player.source import Source
 from reelcast.rtp.receiver import Statistics
 from reelcast.track import Track
 
@@ -132,7 +132,7 @@ async def test_progress(server: ScriptedServer, sdp: bytes, place: str) -> None:
     server.on_play = play
     terminal = io.StringIO()
     console = Console(file=terminal, force_terminal=True, width=100)
-    await module._play(server.url, Way.TCP, None, None, 5.0, console)
+    await module._play(Source(server.url, "tcp", timeout=5.0), None, None, console)
     output = terminal.getvalue()
     assert place in output
     assert "  0.0 fps " in output

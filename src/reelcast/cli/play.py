@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import nullcontext
 from typing import Annotated
 
@@ -10,12 +11,15 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from reelcast import player
 from reelcast.cli.progress import Progress, summary
 from reelcast.cli.verb import DURATION, START, TIMEOUT, TRANSPORT, URL, Way, run
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ReelcastError
+from reelcast.player.launcher import prompt
+from reelcast.player.source import Source
 
-__all__ = ["play"]
+__all__ = ["play", "show"]
 
 REFRESHES = 4
 """Looks at the progress line in a second: often enough to follow, seldom enough to read."""
@@ -31,18 +35,42 @@ def play(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Play a stream in a window, or receive it without one and report rate, loss and delay."""
+    source = Source(url, transport.value, timeout=timeout) if url is not None else None
     if not headless:
-        raise ReelcastError("there is no window yet: use --headless")
-    if url is None:
+        show(source, play_at_once=True)
+        return
+    if source is None:
         raise ReelcastError("there is nothing to play: give a URL")
     console = Console(quiet=quiet, highlight=False)
-    run(_play(url, transport, duration, start, timeout, console))
+    run(_play(source, duration, start, console))
 
 
-async def _play(
-    url: str, way: Way, duration: float | None, start: float | None, timeout: float, console: Console
-) -> None:
-    stream = connect(url, transport=way.value, timeout=timeout, at=start, reconnect=False)
+def show(source: Source | None, *, play_at_once: bool = False) -> None:
+    """Open a window, ready for Setup or playing; what is to be played is asked for where it is not given.
+
+    Where there is no display it is asked for on the terminal, and played without a window.
+    """
+    player.check_installed()
+    reason = player.available()
+    if reason is None:
+        sys.exit(player.run(source, play=play_at_once))
+    if source is None and sys.stdin.isatty():
+        source = prompt(input, print)
+    if source is None:
+        raise ReelcastError(f"{reason}: give a URL, and --headless")
+    print(f"{reason}: playing without a window", file=sys.stderr)
+    run(_play(source, None, None, Console(highlight=False)))
+
+
+async def _play(source: Source, duration: float | None, start: float | None, console: Console) -> None:
+    stream = connect(
+        source.url,
+        transport=source.transport,
+        timeout=source.timeout,
+        at=start,
+        reconnect=False,
+        rtp_port=source.rtp_port,
+    )
     async with stream:
         began = asyncio.get_running_loop().time()
         try:

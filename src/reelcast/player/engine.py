@@ -1,0 +1,447 @@
+"""The player without its window: a thread with an event loop of its own that owns the stream.
+
+Commands go in from any thread and are obeyed in order; what is to be seen and heard comes out of `playout`, how
+things stand out of `status`. Nothing here knows Qt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
+from typing import Any, Final
+
+from reelcast.client import events
+from reelcast.client.frame import Frame
+from reelcast.client.stream import TrackStatistics
+from reelcast.client.transcript import Utterance
+from reelcast.errors import ReelcastError
+from reelcast.media.decode import Samples
+from reelcast.player.figures import Figures
+from reelcast.player.playout import Playout
+from reelcast.player.sound import Output
+from reelcast.player.source import Connect, Source, Stream
+
+__all__ = ["Engine", "Phase", "Status", "Waiting"]
+
+log = logging.getLogger(__name__)
+
+LOOK_INTERVAL: Final = 0.5
+"""Seconds between looks at how the stream arrives."""
+FULL_WAIT: Final = 0.01
+"""Seconds between looks at a full playout: a picture is played every 40 ms or so."""
+JUMP: Final = 1.0
+"""Seconds between two frames that are no mere gap: what is queued is not waited for any more."""
+MAX_LINES: Final = 2000
+"""Messages of the dialogue that are kept: hours of keepalives."""
+MAX_CHANNELS: Final = 2
+"""Channels of the audio device: more are mixed by nobody, so the front ones are heard."""
+
+
+class Phase(Enum):
+    """Where the player stands."""
+
+    IDLE = "Not connected"
+    CONNECTING = "Connecting"
+    READY = "Ready"
+    PLAYING = "Playing"
+    PAUSED = "Paused"
+    ENDED = "At the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The stream was lost and is looked for again, at a monotonic time."""
+
+    until: float
+    attempt: int
+    error: ReelcastError
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How things stand; replaced as a whole when anything changes.
+
+    error       what ended the stream, or why the last command failed
+    waiting     set while the stream is lost and looked for
+    notice      something to know that is no error: "" if nothing
+    duration    in seconds, None for a live source
+    live        opened, and without an end
+    tracks      of each track what was received
+    """
+
+    source: Source | None = None
+    phase: Phase = Phase.IDLE
+    error: ReelcastError | None = None
+    waiting: Waiting | None = None
+    notice: str = ""
+    duration: float | None = None
+    live: bool = False
+    transport: str = ""
+    scale: float = 1.0
+    tracks: tuple[TrackStatistics, ...] = ()
+
+
+Action = Callable[[], Awaitable[None]]
+
+
+class Engine:
+    """Plays one source at a time.
+
+    playout    what is to be seen and heard
+    figures    how it arrives
+    lines      the RTSP dialogue, the latest `MAX_LINES` messages; `spoken` counts all there were
+    notify     called in the engine's thread when `status` has changed or a picture has come
+    """
+
+    def __init__(self, connect: Connect, output: Output, notify: Callable[[], None]) -> None:
+        self.playout: Playout[Frame] = Playout()
+        self.figures = Figures()
+        self.lines: deque[Utterance] = deque(maxlen=MAX_LINES)
+        self.spoken = 0
+        self.status = Status()
+        self._connect = connect
+        self._output = output
+        self._notify = notify
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._work, name="reelcast player", daemon=True)
+        self._orders: deque[tuple[str, Action]] = deque()
+        self._ordered = asyncio.Event()
+        self._current: asyncio.Task[None] | None = None
+        self._carried_out = ""
+        self._stream: Stream | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._sounding: tuple[int, int] | None = None
+        self._mute = False
+        self._segment: int | None = None
+        self._latest = 0.0
+        self._jumping = False
+        self._peeking = False
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin to obey."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """TEARDOWN, and the end of the thread; stopping twice is no error."""
+        if self._thread.is_alive():
+            self._order("stop", self._stop, urgent=True)
+            self._thread.join()
+
+    def load(self, source: Source) -> None:
+        """Have another source in mind; what was played is torn down."""
+
+        async def load() -> None:
+            await self._end_stream()
+            self.status = Status(source)
+
+        self._order("load", load, urgent=True)
+
+    def set_up(self, *, play: bool = False) -> None:
+        """Connect to the source, and play it if told so."""
+
+        async def set_up() -> None:
+            await self._end_stream()
+            await self._open()
+            if play:
+                await self._play()
+
+        self._order("set up", set_up, urgent=True)
+
+    def retry(self) -> None:
+        """Connect anew and play, from where we were."""
+
+        async def retry() -> None:
+            position = self.playout.position(time.monotonic())
+            await self._end_stream()
+            await self._open()
+            await self._play(position if self.status.duration is not None else None)
+
+        self._order("retry", retry, urgent=True)
+
+    def play(self) -> None:
+        """Play, from where we are; from the beginning, where we are at the end."""
+        self._order("play", self._play)
+
+    def pause(self) -> None:
+        """Stand still."""
+        self._order("pause", self._pause)
+
+    def seek(self, seconds: float) -> None:
+        """Go to a place of the presentation; the latest of several counts."""
+
+        async def seek() -> None:
+            if self.status.phase in (Phase.PLAYING, Phase.PAUSED, Phase.ENDED, Phase.READY):
+                await self._jump(max(0.0, seconds), None)
+
+        self._order("seek", seek)
+
+    def change_scale(self, scale: float) -> None:
+        """Play faster or slower, as far as the server can."""
+
+        async def change_scale() -> None:
+            if self.status.phase is Phase.PLAYING:
+                await self._jump(None, scale)
+                if self.status.scale != scale:
+                    self._tell(notice=f"The server plays at {self.status.scale:g}× only")
+
+        self._order("scale", change_scale)
+
+    def tear_down(self) -> None:
+        """End the session."""
+
+        async def tear_down() -> None:
+            await self._end_stream()
+            self._tell(phase=Phase.IDLE, error=None, waiting=None, notice="")
+
+        self._order("tear down", tear_down, urgent=True)
+
+    # Orders.
+
+    def _order(self, name: str, action: Action, *, urgent: bool = False) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody obeys any more
+            self._loop.call_soon_threadsafe(self._take_order, name, action, urgent)
+
+    def _take_order(self, name: str, action: Action, urgent: bool) -> None:
+        if urgent:
+            # What is loaded stays loaded, whatever comes right behind.
+            self._orders = deque(order for order in self._orders if order[0] == "load")
+            if self._current is not None and self._carried_out != "load":
+                self._current.cancel()
+        elif self._orders and self._orders[-1][0] == name:
+            self._orders.pop()
+        self._orders.append((name, action))
+        self._ordered.set()
+
+    def _work(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._obey())
+
+    async def _obey(self) -> None:
+        looking = asyncio.create_task(self._look())
+        while not self._stopped:
+            await self._ordered.wait()
+            self._ordered.clear()
+            while self._orders:
+                self._carried_out, action = self._orders.popleft()
+                await self._carry_out(action)
+        looking.cancel()
+
+    async def _carry_out(self, action: Action) -> None:
+        self._current = asyncio.ensure_future(self._attempt(action))
+        try:
+            await asyncio.wait((self._current,))
+            if not self._current.cancelled():
+                self._current.result()  # raises what no order may raise: it is seen, not lost
+        finally:
+            self._current = None
+
+    async def _attempt(self, action: Action) -> None:
+        try:
+            await action()
+        except ReelcastError as error:
+            self._jumping = self._peeking = False
+            if self._stream is None:
+                self._tell(phase=Phase.IDLE, error=error)
+            else:
+                self._tell(error=error)
+        except Exception as error:
+            log.exception("! a fault in the player")
+            self._tell(error=ReelcastError(f"a fault in the player: {error!r}"))
+
+    async def _stop(self) -> None:
+        await self._end_stream()
+        self._stopped = True
+
+    # What orders do.
+
+    async def _open(self) -> None:
+        source = self.status.source
+        if source is None:
+            raise ReelcastError("there is nothing to play: open a URL first")
+        self.playout.reset()
+        self.figures.clear()
+        self.status = Status(source, Phase.CONNECTING)
+        self._notify()
+        self._segment, self._mute = None, False
+        stream = self._connect(source, self._event, self._line)
+        try:
+            await stream.open()
+        except BaseException:
+            self._tell(phase=Phase.IDLE)
+            await stream.close()
+            raise
+        self._stream = stream
+        live = stream.duration is None
+        self.playout.reset(live=live)
+        self._tell(
+            phase=Phase.READY,
+            duration=stream.duration,
+            live=live,
+            transport=stream.transport,
+            tracks=tuple(stream.statistics()),
+        )
+
+    async def _play(self, at: float | None = None) -> None:
+        if self.status.phase is Phase.ENDED and at is None and self.status.duration is not None:
+            at = 0.0
+        if self.status.phase not in (Phase.READY, Phase.PAUSED, Phase.ENDED):
+            return
+        await self._jump(at, None, playing=True)
+
+    async def _pause(self) -> None:
+        if self.status.phase is not Phase.PLAYING or self._stream is None:
+            return
+        self.playout.run(False, time.monotonic())
+        try:
+            await self._stream.pause()
+        except ReelcastError:
+            self.playout.run(True, time.monotonic())
+            raise
+        self.figures.pause()
+        self._tell(phase=Phase.PAUSED, error=None)
+
+    async def _jump(self, at: float | None, scale: float | None, *, playing: bool = False) -> None:
+        """PLAY; a jump unless it goes on where it stood. A stream that does not play shows where it is."""
+        assert self._stream is not None
+        playing = playing or self.status.phase is Phase.PLAYING
+        self._jumping = at is not None or scale is not None
+        self._peeking = not playing
+        if self._jumping:
+            self.playout.run(False, time.monotonic())
+        await self._stream.play(at, scale)
+        self.playout.change_rate(self._stream.scale, time.monotonic())
+        self.playout.run(playing, time.monotonic())
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._receive(self._stream))
+        self._tell(
+            phase=Phase.PLAYING if playing else Phase.PAUSED,
+            error=None,
+            notice="",
+            scale=self._stream.scale,
+            transport=self._stream.transport,
+        )
+
+    async def _halt_behind_peek(self) -> None:
+        if self.status.phase is Phase.PAUSED and self._stream is not None:
+            await self._stream.pause()
+
+    async def _end_stream(self) -> None:
+        self._jumping = self._peeking = False
+        self.playout.run(False, time.monotonic())
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.wait((self._pump,))
+            self._pump = None
+        if self._sounding is not None:
+            self._sounding = None
+            await asyncio.to_thread(self._output.close)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(ReelcastError):
+                await stream.close()
+
+    # What comes.
+
+    async def _receive(self, stream: Stream) -> None:
+        try:
+            async for frame in stream.frames(("video", "audio"), every=True, corrupt="flag"):
+                await self._take(frame)
+        except ReelcastError as error:
+            self._order("fail", partial(self._fail, error))
+            return
+        except Exception as error:
+            log.exception("! a fault in the player")
+            self._order("fail", partial(self._fail, ReelcastError(f"a fault in the player: {error!r}")))
+            return
+        self.playout.finish()
+        await self._until(lambda: self.playout.finished(time.monotonic()))
+        self.playout.run(False, time.monotonic())
+        self._tell(phase=Phase.ENDED, waiting=None)
+
+    async def _fail(self, error: ReelcastError) -> None:
+        """The stream is lost for good; its last picture stays."""
+        await self._end_stream()
+        self._tell(phase=Phase.IDLE, error=error, waiting=None)
+
+    async def _take(self, frame: Frame) -> None:
+        now = time.monotonic()
+        if frame.segment != self._segment:
+            if self._jumping or abs(frame.pts - self._latest) > JUMP:
+                self.playout.flush()
+            self._segment, self._jumping = frame.segment, False
+        elif self._jumping:
+            return
+        self._latest = frame.pts
+        picture = frame.picture
+        if isinstance(picture, Samples):
+            await self._sound(frame.pts, picture)
+        else:
+            self.figures.picture(now)
+            self.playout.add_picture(frame.pts, frame, picture.width * picture.height * 3 // 2, now)
+            self._notify()
+        if self._peeking:
+            self._peeking = False
+            self._order("halt", self._halt_behind_peek)
+        await self._until(self.playout.room)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what other threads bring about: they take a picture or some samples every few milliseconds."""
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(FULL_WAIT)
+
+    async def _sound(self, pts: float, samples: Samples) -> None:
+        heard = samples.to_ndarray()
+        device = samples.rate, min(MAX_CHANNELS, heard.shape[1])
+        if device != self._sounding and not self._mute:
+            if self._sounding is not None:
+                await asyncio.to_thread(self._output.close)
+            self._sounding = device
+            try:
+                await asyncio.to_thread(self._output.open, *device, self._pull)
+            except ReelcastError as error:
+                self._mute = True
+                self._tell(notice=str(error))
+        if not self._mute:
+            self.playout.add_samples(pts, heard, samples.rate, time.monotonic())
+
+    def _pull(self, count: int, when: float) -> Any:
+        return self.playout.samples(count, self._sounding[1] if self._sounding else 1, when)
+
+    def _event(self, event: events.Event) -> None:
+        if isinstance(event, events.FellBack):
+            self._tell(notice="UDP did not come through: TCP is used")
+        elif isinstance(event, events.Waiting):
+            until = time.monotonic() + event.delay
+            self._tell(waiting=Waiting(until, event.attempt, event.error))
+        elif isinstance(event, events.Connected):
+            self._tell(waiting=None, error=None, transport=event.transport)
+
+    def _line(self, line: Utterance) -> None:
+        self.lines.append(line)
+        self.spoken += 1
+        self._notify()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            if self._stream is not None:
+                now = time.monotonic()
+                tracks = tuple(self._stream.statistics())
+                if self.status.phase is Phase.PLAYING:
+                    self.figures.look(tracks, self.playout.stored(now), now)
+                self._tell(tracks=tracks)
+
+    def _tell(self, **changes: Any) -> None:
+        self.status = replace(self.status, **changes)
+        self._notify()

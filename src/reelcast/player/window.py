@@ -1,0 +1,457 @@
+"""The player's window: what the engine says is shown, what is pressed is told to the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QEvent, QObject, QStandardPaths, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+
+from reelcast.client.frame import Frame
+from reelcast.errors import ReelcastError
+from reelcast.media.decode import Picture
+from reelcast.media.snapshot import save_picture
+from reelcast.player.controls import SPEEDS, Controls
+from reelcast.player.engine import Engine, Phase, Status
+from reelcast.player.icons import icon
+from reelcast.player.message import Message
+from reelcast.player.panes import DialoguePane, TracksPane
+from reelcast.player.parts import flat_button, label, named
+from reelcast.player.plots import PlotsPane
+from reelcast.player.screen import Screen
+from reelcast.player.sound import Output
+from reelcast.player.source import Connect, Source
+from reelcast.player.theme import DARK, LIGHT, Theme, palette, style_sheet, system_theme
+from reelcast.player.words import error_text
+
+__all__ = ["Window"]
+
+IDLE_TICK_MS: Final = 50
+"""Between looks at what is due, where nothing says when: a clock that counts seconds needs no more."""
+REFRESH_SECONDS: Final = 0.2
+"""Between refreshes of the place and the numbers: faster than that nobody reads."""
+STEP: Final = 5.0
+"""Seconds that an arrow key goes."""
+VOLUME_STEP: Final = 0.05
+HIDE_MS: Final = 2500
+"""Milliseconds without a move of the mouse after which a full screen is the picture alone."""
+SIDE_SIZES: Final = (740, 380)
+"""Pixels for the picture, and for what stands beside it."""
+PANE_SIZES: Final = (300, 330)
+"""Pixels for the plots, and for the tracks below them."""
+DIALOGUE_SIZES: Final = (500, 220)
+"""Pixels for the picture, and for the dialogue below it."""
+
+
+class Bridge(QObject):
+    """From the engine's thread to the window's."""
+
+    changed = Signal()
+
+
+class Window(QWidget):
+    """Plays one source at a time; see `Engine`.
+
+    theme     "system" follows the desktop; until `switch_theme` is used
+    ended     the movie has come to its end; asked: another source is wanted
+    """
+
+    ended = Signal()
+    asked = Signal()
+
+    def __init__(
+        self, connect: Connect, output: Output, *, theme: Theme | None = None, snapshots: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.setObjectName("window")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setWindowTitle("reelcast")
+        self._follows_system = theme is None
+        self.theme = theme or system_theme()
+        self._snapshots = snapshots
+        self._bridge = Bridge()
+        self._bridge.changed.connect(self._refresh)
+        self.engine = Engine(connect, output, self._bridge.changed.emit)
+        self._status = Status()
+        self._behind: float | None = None
+        self._refreshed = 0.0
+        self._figures_shown = self._status.tracks
+        self.screen_widget = Screen(self.theme)
+        self.message = Message(self.screen_widget)
+        self.controls = Controls()
+        self.header = named("header", QWidget())
+        self.title = label("title")
+        self.phase = label("faint")
+        self.chips = {name: label("chip") for name in ("live", "transport", "damaged")}
+        self.theme_button = flat_button("Light or dark (L)")
+        self.open_button = flat_button("Open another stream (Ctrl+O)")
+        self.plots = PlotsPane(self.theme)
+        self.tracks = TracksPane()
+        self.dialogue = DialoguePane(self.theme)
+        self.side = named("side", QSplitter(Qt.Orientation.Vertical))
+        self._tick_timer = QTimer(self)
+        self._tick_timer.setSingleShot(True)
+        self._tick_timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._tick_timer.timeout.connect(self._tick)
+        self._hide_timer = QTimer(self)
+        self._hide_timer.setSingleShot(True)
+        self._hide_timer.setInterval(HIDE_MS)
+        self._hide_timer.timeout.connect(self._hide_bars)
+        self._lay_out()
+        self._wire()
+        self._set_theme(self.theme)
+        self.engine.start()
+        self._refresh()
+        self._tick()
+
+    def load(self, source: Source, *, play: bool = False) -> None:
+        """Be ready to set up `source`; or play it at once."""
+        self.engine.load(source)
+        if play:
+            self.engine.set_up(play=True)
+
+    # What is pressed.
+
+    def press(self, name: str) -> None:
+        """What a button of the controls does, by its name."""
+        actions: dict[str, Callable[[], None]] = {
+            "setup": self.engine.set_up,
+            "play": self.engine.play,
+            "pause": self.engine.pause,
+            "teardown": self.engine.tear_down,
+            "mute": self.mute,
+            "snapshot": self.snapshot,
+            "full screen": self.toggle_full_screen,
+        }
+        actions[name]()
+
+    def toggle_play(self) -> None:
+        """The space bar: pause, play, or connect, whichever comes next."""
+        phase = self.engine.status.phase
+        if phase is Phase.PLAYING:
+            self.engine.pause()
+        elif phase is Phase.IDLE and self.engine.status.source is not None:
+            self.engine.set_up(play=True)
+        else:
+            self.engine.play()
+
+    def step(self, seconds: float) -> None:
+        """Go forward or back by some seconds."""
+        position = self.engine.playout.position(time.monotonic())
+        duration = self.engine.status.duration
+        if position is not None and duration is not None:
+            self._seek(min(max(0.0, position + seconds), duration))
+
+    def go_to_tenth(self, tenth: int) -> None:
+        """Go to this tenth of the movie."""
+        if self.engine.status.duration is not None:
+            self._seek(self.engine.status.duration * tenth / 10)
+
+    def change_speed(self, direction: int) -> None:
+        """The next speed up or down."""
+        now = min(SPEEDS, key=lambda speed: abs(speed - self.engine.status.scale))
+        index = SPEEDS.index(now) + direction
+        if 0 <= index < len(SPEEDS):
+            self.engine.change_scale(SPEEDS[index])
+
+    def mute(self) -> None:
+        """Sound off, or on again."""
+        self.engine.playout.muted = not self.engine.playout.muted
+        self.controls.set_theme(self.theme, muted=self.engine.playout.muted)
+
+    def set_volume(self, volume: float) -> None:
+        """From 0.0 to 1.0; by its square, as the ear hears."""
+        volume = min(1.0, max(0.0, volume))
+        self.engine.playout.volume = volume**2
+        self.controls.show_volume(volume)
+
+    def snapshot(self) -> None:
+        """Save the picture that is shown."""
+        picture = self.screen_widget.picture
+        if picture is None:
+            self.message.say("There is no picture to save yet.", "note")
+            return
+        folder = self._snapshots or Path(
+            QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
+        )
+        path = folder / f"reelcast {datetime.now():%Y-%m-%d %H.%M.%S.%f}.png"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_picture(picture, path)
+        except (OSError, ReelcastError) as error:
+            self.message.say(f"The picture could not be saved: {error}", "note")
+        else:
+            self.message.say(f"Saved {path}", "note")
+
+    def toggle_full_screen(self) -> None:
+        """The picture on all of the screen, or in its window again."""
+        full = not self.isFullScreen()
+        self.showFullScreen() if full else self.showNormal()
+        self._show_bars()
+
+    def leave_full_screen(self) -> None:
+        """The escape key."""
+        if self.isFullScreen():
+            self.toggle_full_screen()
+
+    def switch_theme(self) -> None:
+        """Light or dark, from now on whatever the desktop says."""
+        self._follows_system = False
+        self._set_theme(LIGHT if self.theme is DARK else DARK)
+
+    def _show_panels(self) -> None:
+        """Show or hide "plots", "tracks" or "dialogue" around the picture."""
+        self._show_side()
+        self.controls.set_theme(self.theme, muted=self.engine.playout.muted)
+        self._refresh_panels()
+
+    # What is shown.
+
+    def _refresh(self) -> None:
+        """The engine has something new."""
+        status, before = self.engine.status, self._status
+        self._status = status
+        if status is not before:
+            self._show_status(status)
+            if status.source is not before.source or (
+                status.phase is Phase.CONNECTING and before.phase is not Phase.CONNECTING
+            ):
+                self.screen_widget.show_picture(None)
+                self._behind = None
+            if status.phase is Phase.ENDED and before.phase is not Phase.ENDED:
+                self.ended.emit()
+        if self.dialogue.isVisible():
+            self.dialogue.refresh(self.engine)
+        wait = self.engine.playout.next_due(time.monotonic())
+        if wait is None or wait < IDLE_TICK_MS / 1000:
+            self._tick()
+
+    def _show_status(self, status: Status) -> None:
+        source = status.source
+        self.title.setText(source.url if source else "No stream")
+        self.phase.setText(status.phase.value)
+        self.setWindowTitle(f"{source.url} – reelcast" if source else "reelcast")
+        self.chips["live"].setVisible(status.live)
+        self.chips["live"].setText("LIVE")
+        connected = status.phase not in (Phase.IDLE, Phase.CONNECTING)
+        self.chips["transport"].setVisible(connected)
+        self.chips["transport"].setText(status.transport.upper())
+        self.controls.show_status(status, self.theme, muted=self.engine.playout.muted)
+        self.screen_widget.say(_hint(status))
+        self._show_message(status)
+
+    def _show_message(self, status: Status) -> None:
+        if status.waiting is not None:
+            seconds = max(0, round(status.waiting.until - time.monotonic()))
+            when = f"Trying again in {seconds} s" if seconds else "Trying again"
+            text = f"The stream was lost: {error_text(status.waiting.error)}. {when}."
+            self.message.say(text, "waiting", retry="Retry now")
+        elif status.error is not None:
+            self.message.say(error_text(status.error), "error", retry="Retry")
+        elif status.notice:
+            self.message.say(status.notice, "note")
+        else:
+            self.message.clear()
+
+    def _tick(self) -> None:
+        """Show what is due, and come again when the next is."""
+        now = time.monotonic()
+        frame = self.engine.playout.due(now)
+        if frame is not None:
+            self._show_frame(frame)
+        if now - self._refreshed >= REFRESH_SECONDS:
+            self._refreshed = now
+            self._show_place(now)
+        wait = self.engine.playout.next_due(now)
+        milliseconds = IDLE_TICK_MS if wait is None else min(IDLE_TICK_MS, int(wait * 1000))
+        self._tick_timer.start(milliseconds)
+
+    def _show_frame(self, frame: Frame) -> None:
+        picture = frame.picture
+        assert isinstance(picture, Picture)
+        self.screen_widget.show_picture(picture)
+        self._behind = None if frame.time is None else time.time() - frame.time
+        self.chips["damaged"].setVisible(frame.corrupt)
+
+    def _show_place(self, now: float) -> None:
+        position = self.engine.playout.position(now) or 0.0
+        self.controls.show_place(position, self._behind, self._status)
+        if self._status.waiting is not None:
+            self._show_message(self._status)
+        if self._status.tracks is not self._figures_shown:
+            self._refresh_panels()
+
+    def _refresh_panels(self) -> None:
+        self._figures_shown = self._status.tracks
+        samples = self.engine.figures.samples
+        latest = samples[-1] if samples else None
+        if self.plots.isVisible():
+            self.plots.refresh(list(samples), latest.time if latest else 0.0)
+        if self.tracks.isVisible():
+            rate = latest.bit_rate if latest else None
+            self.tracks.refresh(self._status.tracks, self.engine.playout.counts, rate)
+        if self.dialogue.isVisible():
+            self.dialogue.refresh(self.engine)
+
+    def _set_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        self.setPalette(palette(theme))
+        self.setStyleSheet(style_sheet(theme))
+        self.screen_widget.set_theme(theme)
+        self.plots.set_theme(theme)
+        self.dialogue.set_theme(theme, self.engine)
+        self.controls.set_theme(theme, muted=self.engine.playout.muted)
+        self.theme_button.setIcon(icon("theme", theme.faint, theme.disabled))
+        self.open_button.setIcon(icon("open", theme.faint, theme.disabled))
+
+    def _seek(self, seconds: float) -> None:
+        self.engine.seek(seconds)
+        self.controls.show_place(seconds, self._behind, self._status)
+
+    # How it is put together.
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout(self.header)
+        top.setContentsMargins(16, 8, 10, 8)
+        top.setSpacing(10)
+        self.chips["damaged"].setText("damaged")
+        self.chips["damaged"].setProperty("tone", "warning")
+        self.chips["damaged"].hide()
+        self.chips["live"].setProperty("tone", "live")
+        for widget in (self.title, self.phase, *self.chips.values()):
+            top.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+        top.addStretch(1)
+        top.addWidget(self.open_button)
+        top.addWidget(self.theme_button)
+        for pane in (self.plots, self.tracks, self.dialogue, self.side):
+            pane.hide()
+        self.side.addWidget(self.plots)
+        self.side.addWidget(self.tracks)
+        self.side.setMinimumWidth(280)
+        self.side.setSizes(list(PANE_SIZES))
+        left = QSplitter(Qt.Orientation.Vertical)
+        left.addWidget(self.screen_widget)
+        left.addWidget(self.dialogue)
+        middle = QSplitter(Qt.Orientation.Horizontal)
+        middle.addWidget(left)
+        middle.addWidget(self.side)
+        for splitter, sizes in ((middle, SIDE_SIZES), (left, DIALOGUE_SIZES)):
+            splitter.setStretchFactor(0, 1)
+            splitter.setSizes(list(sizes))
+        for splitter in (middle, left, self.side):
+            splitter.setChildrenCollapsible(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.header)
+        column.addWidget(middle, 1)
+        column.addWidget(self.controls)
+        self.resize(1120, 760)
+        self.screen_widget.setFocus()
+
+    def _wire(self) -> None:
+        self.controls.pressed.connect(self.press)
+        self.controls.shown.connect(self._show_panels)
+        self.controls.sought.connect(self._seek)
+        self.controls.sped.connect(self.engine.change_scale)
+        self.controls.volume.connect(self.set_volume)
+        self.message.retried.connect(self.engine.retry)
+        self.screen_widget.double_clicked.connect(self.toggle_full_screen)
+        self.theme_button.clicked.connect(self.switch_theme)
+        self.open_button.clicked.connect(self.asked)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
+        for key, action in self._keys().items():
+            QShortcut(QKeySequence(key), self, action)
+        for watched in (self.screen_widget, self.controls):
+            watched.installEventFilter(self)
+
+    def _keys(self) -> dict[str, Callable[[], object]]:
+        panels = self.controls.panels
+        keys: dict[str, Callable[[], object]] = {
+            "Space": self.toggle_play,
+            "Left": lambda: self.step(-STEP),
+            "Right": lambda: self.step(STEP),
+            "Up": lambda: self.set_volume(self.controls.loudness.value() / 100 + VOLUME_STEP),
+            "Down": lambda: self.set_volume(self.controls.loudness.value() / 100 - VOLUME_STEP),
+            "+": lambda: self.change_speed(1),
+            "-": lambda: self.change_speed(-1),
+            "F": self.toggle_full_screen,
+            "Escape": self.leave_full_screen,
+            "M": self.mute,
+            "S": self.snapshot,
+            "R": self.engine.retry,
+            "L": self.switch_theme,
+            "P": panels["plots"].toggle,
+            "T": panels["tracks"].toggle,
+            "D": panels["dialogue"].toggle,
+            "Ctrl+O": self.asked.emit,
+            "Ctrl+Q": self.close,
+        }
+        for tenth in range(10):
+            keys[str(tenth)] = partial(self.go_to_tenth, tenth)
+        return keys
+
+    def _follow_system(self) -> None:
+        if self._follows_system:
+            self._set_theme(system_theme())
+
+    def _show_side(self) -> None:
+        on = {name: button.isChecked() for name, button in self.controls.panels.items()}
+        self.plots.setVisible(on["plots"])
+        self.tracks.setVisible(on["tracks"])
+        self.side.setVisible(on["plots"] or on["tracks"])
+        self.dialogue.setVisible(on["dialogue"])
+
+    # Full screen.
+
+    def _show_bars(self) -> None:
+        self._hide_timer.stop()
+        self.unsetCursor()
+        for bar in (self.header, self.controls):
+            bar.show()
+        self._show_side()
+        if self.isFullScreen():
+            self._hide_timer.start()
+
+    def _hide_bars(self) -> None:
+        if self.isFullScreen() and not self.controls.underMouse():
+            for bar in (self.header, self.controls, self.side, self.dialogue):
+                bar.hide()
+            self.setCursor(Qt.CursorShape.BlankCursor)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A move of the mouse brings back what a full screen hides; the message follows the picture's size."""
+        if event.type() is QEvent.Type.MouseMove and self.isFullScreen():
+            self._show_bars()
+        elif event.type() is QEvent.Type.Resize and watched is self.screen_widget:
+            self.message.place()
+        return False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A long URL is cut where the window is narrow."""
+        super().resizeEvent(event)
+        self.title.setMaximumWidth(max(120, self.width() - 320))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """End the session before the window."""
+        self._tick_timer.stop()
+        self.engine.stop()
+        super().closeEvent(event)
+
+
+def _hint(status: Status) -> str:
+    if status.source is None:
+        return "Open a stream: Ctrl+O"
+    if status.phase is Phase.CONNECTING:
+        return "Connecting …"
+    if status.phase is Phase.IDLE:
+        return "" if status.error is not None else "Press Setup to connect, or the space bar to play at once."
+    if status.phase is Phase.READY:
+        return "Ready: press Play."
+    return ""
