@@ -269,6 +269,24 @@ async def test_the_port_that_is_asked_for() -> None:
         await session.close()
 
 
+async def test_an_odd_port() -> None:
+    hearer = Hearer()
+    async with Teacher(WHOLE) as teacher:
+        for port in range(25_001, 25_101, 2):
+            session = await ClassroomSession.open("127.0.0.1", teacher.port, "x", TIMEOUTS, hearer.outlets)
+            try:
+                await session.set_up(port)
+                await session.play(None, None, 1)
+                await session.first(PATIENCE)
+                assert teacher.requests[0][2].endswith(f" {port}")
+                break
+            except TransportError:
+                continue
+            finally:
+                await session.close()
+    assert hearer.images[:1] == IMAGES[:1]
+
+
 async def test_what_that_server_cannot_do() -> None:
     async with Teacher(WHOLE) as teacher, playing(teacher, Hearer()) as session:
         for at, scale in ((5.0, None), (None, 2.0)):
