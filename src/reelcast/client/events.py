@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from reelcast.errors import ReelcastError
@@ -16,6 +17,7 @@ __all__ = [
     "FellBack",
     "Synchronized",
     "Waiting",
+    "Watch",
 ]
 
 
@@ -76,3 +78,23 @@ class Ended:
 
 
 Event = Connected | FellBack | Disconnected | Waiting | Damaged | Synchronized | Ended
+
+
+class Watch:
+    """Sees the turns in what comes of each track, and tells of them: damage, and a better clock."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._whole: set[Track] = set()
+        self._clocks: dict[Track, str] = {}
+
+    def look(self, track: Track, *, corrupt: bool, clock: str) -> None:
+        """One more unit has come."""
+        if not corrupt:
+            self._whole.add(track)
+        elif track in self._whole:
+            self._whole.discard(track)
+            self._tell(Damaged(track))
+        if clock != "estimated" and self._clocks.get(track) != clock:
+            self._clocks[track] = clock
+            self._tell(Synchronized(track, clock))

@@ -17,17 +17,17 @@ import logging
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
-from reelcast.client.intake import Clock, ReceivedUnit
+from reelcast.client.intake import ReceivedUnit
 from reelcast.client.options import Dialect, Options, Transport, Way
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.session import Outlets, Session
+from reelcast.client.statistics import Ledger, TrackStatistics
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import (
@@ -38,7 +38,6 @@ from reelcast.errors import (
     RemoteError,
     TransportError,
 )
-from reelcast.rtp.receiver import Statistics
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
 from reelcast.rtsp.url import RtspUrl
@@ -57,27 +56,6 @@ UDP_SILENCE: Final = 3.0
 """Seconds after PLAY in which something must come over UDP, before TCP is tried; half of the time that is left
 where that is less."""
 UNSUPPORTED_TRANSPORT: Final = 461
-
-
-@dataclass(frozen=True, slots=True)
-class TrackStatistics:
-    """What was received of one track so far, over all reconnections.
-
-    units      access units that were complete
-    corrupt    of them, those behind a loss and before the next keyframe
-    dropped    of them, those that the application did not take in time
-    packets    what the receiver counts
-    latency    seconds between the sender's clock and ours at the last unit; None while that is not known
-    clock      whose the wall-clock times are
-    """
-
-    track: Track
-    units: int
-    corrupt: int
-    dropped: int
-    packets: Statistics
-    latency: float | None
-    clock: Clock
 
 
 def connect(
@@ -136,9 +114,8 @@ class Stream:
         self._queue = UnitQueue()
         self._continuity = Continuity()
         self._segment = 0
-        self._past: tuple[TrackStatistics, ...] = ()
-        self._whole: dict[Track, bool] = {}
-        self._clocks: dict[Track, Clock] = {}
+        self._ledger = Ledger()
+        self._watch = events.Watch(options.tell)
         self._recovery: asyncio.Task[None] | None = None
         self._reader: Frames | None = None
         self._lock = asyncio.Lock()
@@ -190,7 +167,7 @@ class Stream:
 
     def statistics(self) -> tuple[TrackStatistics, ...]:
         """What was received so far, by track."""
-        return self._figures(self._session)
+        return self._ledger.sums(self._session.receptions if self._session else (), self._queue.dropped)
 
     # What can be done with it.
 
@@ -365,7 +342,7 @@ class Stream:
         """End what there is of a session; its figures are kept."""
         session, self._session = self._session, None
         if session is not None:
-            self._past = self._figures(session)
+            self._ledger.close(session.receptions, self._queue.dropped)
             await session.close()
 
     # What comes of it.
@@ -373,18 +350,8 @@ class Stream:
     def _take(self, received: ReceivedUnit) -> None:
         live = self._session is not None and self._session.duration is None
         received = self._continuity.place(received, live=live)
-        self._watch(received)
+        self._watch.look(received.track, corrupt=received.corrupt, clock=received.clock)
         self._queue.put(received)
-
-    def _watch(self, received: ReceivedUnit) -> None:
-        """Tell of a track's turns for the worse, and of the first time that its clock is known."""
-        track = received.track
-        if received.corrupt and self._whole.get(track):
-            self._options.tell(events.Damaged(track))
-        self._whole[track] = not received.corrupt
-        if received.clock != "estimated" and self._clocks.get(track) != received.clock:
-            self._clocks[track] = received.clock
-            self._options.tell(events.Synchronized(track, received.clock))
 
     def _end(self, error: ReelcastError | None) -> None:
         """A session is over: the stream too, or it is looked for again."""
@@ -423,36 +390,6 @@ class Stream:
             attempt += 1
         self._recovery = None
         self._finish(error)
-
-    def _figures(self, session: Session | ClassroomSession | None) -> tuple[TrackStatistics, ...]:
-        """What was received up to this session; a camera that has other tracks now is counted anew."""
-        present = tuple(
-            TrackStatistics(
-                each.track,
-                each.units,
-                each.corrupt,
-                self._queue.dropped[each.track],
-                each.packets,
-                each.latency,
-                each.clock,
-            )
-            for each in (session.receptions if session else ())
-        )
-        if len(present) != len(self._past):
-            return present or self._past
-        return tuple(_sum(past, now) for past, now in zip(self._past, present, strict=True))
-
-
-def _sum(past: TrackStatistics, now: TrackStatistics) -> TrackStatistics:
-    return TrackStatistics(
-        now.track,
-        past.units + now.units,
-        past.corrupt + now.corrupt,
-        now.dropped,
-        past.packets + now.packets,
-        now.latency,
-        now.clock,
-    )
 
 
 def _after(error: ReelcastError, others: Sequence[Way]) -> tuple[Way, ...]:
