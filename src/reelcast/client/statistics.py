@@ -14,20 +14,31 @@ __all__ = ["Counted", "Ledger", "TrackStatistics"]
 
 
 class Counted(Protocol):
-    """What a session counts of one track: see `reelcast.client.session.Reception`."""
+    """What a session counts of one track (`reelcast.client.session.Reception`); meanings as below."""
 
     @property
-    def track(self) -> Track: ...
+    def track(self) -> Track:
+        """The track."""
+
     @property
-    def units(self) -> int: ...
+    def units(self) -> int:
+        """Access units."""
+
     @property
-    def corrupt(self) -> int: ...
+    def corrupt(self) -> int:
+        """Corrupt ones."""
+
     @property
-    def packets(self) -> Statistics: ...
+    def packets(self) -> Statistics:
+        """Packets."""
+
     @property
-    def latency(self) -> float | None: ...
+    def latency(self) -> float | None:
+        """Seconds."""
+
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> Clock:
+        """Whose clock."""
 
 
 @dataclass(frozen=True, slots=True)
