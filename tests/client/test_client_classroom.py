@@ -151,7 +151,7 @@ async def test_a_request_that_nobody_answers(method: str) -> None:
         session = await ClassroomSession.open("127.0.0.1", teacher.port, "movie.Mjpeg", TIMEOUTS, outlets)
         for step in ("SETUP", "PLAY")[: ("SETUP", "PLAY", "PAUSE").index(method)]:
             await _ask(session, step)
-        session._talk._timeout = 0.05
+        session._dialogue._timeout = 0.05
         with pytest.raises(DeadlineError, match=f"/movie.Mjpeg: no answer to {method} within") as caught:
             await _ask(session, method)
         assert caught.value.step == method

@@ -11,15 +11,13 @@ twenty, others as many as their movie wants. That server sends each frame when i
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from reelcast.client.failures import lost, no_connection, refusal, unanswered
+from reelcast.client.classroom_dialogue import ClassroomDialogue
 from reelcast.client.intake import Clock, ReceivedUnit
 from reelcast.client.session import TICK, Outlets
 from reelcast.client.timeouts import Timeouts
@@ -29,16 +27,12 @@ from reelcast.net.receive import MediaPorts
 from reelcast.rtp.classroom import FrameAssembler
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.receiver import Receiver, Statistics
-from reelcast.rtsp.classroom import SETTLE_SECONDS, ClassroomReader, format_transport, to_bytes
-from reelcast.rtsp.message import Headers, Request, Response
-from reelcast.rtsp.reader import Event, Malformed
+from reelcast.rtsp.classroom import format_transport
 from reelcast.rtsp.states import State, after
 from reelcast.rtsp.url import RtspUrl
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["ClassroomReception", "ClassroomSession"]
-
-log = logging.getLogger(__name__)
 
 FRAME_SECONDS: Final = 0.05
 """The assignment's server sends a frame every twentieth of a second: where one is expected behind a pause."""
@@ -46,8 +40,6 @@ MAX_DELAY: Final = 0.02
 """Seconds that a frame waits for one before it: the next but one would be late for it."""
 END_SILENCE: Final = 3.0
 """Seconds of silence that stand for the end of the movie: its server says nothing of it."""
-FAREWELL: Final = 2.0
-"""Seconds that a TEARDOWN is waited for."""
 
 TRACK: Final = Track(kind="video", codec="jpeg", clock_rate=90_000, payload_type=26)
 """What RFC 3551 says of payload type 26."""
@@ -135,9 +127,9 @@ class ClassroomSession:
     transport: Final = "classroom"
     scale = 1.0
 
-    def __init__(self, talk: _Talk, timeouts: Timeouts, outlets: Outlets) -> None:
+    def __init__(self, dialogue: ClassroomDialogue, timeouts: Timeouts, outlets: Outlets) -> None:
         self.state = State.INIT
-        self._talk = talk
+        self._dialogue = dialogue
         self._timeouts = timeouts
         self._outlets = outlets
         self._loop = asyncio.get_running_loop()
@@ -148,7 +140,7 @@ class ClassroomSession:
         self._failure: ReelcastError | None = None
         self._over = False
         self._tick: asyncio.TimerHandle | None = None
-        talk.on_lost = self._end
+        dialogue.on_lost = self._end
 
     @classmethod
     async def open(
@@ -161,14 +153,16 @@ class ClassroomSession:
         on_message: Callable[[Utterance], None] | None = None,
     ) -> ClassroomSession:
         """Connect; the server is asked nothing yet. Raises TransportError, and DeadlineError for "connect"."""
-        talk = _Talk(RtspUrl("rtsp", host, port, f"/{file.lstrip('/')}"), file, timeouts.reply, on_message)
-        await talk.open(timeouts.connect)
-        return cls(talk, timeouts, outlets)
+        dialogue = ClassroomDialogue(
+            RtspUrl("rtsp", host, port, f"/{file.lstrip('/')}"), file, timeouts.reply, on_message
+        )
+        await dialogue.open(timeouts.connect)
+        return cls(dialogue, timeouts, outlets)
 
     @property
     def url(self) -> str:
         """Server and file, as they would be named in RTSP."""
-        return str(self._talk.url)
+        return str(self._dialogue.url)
 
     @property
     def position(self) -> float:
@@ -189,10 +183,10 @@ class ClassroomSession:
         Raises RemoteError for a refusal, TransportError where the port, or the one above it, cannot be had,
         DeadlineError where no answer comes.
         """
-        ours, theirs = self._talk.hosts
+        ours, theirs = self._dialogue.hosts
         port, _ = await self._ports.open(ours, rtp_port or 0)
         self._ports.listen_to([theirs], None)
-        await self._talk.demand("SETUP", "Transport", format_transport(port))
+        await self._dialogue.demand("SETUP", "Transport", format_transport(port))
         self.state = after(self.state, "SETUP")
 
     async def play(self, at: float | None, scale: float | None, segment: int) -> None:
@@ -205,7 +199,7 @@ class ClassroomSession:
         self._over = False
         self._reception.play(segment)
         # Frames may overtake the answer.
-        await self._talk.demand("PLAY", "Session", self._talk.session)
+        await self._dialogue.demand("PLAY", "Session", self._dialogue.session)
         self.state = after(self.state, "PLAY")
         self._heard = self._loop.time()
         self._stop_ticking()
@@ -227,7 +221,7 @@ class ClassroomSession:
 
     async def pause(self) -> None:
         """PAUSE; raises as `set_up`."""
-        await self._talk.demand("PAUSE", "Session", self._talk.session)
+        await self._dialogue.demand("PAUSE", "Session", self._dialogue.session)
         self.state = after(self.state, "PAUSE")
         self._stop_ticking()
 
@@ -238,9 +232,9 @@ class ClassroomSession:
         was, self.state = self.state, State.INIT
         try:
             if was is not State.INIT:
-                await self._talk.teardown()
+                await self._dialogue.teardown()
         finally:
-            self._talk.close()
+            self._dialogue.close()
             self._ports.close()
 
     # What comes.
@@ -284,130 +278,5 @@ class ClassroomSession:
             self._first.set()
 
 
-class _Talk(asyncio.Protocol):
-    """The connection: one request at a time, since that server takes each read for one.
-
-    session    the number that the server gave, as it stood in its answer
-    on_lost    called once when the connection ends; not after `close`
-    """
-
-    def __init__(
-        self, url: RtspUrl, file: str, timeout: float, on_message: Callable[[Utterance], None] | None
-    ) -> None:
-        self.url = url
-        self.session = "0"
-        self.on_lost: Callable[[ReelcastError], None] = _ignore
-        self._file = file
-        self._timeout = timeout
-        self._on_message = on_message
-        self._reader = ClassroomReader()
-        self._transport: asyncio.Transport | None = None
-        self._cseq = 0
-        self._awaited: asyncio.Future[Response] | None = None
-        self._settling: asyncio.TimerHandle | None = None
-        self._error: ReelcastError | None = None
-        self._closing = False
-
-    async def open(self, timeout: float) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                loop = asyncio.get_running_loop()
-                await loop.create_connection(lambda: self, self.url.host, self.url.port)
-        except OSError as error:
-            raise no_connection(error, self.url, timeout) from None
-
-    @property
-    def hosts(self) -> tuple[str, str]:
-        """The numeric addresses of the connection: ours, and the server's."""
-        assert self._transport is not None
-        ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
-        return ours[0], theirs[0]
-
-    async def demand(self, method: str, header: str, value: str, timeout: float | None = None) -> None:
-        """Ask, and wait for 200; raises TransportError, DeadlineError, RemoteError."""
-        timeout = self._timeout if timeout is None else timeout
-        if self._error is not None or self._transport is None:
-            raise self._error or lost(None, self.url)
-        self._cseq += 1
-        request = Request(method, self._file, Headers([("CSeq", str(self._cseq)), (header, value)]))
-        data = to_bytes(request)
-        self._awaited = asyncio.get_running_loop().create_future()
-        self._transport.write(data)
-        self._note(request, sent=True)
-        try:
-            async with asyncio.timeout(timeout):
-                response = await self._awaited
-        except TimeoutError:
-            raise unanswered(method, timeout, str(self.url), self.url) from None
-        finally:
-            self._awaited = None
-        if response.status != 200:
-            raise refusal(response, method, str(self.url), self.url)
-        self.session = response.headers.get("Session") or self.session
-
-    async def teardown(self) -> None:
-        """End the session, whatever the server says to it."""
-        with contextlib.suppress(ReelcastError):
-            await self.demand("TEARDOWN", "Session", self.session, min(FAREWELL, self._timeout))
-
-    def close(self) -> None:
-        self._closing = True
-        self._stop_settling()
-        if self._transport is not None:
-            self._transport.close()
-
-    # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._stop_settling()
-        self._hear(self._reader.receive(data))
-        if self._reader.pending:
-            self._settling = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._settle()
-        self._fail(lost(exc, self.url))
-
-    # How it is done.
-
-    def _settle(self) -> None:
-        self._stop_settling()
-        self._hear(self._reader.settle())
-
-    def _stop_settling(self) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
-
-    def _hear(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Malformed):
-                self._fail(ProtocolError(event.message, event.status, url=str(self.url)))
-                self.close()
-            elif isinstance(event, Response):
-                self._note(event, sent=False)
-                # Like its own client: an answer to something else is passed over.
-                if event.cseq == self._cseq and self._awaited is not None and not self._awaited.done():
-                    self._awaited.set_result(event)
-
-    def _note(self, message: Request | Response, *, sent: bool) -> None:
-        log.debug("%s %s", ">" if sent else "<", message)
-        if self._on_message is not None:
-            self._on_message(Utterance(time.time(), sent, to_bytes(message).decode()))
-
-    def _fail(self, error: ReelcastError) -> None:
-        if self._error is not None:
-            return
-        self._error = error
-        if self._awaited is not None and not self._awaited.done():
-            self._awaited.set_exception(error)
-        if not self._closing:
-            self.on_lost(error)
-
-
-def _ignore(_: object) -> None:
-    """Nobody listens: not to RTCP, of which the dialect has none, and not yet to the end."""
+def _ignore(_: bytes) -> None:
+    """RTCP, of which the dialect has none."""
