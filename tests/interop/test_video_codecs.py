@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +20,7 @@ from tests.interop.test_ffmpeg import parse_framemd5
 from tests.interop.test_gstreamer import play
 
 from reelcast.client.stream import connect
+from reelcast.media.demux import open_demuxer
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -162,3 +164,15 @@ async def test_our_client_reads_gst_rtsp_server(folder: Path, name: str) -> None
         url = f"rtsp://127.0.0.1:{port}/movie"
         found = await few_at_a_time(watch(url, transport) for transport in TRANSPORTS)
     assert found == [MARKS, MARKS]
+
+
+async def test_b_frames_of_h265_in_avi(folder: Path, tmp_path: Path) -> None:
+    """AVI has no presentation times: what ffmpeg copies there from MP4 is shown as it is in MP4."""
+    avi = tmp_path / "h265.avi"
+    await run("ffmpeg", "-v", "error", "-i", folder / "h265.mp4", "-c", "copy", avi)
+    times = []
+    for path in (folder / "h265.mp4", avi):
+        with closing(open_demuxer(path)) as demuxer:
+            times.append([unit.pts for _, unit in demuxer.units()])
+    assert sorted(times[0]) != times[0]
+    assert times[1] == times[0]

@@ -1,7 +1,7 @@
 """Containers that PyAV opens (MP4, MOV, Matroska, MPEG-TS, AVI, WAV, raw H.264 and more), passed through.
 
 A packet goes: reader (errors are skipped) -> its lane (framing) -> its timeline (times) -> access unit; where
-the format has no presentation times, the order of H.264 pictures gives them.
+the format has no presentation times, the order of H.264 and H.265 pictures gives them.
 Seeking lands by the container's own index where that is whole; elsewhere reading goes on from the place found
 to the time wanted, and starts from an earlier one if no keyframe stood between.
 """
@@ -34,7 +34,7 @@ from reelcast.media.ahead import (
 )
 from reelcast.media.codecs import adapt, name_of, wants_first
 from reelcast.media.lane import FIRST_DYNAMIC_TYPE, Lane
-from reelcast.media.picture_order import PictureOrder
+from reelcast.media.picture_order import ORDERED_CODECS, PictureOrder
 from reelcast.media.raw_index import RawIndex
 from reelcast.media.reader import READ_ERRORS, PacketReader, reason_of
 from reelcast.media.sample_grid import SampleGrid
@@ -57,10 +57,10 @@ MAX_DURATION_SECONDS = 366 * 86_400
 """A header that claims more than a year is not believed."""
 
 _MICROSECONDS = 1_000_000
-_RAW_FORMAT = "h264"
-"""The format without timestamps or index: a frame's place in the file is its time."""
+_RAW_FORMATS = frozenset({"h264", "hevc"})
+"""Formats without timestamps or index: a frame's place in the file is its time."""
 _RAW_FRAME_RATE = 25.0
-_FORMATS_WITHOUT_PTS = frozenset({"avi", _RAW_FORMAT})
+_FORMATS_WITHOUT_PTS = _RAW_FORMATS | {"avi"}
 """These know the order of decoding only; the pts that libavformat makes of it follow no B-frame."""
 _INDEXED_FORMATS = frozenset({"mov", "avi"})
 """Formats whose index lists every keyframe, so that a seek lands on the last one at once."""
@@ -189,7 +189,7 @@ class ContainerDemuxer:
         track = replace(lane.track, control=f"trackID={index + 1}")
         if track.payload_type >= FIRST_DYNAMIC_TYPE:
             track = replace(track, payload_type=FIRST_DYNAMIC_TYPE + index)
-        if _RAW_FORMAT in self._reader.formats and not track.frame_rate:
+        if self._reader.formats & _RAW_FORMATS and not track.frame_rate:
             track = replace(track, frame_rate=_RAW_FRAME_RATE)
         if not track.bit_rate and track.kind == "video":
             # Matroska and transport streams know the rate of the whole only; nearly all of it is video.
@@ -198,7 +198,7 @@ class ContainerDemuxer:
 
     def _order(self, track: Track) -> PictureOrder | None:
         """The order of a track's pictures, where the container does not know it and it is not that of decoding."""
-        if track.codec != "h264" or not self._reader.formats & _FORMATS_WITHOUT_PTS:
+        if track.codec not in ORDERED_CODECS or not self._reader.formats & _FORMATS_WITHOUT_PTS:
             return None
         order = PictureOrder(track, str(self._path))
         return order if order.reordering != 0 else None
@@ -218,7 +218,7 @@ class ContainerDemuxer:
     def _measure(self) -> float | None:
         """Read the file through for its duration in seconds, and make the index of a raw one."""
         lead = self._served[self._lead]
-        if _RAW_FORMAT in self._reader.formats:
+        if self._reader.formats & _RAW_FORMATS:
             end = self._measure_raw(lead)
             self._reader.rewind()
         else:

@@ -21,7 +21,21 @@ from reelcast.track import AccessUnit, Track
 __all__ = ["MEDIA_SUFFIXES", "Demuxer", "open_demuxer"]
 
 MEDIA_SUFFIXES = MJPEG_SUFFIXES | {
-    *(".264", ".h264", ".avi", ".flv", ".mkv", ".webm", ".ogv", ".mpg", ".mpeg"),
+    *(
+        ".264",
+        ".h264",
+        ".265",
+        ".h265",
+        ".hevc",
+        ".ivf",
+        ".avi",
+        ".flv",
+        ".mkv",
+        ".webm",
+        ".ogv",
+        ".mpg",
+        ".mpeg",
+    ),
     *(".mp4", ".m4v", ".mov", ".3gp", ".ts", ".m2ts", ".mts"),
     *(".aac", ".mp2", ".mp3", ".m4a", ".mka", ".ogg", ".oga", ".opus", ".flac"),
     *(".wav", ".w64", ".aif", ".aiff", ".au", ".caf"),

@@ -1,4 +1,4 @@
-"""Where the keyframes of a raw H.264 file are: an index made when it is read through."""
+"""Where the keyframes of a raw H.264 or H.265 file are: an index made when it is read through."""
 
 from __future__ import annotations
 

@@ -19,19 +19,25 @@ TWO_SUB_LAYERS = bytes.fromhex(
     "4201020408000003009e0800000300003c000090014901739ef2cacc566924caf0168080000003008000000c84"
 )
 
+END = f"{ue(0)} {ue(0)} {ue(4)} 1 {ue(4)} {ue(2)} {ue(0)} {ue(4)} {ue(3)} {ue(0)}"
+"""Bit depths, a counter of 8 bits, and reordering by 3 pictures, or by 2 of the lower of two sub-layers."""
+WIDE = f"{ue(0)} {ue(0)} {ue(13)} 0 {ue(4)} {ue(2)} {ue(0)}"
+
 
 def written(chroma: str, window: str, sub_layers: str = "") -> bytes:
     """One of 640x480; the first sub-layers are told of where `sub_layers` says so."""
     profile = f"{bool(sub_layers):03b} 1 00 0 {1:05b} {0:080b} {93:08b}"
-    return nal(b"\x42\x01", f"0000 {profile} {sub_layers} {ue(0)} {chroma} {ue(640)} {ue(480)} {window}")
+    return nal(
+        b"\x42\x01", f"0000 {profile} {sub_layers} {ue(0)} {chroma} {ue(640)} {ue(480)} {window} {END}"
+    )
 
 
 @pytest.mark.parametrize(
     ("sps", "expected"),
     [
-        (SMALL, SequenceParameters(4, 0, 60, 320, 180)),
-        (TEN_BITS, SequenceParameters(2, 1, 123, 1920, 1080)),
-        (TWO_SUB_LAYERS, SequenceParameters(4, 0, 60, 322, 182)),
+        (SMALL, SequenceParameters(4, 0, 60, 320, 180, 0, False, 8, 2)),
+        (TEN_BITS, SequenceParameters(2, 1, 123, 1920, 1080, 0, False, 8, 2)),
+        (TWO_SUB_LAYERS, SequenceParameters(4, 0, 60, 322, 182, 0, False, 8, 2)),
     ],
 )
 def test_of_x265(sps: bytes, expected: SequenceParameters) -> None:
@@ -45,12 +51,15 @@ def test_of_x265(sps: bytes, expected: SequenceParameters) -> None:
         (ue(1), (636, 466)),
         (ue(2), (636, 473)),
         (f"{ue(3)} 0", (638, 473)),
+        (f"{ue(3)} 1", (638, 473)),
     ],
 )
 def test_cropping_counts_in_chroma_samples(chroma: str, size: tuple[int, int]) -> None:
     sps = parse_sps(written(chroma, f"1 {ue(0)} {ue(2)} {ue(3)} {ue(4)}"))
     assert sps is not None
     assert (sps.width, sps.height) == size
+    assert sps.separate is chroma.endswith(" 1")
+    assert sps.reordering == 2
 
 
 @pytest.mark.parametrize("flags", ["00", "01", "10", "11"])
@@ -58,7 +67,7 @@ def test_sub_layers_are_skipped(flags: str) -> None:
     told = "1" * (88 * int(flags[0]) + 8 * int(flags[1]))
     sps = parse_sps(written(ue(1), "0", f"{flags} {0:014b} {told}"))
     assert sps is not None
-    assert (sps.width, sps.height) == (640, 480)
+    assert (sps.width, sps.height, sps.lsb_bits, sps.reordering) == (640, 480, 8, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""What descriptions say of an H.265 sequence parameter set (H.265 section 7.3.2.2.1)."""
+"""What descriptions and picture order need of an H.265 sequence parameter set (H.265 section 7.3.2.2.1)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from reelcast.rtp.payload.bits import Bits, unescape
-from reelcast.rtp.payload.h264_sps import MAX_DIMENSION
+from reelcast.rtp.payload.h264_sps import MAX_COUNTER_BITS, MAX_DIMENSION, MAX_REORDERING
 
 __all__ = ["SequenceParameters", "parse_sps"]
 
@@ -23,6 +23,10 @@ class SequenceParameters:
 
     profile, tier, level    general_profile_idc, general_tier_flag and general_level_idc
     width, height           the picture as shown, in pixels
+    number                  sps_seq_parameter_set_id
+    separate                True where the colour planes are coded separately
+    lsb_bits                bits of slice_pic_order_cnt_lsb
+    reordering              sps_max_num_reorder_pics of the highest sub-layer
     """
 
     profile: int
@@ -30,6 +34,10 @@ class SequenceParameters:
     level: int
     width: int
     height: int
+    number: int
+    separate: bool
+    lsb_bits: int
+    reordering: int
 
 
 def parse_sps(nal: bytes) -> SequenceParameters | None:
@@ -40,7 +48,9 @@ def parse_sps(nal: bytes) -> SequenceParameters | None:
         found = _read(Bits(unescape(nal[_HEADER:])))
     except EOFError:
         return None
-    return found if 0 < found.width <= MAX_DIMENSION and 0 < found.height <= MAX_DIMENSION else None
+    if not (0 < found.width <= MAX_DIMENSION and 0 < found.height <= MAX_DIMENSION):
+        return None
+    return found if found.lsb_bits <= MAX_COUNTER_BITS else None
 
 
 def _read(bits: Bits) -> SequenceParameters:
@@ -52,17 +62,25 @@ def _read(bits: Bits) -> SequenceParameters:
     bits.read(80)  # compatibility and constraint flags
     level = bits.read(8)
     _skip_sub_layers(bits, sub_layers)
-    bits.unsigned()  # sps_seq_parameter_set_id
-    chroma = bits.unsigned()
-    if chroma == _PLANES:
-        bits.read(1)  # separate_colour_plane_flag
+    number, chroma = bits.unsigned(), bits.unsigned()
+    separate = chroma == _PLANES and bool(bits.read(1))
     width, height = bits.unsigned(), bits.unsigned()
     if bits.read(1):
         across, down = _FACTORS.get(chroma, (1, 1))
         left, right, top, bottom = (bits.unsigned() for _ in range(4))
         width -= across * (left + right)
         height -= down * (top + bottom)
-    return SequenceParameters(profile, tier, level, width, height)
+    bits.unsigned()  # bit_depth_luma_minus8
+    bits.unsigned()  # bit_depth_chroma_minus8
+    lsb_bits = bits.unsigned() + 4
+    reordering = 0
+    for _ in range(sub_layers + 1 if bits.read(1) else 1):
+        bits.unsigned()  # sps_max_dec_pic_buffering_minus1
+        reordering = bits.unsigned()
+        bits.unsigned()  # sps_max_latency_increase_plus1
+    return SequenceParameters(
+        profile, tier, level, width, height, number, separate, lsb_bits, min(reordering, MAX_REORDERING)
+    )
 
 
 def _skip_sub_layers(bits: Bits, count: int) -> None:
