@@ -138,6 +138,28 @@ def test_parameter_sets_in_band_or_of_the_track(codec: str) -> None:
     assert decoded(VideoDecoder(bare), units) == []
 
 
+def test_parameter_sets_that_came_once_outlive_damage() -> None:
+    track, units = video("h264")
+    sets = b"".join(b"\0\0\0\1" + nal for nal in track.parameter_sets)
+    bare = [replace(unit, data=unit.data.replace(sets, b"")) for unit in units]
+    for first in ([units[0]], [AccessUnit(sets, 0, 0, False), bare[0]]):
+        decoder = VideoDecoder(replace(track, parameter_sets=()))
+        pictures = [picture for unit in (*first, bare[1]) for picture in decoder.decode(unit)]
+        decoder.lose()
+        assert levels(pictures + decoded(decoder, bare[3:])) == [0, 1, *range(6, FRAMES)]
+
+
+def test_what_damage_leaves_in_a_decoder_spoils_nothing() -> None:
+    track, units = video("h264")
+    broken = replace(units[1], data=units[1].data[:40] + b"\x18" + units[1].data[60:])
+    for keep_corrupt in (False, True):
+        decoder = VideoDecoder(track, keep_corrupt=keep_corrupt)
+        pictures = decoder.decode(units[0]) + decoder.decode(broken) + decoded(decoder, units[6:])
+        whole = [picture for picture in pictures if not picture.corrupt]
+        assert len(pictures) == 7 + keep_corrupt
+        assert levels(whole) == [0, *range(6, FRAMES)]
+
+
 @pytest.mark.parametrize("codec", VIDEO)
 def test_the_resolution_changes_in_band(codec: str) -> None:
     track, small = video(codec)

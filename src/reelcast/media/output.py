@@ -1,0 +1,243 @@
+"""A container on disk that is being written, and can be played at any moment of it.
+
+What is written goes to disk by whole fragments (MP4, MOV), clusters (Matroska) or packets (MPEG-TS), so that a
+process that is killed leaves a file that plays to its last second. MP4 becomes an ordinary one, with one index,
+when it is closed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from reelcast.errors import MediaError
+from reelcast.media.reader import reason_of
+from reelcast.track import AccessUnit, Codec, Track
+
+__all__ = ["RECORDING_SUFFIXES", "Output", "check_recording", "held_as"]
+
+_BUFFER_BYTES: Final = 1 << 20
+"""Of libavformat: most fragments fit, and are handed over in one piece."""
+_FRAGMENT_MICROSECONDS: Final = "1000000"
+"""What a crash may cost, however far keyframes are apart."""
+_COMMON: Final = {
+    "flush_packets": "1",
+    # A track that is silent holds the others back no longer (microseconds).
+    "max_interleave_delta": "1000000",
+}
+_MP4: Final = {
+    # The description waits for the first fragment, which knows how far decoding is ahead (delay_moov).
+    "movflags": "hybrid_fragmented+frag_keyframe+delay_moov+default_base_moof",
+    "frag_duration": _FRAGMENT_MICROSECONDS,
+}
+_MATROSKA: Final = {"cluster_time_limit": "1000"}  # milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A container: libavformat's name, the codecs that it holds, options of libavformat, tags of codecs."""
+
+    name: str
+    codecs: frozenset[Codec]
+    options: dict[str, str]
+    tags: dict[Codec, str] = field(default_factory=dict)
+
+
+# QuickTime and Safari play H.265 by this tag alone.
+_HVC1: Final[dict[Codec, str]] = {"h265": "hvc1"}
+_FORMATS: Final = {
+    ".mp4": _Format(
+        "mp4", frozenset({"h264", "h265", "vp9", "av1", "jpeg", "aac", "opus", "mpa", "l16"}), _MP4, _HVC1
+    ),
+    ".mov": _Format(
+        "mov", frozenset({"h264", "h265", "jpeg", "aac", "mpa", "l16", "pcmu", "pcma"}), _MP4, _HVC1
+    ),
+    ".mkv": _Format(
+        "matroska",
+        frozenset({"h264", "h265", "vp8", "vp9", "av1", "jpeg", "aac", "opus", "mpa", "l16"}),
+        _MATROSKA,
+    ),
+    ".webm": _Format("webm", frozenset({"vp8", "vp9", "av1", "opus"}), _MATROSKA),
+    ".ts": _Format("mpegts", frozenset({"h264", "h265", "aac", "opus", "mpa"}), {}),
+}
+RECORDING_SUFFIXES: Final = tuple(_FORMATS)
+"""Lower-case file name endings of what can be recorded."""
+_EXPANDED: Final[frozenset[Codec]] = frozenset({"pcmu", "pcma", "g722"})
+"""Codecs that become plain samples (L16) where a container has no name for them: nothing is lost by it."""
+
+
+def held_as(suffix: str, codec: Codec) -> Codec | None:
+    """The codec by which a container holds tracks of `codec`: itself, L16, or None."""
+    codecs = _FORMATS[suffix].codecs
+    if codec in codecs:
+        return codec
+    return "l16" if codec in _EXPANDED and "l16" in codecs else None
+
+
+def check_recording(path: Path, tracks: Iterable[Track]) -> None:
+    """MediaError where these tracks cannot be recorded to a file of this name; says what to use instead."""
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        given = f"not {path.suffix}" if path.suffix else "give the file such a name"
+        raise MediaError(f"{path}: a recording is {_listed(RECORDING_SUFFIXES)}: {given}")
+    tracks = tuple(tracks)
+    if not tracks:
+        raise MediaError(f"{path}: there is no track to record")
+    for track in tracks:
+        if held_as(suffix, track.codec) is None:
+            others = [other for other in _FORMATS if all(held_as(other, each.codec) for each in tracks)]
+            instead = f"record to {_listed(others)}" if others else "leave that track out"
+            raise MediaError(f"{path}: {suffix} cannot hold {track.codec} {track.kind}: {instead}")
+    if not path.absolute().parent.is_dir():
+        raise MediaError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise MediaError(f"{path}: cannot be written; choose another place")
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+class Output:
+    """A file being written, over one that may be there.
+
+    Raises MediaError, here and at each call, where the file cannot be written; what is on disk by then plays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._format = _FORMATS[path.suffix.lower()]
+        try:
+            self._sink = _Sink(path)
+        except (OSError, ValueError) as error:
+            raise MediaError(f"{path}: cannot be written: {reason_of(error)}") from error
+        self._container = av.open(
+            self._sink,
+            "w",
+            format=self._format.name,
+            container_options={**_COMMON, **self._format.options},
+            buffer_size=_BUFFER_BYTES,
+        )
+        self._streams: list[Stream] = []
+        self.skipped = 0
+        """Units that the container would not take."""
+
+    @property
+    def written(self) -> int:
+        """Bytes on disk."""
+        return self._sink.size
+
+    def add(self, track: Track, source: VideoStream | AudioStream) -> int:
+        """Announce a track, before the first `put`; returns its number. `source` is a `template` of it."""
+        stream = self._container.add_stream_from_template(source, opaque=True)
+        stream.time_base = Fraction(1, track.clock_rate)
+        if isinstance(stream, AudioStream):
+            # As read, it is some channels in no order, which MP4 cannot say.
+            stream.codec_context.layout = f"{stream.codec_context.channels}c"
+        if track.codec in self._format.tags:
+            stream.codec_context.codec_tag = self._format.tags[track.codec]
+        self._streams.append(stream)
+        return len(self._streams) - 1
+
+    def put(self, number: int, unit: AccessUnit, time_base: Fraction) -> None:
+        """Write a unit of a track; pts, dts and duration in units of `time_base`, dts rising strictly."""
+        packet: Packet[Stream] = Packet(unit.data)
+        packet.stream = self._streams[number]
+        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, time_base
+        packet.duration = unit.duration
+        packet.is_keyframe = unit.keyframe
+        self._attempt(lambda: self._container.mux_one(packet))
+
+    def close(self) -> None:
+        """Finish the file; nothing is left of one into which nothing was written."""
+        try:
+            self._attempt(self._container.close)
+        finally:
+            self._sink.close()
+            if not self._sink.size:
+                self._path.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Let go of a file that cannot be written any more; what is there can be played."""
+        with suppress(MediaError):
+            self.close()
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """Let libavformat write, and bring to disk what it wrote; a unit that is broken stops neither."""
+        try:
+            write()
+        except (av.error.FFmpegError, OSError, ValueError):
+            self.skipped += 1
+        self._sink.sync()
+        if self._sink.failure is not None:
+            reason = reason_of(self._sink.failure)
+            raise MediaError(f"{self._path}: recording stopped: {reason}; what is there can be played")
+
+
+class _Sink:
+    """The file under libavformat's buffer. What is written waits for `sync`: a fragment goes to disk whole.
+
+    After a failure nothing is written any more: the end of an MP4 turns its beginning over, and half of that
+    would spoil what is there. libavformat is not told, for it would only be in the way.
+
+    size      bytes on disk
+    failure   why nothing is written any more
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.size = 0
+        self.failure: OSError | None = None
+        self._file = path.open("wb", buffering=0)
+        self._waiting = bytearray()
+
+    @property
+    def closed(self) -> bool:
+        """PyAV asks, before it would end a file that it was not told to end."""
+        return self._file.closed
+
+    def write(self, data: bytes) -> int:
+        """Take what libavformat writes."""
+        if self.failure is None:
+            self._waiting += data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go elsewhere in the file, with what waits behind."""
+        self.sync()
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place in the file at which the next byte is written."""
+        return self._file.tell() + len(self._waiting)
+
+    def sync(self) -> None:
+        """Bring to disk what waits, or nothing of it."""
+        if not self._waiting:
+            return
+        start = self._file.tell()
+        try:
+            while self._waiting:
+                del self._waiting[: self._file.write(self._waiting)]
+            self.size = max(self.size, self._file.tell())
+        except OSError as error:
+            self.failure = error
+            self._waiting.clear()
+            with suppress(OSError):
+                self._file.truncate(max(start, self.size))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
