@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelcast.rtp.packet import Packet
-from reelcast.rtp.receiver import MAX_DROPOUT, MAX_MISORDER, MAX_WAITING, Receiver, Statistics
+from reelcast.rtp.receiver import MAX_DROPOUT, MAX_FOREIGN, MAX_MISORDER, MAX_WAITING, Receiver, Statistics
 from reelcast.rtp.rtcp import ReportBlock, SenderReport
 
 RATE = 90_000
@@ -165,7 +165,7 @@ def test_other_payload_types_far_off_are_no_new_beginning() -> None:
 
 
 def test_those_behind_other_payload_types_are_numbered_without_a_gap() -> None:
-    """Geovision's type 50 (conformance R7)."""
+    """Comfort noise (conformance R7)."""
     receiver = Receiver(RATE, 96)
     assert feed(receiver, 0xFFFE) == [0xFFFE]
     assert receiver.receive(datagram(0xFFFF, payload_type=50), 0) == []
@@ -176,6 +176,43 @@ def test_those_behind_other_payload_types_are_numbered_without_a_gap() -> None:
     for sequence in (7, 8):
         released = receiver.receive(datagram(sequence, ssrc=1), 0)
     assert [packet.sequence for packet in released] == [7, 8]
+
+
+@pytest.mark.parametrize("max_delay", [0.0, 0.1])
+def test_another_payload_type_under_the_number_of_the_next(max_delay: float) -> None:
+    """Uniview's type 50 (conformance R7)."""
+    receiver = Receiver(RATE, 96, max_delay=max_delay)
+    released = feed(receiver, 7)
+    for sequence in (8, 9, 10):
+        assert receiver.receive(datagram(sequence, payload_type=50), 0) == []
+        released += feed(receiver, sequence)
+        assert receiver.receive(datagram(sequence, payload_type=50), 0) == []
+    assert released == [7, 8, 9, 10]
+    statistics = receiver.statistics
+    assert (statistics.lost, statistics.duplicates, statistics.received) == (0, 0, 10)
+
+
+def test_another_payload_type_behind_a_gap() -> None:
+    receiver = Receiver(RATE, 96)
+    assert receiver.receive(datagram(1, payload_type=50), 0) == []
+    assert receiver.ssrc is None
+    assert feed(receiver, 1) == [1]
+    receiver.receive(datagram(3, payload_type=50), 0)
+    assert feed(receiver, 4, 3, 2) == [2, 3, 4]
+
+
+def test_numbers_of_other_payload_types_are_bounded() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 0)
+    for sequence in range(2, MAX_FOREIGN + 3):
+        receiver.receive(datagram(sequence, payload_type=50), 0)
+    # The last was one too many, and number 1 is awaited all the same.
+    assert feed(receiver, MAX_FOREIGN + 3) == []
+    assert feed(receiver, 1) == [1]
+    assert [packet.sequence for packet in receiver.flush(1.0)] == [3]
+    assert receiver.statistics.lost == 1
+    receiver.receive(datagram(MAX_FOREIGN + 4, payload_type=50), 0)
+    assert feed(receiver, MAX_FOREIGN + 5) == [4]
 
 
 def test_any_payload_type() -> None:

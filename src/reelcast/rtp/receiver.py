@@ -8,6 +8,10 @@ What has been seen of the source is told apart in three ways:
   and neither is lost. On a transport that keeps order there are no strays, and one is enough;
 - no RTP at all: counted, nothing more.
 
+Packets of other payload types are passed over. Some have numbers of their own among the track's (comfort noise,
+RFC 3551 section 4.1), so that none is missing there; Uniview's, of type 50, have the number that the track's next
+packet has too. Who comes by a number decides, and what is handed out is numbered without them.
+
 A packet behind a gap waits for what is missing, but never longer than `max_delay` and never among more than
 MAX_WAITING others: a loss costs that delay once, whatever the rate of the track.
 """
@@ -21,13 +25,15 @@ from reelcast.rtp.clock import compact_ntp
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import ReportBlock, SenderReport
 
-__all__ = ["MAX_DELAY", "MAX_WAITING", "Receiver", "Statistics"]
+__all__ = ["MAX_DELAY", "MAX_FOREIGN", "MAX_WAITING", "Receiver", "Statistics"]
 
 MAX_DELAY: Final = 0.1
 """Seconds a packet waits for a missing one: what reorders packets (several paths, several queues) does it
 within some milliseconds; after a tenth of a second a loss is a loss."""
 MAX_WAITING: Final = 512
 """Packets held behind gaps: 100 ms of 50 Mbit/s, and less than a megabyte."""
+MAX_FOREIGN: Final = 64
+"""Numbers of other payload types remembered: a camera's own come one by one, between frames."""
 MAX_DROPOUT: Final = 3000
 """A step forward of more is no loss but a new beginning (RFC 3550 appendix A.1)."""
 MAX_MISORDER: Final = 100
@@ -95,7 +101,8 @@ class Receiver:
         self._seen = 0
         self._unique = 0
         self._repeated = 0
-        self._foreign = 0
+        self._foreign: set[int] = set()
+        self._skipped = 0
         self._reported = (0, 0)
         self._transit: int | None = None
         self._jitter = 0
@@ -116,9 +123,14 @@ class Receiver:
             self._invalid += 1
             return self._release(now)
         if self.ssrc is None:
+            if not self._is_wanted(packet):
+                return []
             self._begin(packet)
         elif packet.ssrc != self.ssrc or not self._within_reach(packet.sequence):
             return self._release(now) + self._stray(packet, len(data), now)
+        elif not self._is_wanted(packet):
+            self._pass_over(packet, len(data))
+            return self._release(now)
         self._candidate = None
         return self._accept(packet, len(data), now)
 
@@ -163,11 +175,22 @@ class Receiver:
             released += self._accept(one, length, now)
         return released
 
+    def _pass_over(self, packet: Packet, size: int) -> None:
+        """Remember the number of a packet of another payload type: if no other has it, none is missing there."""
+        sequence = self._highest + self._step(packet.sequence)
+        self._received += 1
+        self._bytes += size
+        if len(self._foreign) >= MAX_FOREIGN:
+            self._foreign = {number for number in self._foreign if number >= self._expected}
+        if sequence >= self._expected and len(self._foreign) < MAX_FOREIGN:
+            self._foreign.add(sequence)
+
     def _begin(self, packet: Packet) -> None:
         self.ssrc = packet.ssrc
         self._base = self._expected = packet.sequence
         self._highest = packet.sequence - 1
-        self._seen = self._unique = self._repeated = self._foreign = 0
+        self._seen = self._unique = self._repeated = self._skipped = 0
+        self._foreign.clear()
         self._reported = (0, 0)
         self._transit = None
         self._jitter = 0
@@ -191,7 +214,7 @@ class Receiver:
         self._measure(packet.timestamp, now)
         if sequence == self._expected and not self._waiting:
             self._expected += 1
-            return self._handed_out(packet)
+            return [self._numbered(packet)]
         if sequence < self._expected:
             self._late += 1
         else:
@@ -199,15 +222,11 @@ class Receiver:
             self._waiting[sequence] = now, packet
         return self._release(now)
 
-    def _handed_out(self, packet: Packet) -> list[Packet]:
-        """The packet whose turn it is, numbered as if no other payload types were among them: none is missing."""
-        if not self._is_wanted(packet):
-            # Geovision mixes packets of type 50, which nothing describes, into its video.
-            self._foreign += 1
-            return []
-        if self._foreign:
-            packet = replace(packet, sequence=packet.sequence - self._foreign & 0xFFFF)
-        return [packet]
+    def _numbered(self, packet: Packet) -> Packet:
+        """The packet whose turn it is, with a number as if no other payload types were among them."""
+        if not self._skipped:
+            return packet
+        return replace(packet, sequence=packet.sequence - self._skipped & 0xFFFF)
 
     def _is_wanted(self, packet: Packet) -> bool:
         return self.payload_type is None or packet.payload_type == self.payload_type
@@ -224,9 +243,13 @@ class Receiver:
         released: list[Packet] = []
         waiting = self._waiting
         while waiting:
-            while entry := waiting.pop(self._expected, None):
+            while (entry := waiting.pop(self._expected, None)) or self._expected in self._foreign:
                 self._expected += 1
-                released += self._handed_out(entry[1])
+                if entry:
+                    released.append(self._numbered(entry[1]))
+                else:
+                    self._skipped += 1
+                    self._unique += 1
             deadline = self.deadline
             if deadline is None or (now < deadline and len(waiting) <= MAX_WAITING):
                 break
