@@ -267,6 +267,21 @@ class TestTracksOf:
 
 PCMA = Track("audio", "pcma", 8000, 8, channels=1)
 
+
+@pytest.mark.parametrize(
+    ("formats", "fmtp", "found"),
+    [("96", "62", True), ("96 98", "62", False), ("96", "x", False), ("96", "9999", False)],
+)
+def test_parameters_of_another_format(formats: str, fmtp: str, found: bool) -> None:
+    """Vitek's (conformance D20)."""
+    lines = (
+        f"m=video 0 RTP/AVP {formats}",
+        "a=rtpmap:96 H264/90000",
+        f"a=fmtp:{fmtp} sprop-parameter-sets={SPROP}",
+    )
+    assert read(*lines)[0].parameter_sets == ((SPS, PPS) if found else ())
+
+
 CAMERAS = {
     "Hikvision": (
         "v=0\r\no=- 1109162014219182 1109162014219192 IN IP4 x.y.z.w\r\ns=Media Presentation\r\ne=NONE\r\n"

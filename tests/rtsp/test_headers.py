@@ -43,6 +43,7 @@ from reelcast.rtsp.headers import (
         ("RTP/AVP;unicast;ssrc=  4d23", TransportSpec(ssrc=0x4D23)),
         ("RTP/AVP;unicast;ssrc=4D 23 0 1", TransportSpec(ssrc=0x4D2301)),
         ("RTP/AVP;unicast;ssrc=123456789", TransportSpec()),
+        ("RTP/AVP;unicast;ssrc=0x6f7c", TransportSpec(ssrc=0x6F7C)),
         ("RTP/AVP;unicast;ssrc=zzz", TransportSpec()),
         ("RTP/AVP;unicast;server_port=0-0", TransportSpec()),
         ("RTP/AVP;unicast;server_port=8000", TransportSpec(server_port=(8000, 8001))),

@@ -172,7 +172,14 @@ def _parameters(section: MediaDescription, pt: int, description: SessionDescript
         return own
     # Some cameras put the video's a=fmtp into the section of another track.
     strays = (other.fmtp(pt) for other in description.media if str(pt) not in other.formats)
-    return next((stray for stray in strays if stray is not None), {})
+    stray = next((stray for stray in strays if stray is not None), None)
+    if stray is None and len(section.formats) == 1:
+        # Vitek's is in its place, under the number of another format.
+        number = (section.attribute("fmtp") or "").partition(" ")[0]
+        stray = (
+            section.fmtp(int(number)) if number.isascii() and number.isdigit() and len(number) <= 3 else None
+        )
+    return stray or {}
 
 
 def _size(section: MediaDescription) -> tuple[int, int]:

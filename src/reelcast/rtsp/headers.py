@@ -247,8 +247,8 @@ _CHECKED: dict[str, Callable[[str | None], object]] = {
 
 
 def _ssrc(value: str | None) -> int | None:
-    # Hikvision and Dahua pad it with spaces, others drop leading zeros.
-    digits = (value or "").replace(" ", "")
+    # Hikvision and Dahua pad it with spaces, Rubetek begins it with "0x", others drop leading zeros.
+    digits = (value or "").replace(" ", "").lower().removeprefix("0x")
     return int(digits, 16) if _HEX.fullmatch(digits) else None
 
 

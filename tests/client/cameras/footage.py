@@ -45,6 +45,8 @@ def footage(codec: Codec) -> Footage:
         return _jpeg()
     if codec == "aac":
         return _aac()
+    if codec == "opus":
+        return _opus()
     return _pcm(codec)
 
 
@@ -134,6 +136,15 @@ def _aac() -> Footage:
     )
     track = Track("audio", "aac", _AAC_RATE, 97, channels=1, config=bytes(context.extradata or b""))
     return Footage(track, units)
+
+
+def _opus() -> Footage:
+    """Nobody decodes it: the first byte says 20 ms of full band (RFC 6716 section 3.1)."""
+    units = tuple(
+        AccessUnit(b"\xf8" + bytes((number,)) * 60, number * 960, number * 960, duration=960)
+        for number in range(FRAMES)
+    )
+    return Footage(Track("audio", "opus", 48_000, 96, channels=2), units)
 
 
 def _pcm(codec: Codec) -> Footage:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from tests.client.cameras.camera import OK, Camera, Feed, in_packets
+from tests.client.cameras.bends import marked_parameter_sets
+from tests.client.cameras.camera import OK, Camera, Feed
 
-from reelcast.rtp.packet import Packet
-from reelcast.rtp.payload.nal_units import split_nal_units
-from reelcast.track import AccessUnit
-
-__all__ = ["CAMERAS", "marked_parameter_sets"]
-
-
-def marked_parameter_sets(unit: AccessUnit, packets: list[Packet]) -> list[Packet]:
-    """The NAL units before the picture each in a packet with a marker of its own."""
-    *before, _ = split_nal_units(unit.data)
-    picture = [packet for packet in packets if packet.payload[0] & 0x1F == 28]
-    return in_packets(unit, before, [True] * len(before)) + picture
-
+__all__ = ["CAMERAS"]
 
 _SDP = (
     'v=0\r\no=- 1700000000000001 1 IN IP4 127.0.0.1\r\ns=Session streamed by "preview"\r\nt=0 0\r\n'

@@ -80,13 +80,13 @@ CAMERAS = {
         ),
         feeds=(Feed("jpeg"),),
     ),
-    "Y-CAM": Camera(
+    "JPEG without a control": Camera(
         rows=("D8", "D20", "F6"),
         sdp="v=0\r\no=- 1 1 IP IP4\r\nm=video 0 RTP/AVP 26\r\n",
         feeds=(Feed("jpeg", bend=_no_tables),),
         setup=("{url}/",),
     ),
-    "Vurix": Camera(
+    "JPEG with one table": Camera(
         rows=("F6",),
         sdp=f"{HEAD}m=video 0 RTP/AVP 26\r\nb=AS: \r\na=x-dimensions:0,0\r\na=control:track1\r\n",
         feeds=(Feed("jpeg", bend=_one_table),),

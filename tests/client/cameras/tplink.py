@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.client.cameras.bends import marked_parameter_sets
 from tests.client.cameras.camera import SSRC, Camera, Feed, in_packets, report
-from tests.client.cameras.reolink import marked_parameter_sets
 
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.nal_units import split_nal_units
