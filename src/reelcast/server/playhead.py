@@ -28,6 +28,8 @@ __all__ = ["Groups", "Playhead"]
 
 log = logging.getLogger(__name__)
 
+GOODBYE_WAIT = 0.05
+"""Seconds between the last packet and the goodbye: ffmpeg reads what came by RTCP first, and ends."""
 RETRY = 0.01
 """Seconds until a connection that had no room is looked at again."""
 _SAME_TIME = 1e-4
@@ -201,7 +203,7 @@ class Playhead:
         assert self._flight is not None
         group = self._flight.group
         if self._final:
-            end = self._epoch + (group.end if self._until is None else self._until)
+            end = self._epoch + self._end_of(group)
             if now < end:
                 return end
             self._end()
@@ -213,6 +215,12 @@ class Playhead:
             return None
         self._enter(self._upcoming)
         return self._epoch + self._dues[0] if self._dues else now
+
+    def _end_of(self, group: Group) -> float:
+        """When the last group is over, on the presentation's time axis."""
+        if self._until is not None:
+            return self._until
+        return max(group.end, self._dues[-1] + GOODBYE_WAIT) if self._dues else group.end
 
     def _end(self) -> None:
         place = self._place()
