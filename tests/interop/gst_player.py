@@ -2,10 +2,10 @@
 
 usage: gst_player.py URL udp|tcp FOLDER STEP...
 
-A step is one of `run SECONDS` (from the first picture on), `pause SECONDS`, `seek SECONDS` (flushing, to the
-keyframe) and `end` (run to the end of the stream). Everything that was played is written to FOLDER: the
-pictures, small and grey, to `pictures`; the sound, one channel of 16 bits, to `sound`; and a line of JSON for
-each buffer to `buffers`.
+A step is one of `run SECONDS` (from the first picture on), `hear SECONDS` (until so much sound was played),
+`pause SECONDS`, `seek SECONDS` (flushing, to the keyframe) and `end` (run to the end of the stream). Everything
+that was played is written to FOLDER: the pictures, small and grey, to `pictures`; the sound, one channel of 16
+bits, to `sound`; and a line of JSON for each buffer to `buffers`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ PATIENCE = 40
 LATENCY_MS = 300
 """How long rtspsrc waits for what is late; much less than its 2 s keeps the tests short."""
 PICTURE = "videoconvert ! videoscale add-borders=false ! video/x-raw,format=GRAY8,width=192,height=108"
+SOUND_BYTES_A_SECOND = 2 * 48_000
 SOUND = "audioconvert ! audioresample ! audio/x-raw,format=S16LE,channels=1,rate=48000,layout=interleaved"
 
 
@@ -35,6 +36,8 @@ def load(name: str) -> Any:
 
 gst: Any = load("Gst")
 load("GstApp")
+OK = gst.FlowReturn.OK
+"""Looked up here: where two threads do that at once, one of them does not find it."""
 
 
 class Player:
@@ -44,6 +47,7 @@ class Player:
         self.epoch = 0
         self.lock = Lock()
         self.shown: set[int] = set()
+        self.heard = 0.0
         folder.mkdir(exist_ok=True)
         self.buffers = (folder / "buffers").open("w")
         self.media: dict[str, IO[bytes]] = {
@@ -90,7 +94,9 @@ class Player:
             self.buffers.write(json.dumps(line) + "\n")
             if name == "pictures":
                 self.shown.add(self.epoch)
-        return gst.FlowReturn.OK
+            else:
+                self.heard += len(data) / SOUND_BYTES_A_SECOND
+        return OK
 
     def wait(self, kinds: Any, seconds: float) -> Any:
         """The next message of these kinds, None when the time is up; an error ends the program."""
@@ -111,9 +117,18 @@ class Player:
                 sys.exit(f"no picture within {PATIENCE} s")
             self.wait(gst.MessageType.ERROR, 0.02)
 
+    def await_sound(self, seconds: float) -> None:
+        deadline = monotonic() + PATIENCE
+        while self.heard < seconds:
+            if monotonic() > deadline:
+                sys.exit(f"no {seconds} s of sound within {PATIENCE} s")
+            self.wait(gst.MessageType.ERROR, 0.02)
+
     def step(self, name: str, seconds: float) -> None:
         if name == "end":
             self.expect(gst.MessageType.EOS)
+        elif name == "hear":
+            self.await_sound(seconds)
         elif name == "run":
             self.await_picture()
             self.wait(gst.MessageType.ERROR, seconds)
