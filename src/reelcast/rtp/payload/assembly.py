@@ -23,6 +23,8 @@ class UnitDepacketizer(ABC):
     """
 
     _data: bytearray
+    _size: int
+    """Bytes of the payloads of the unit at hand."""
     _broken: bool
 
     def __init__(self, track: Track) -> None:
@@ -39,17 +41,20 @@ class UnitDepacketizer(ABC):
         if step is Step.REPEATED:
             return units
         if step is Step.GAP:
-            hit = packet.timestamp == self._timestamp and (self._broken or self._held() > 0)
+            hit = packet.timestamp == self._timestamp and (self._broken or self._size > 0)
             self._reset()
             self._broken = hit
             self._doubtful = True
         elif packet.timestamp != self._timestamp:
             units += self._finish()
         self._timestamp = packet.timestamp
-        if not self._broken and packet.payload:
-            self._take(packet.payload)
-            if self._held() > MAX_UNIT_BYTES:
+        payload = packet.payload
+        if payload and not self._broken:
+            self._size += len(payload)
+            if self._size > MAX_UNIT_BYTES:
                 self._break()
+            else:
+                self._take(payload)
         if packet.marker:
             units += self._finish()
         return units
@@ -57,16 +62,13 @@ class UnitDepacketizer(ABC):
     def _reset(self) -> None:
         """Begin a unit."""
         self._data = bytearray()
+        self._size = 0
         self._broken = False
 
     def _break(self) -> None:
         """Give the unit up; what comes of it until its end is ignored."""
         self._reset()
         self._broken = True
-
-    def _held(self) -> int:
-        """Bytes of the unit at hand."""
-        return len(self._data)
 
     def _finish(self) -> list[AccessUnit]:
         """End the unit at a marker or a new timestamp."""

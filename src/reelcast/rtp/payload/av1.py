@@ -19,6 +19,8 @@ __all__ = ["FORMAT", "Av1Depacketizer", "Av1Packetizer"]
 
 # Section 4.4, the aggregation header.
 _CONTINUED, _CONTINUES, _NEW_SEQUENCE = 0x80, 0x40, 0x08
+_HEADER = 1
+"""Its bytes."""
 MAX_COUNTED = 3
 """Elements that the header can count (W); the last of them needs no length."""
 _LEFT_OUT = (obu.DELIMITER, obu.TILE_LIST)
@@ -70,20 +72,22 @@ class _Filler:
         self._room = room
         self._flags = _NEW_SEQUENCE if new_sequence else 0
         self._pieces: list[bytes] = []
+        self._used = _HEADER
 
     def add(self, element: bytes) -> None:
         """Put an element in, cut where a payload is full."""
-        rest = element
-        while rest:
-            # With this piece, those before it are no longer the last, and need their lengths.
-            used = 1 + sum(len(piece) + len(obu.write_leb128(len(piece))) for piece in self._pieces)
-            if len(self._pieces) == MAX_COUNTED or used >= self._room:
+        place = 0
+        while place < len(element):
+            if len(self._pieces) == MAX_COUNTED or self._used >= self._room:
                 self.close()
-                used = 1
-            self._pieces.append(rest[: self._room - used])
-            rest = rest[self._room - used :]
-            if rest:
+            piece = element[place : place + self._room - self._used]
+            self._pieces.append(piece)
+            place += len(piece)
+            if place < len(element):
                 self.close(continues=True)
+            else:
+                # Should another follow, this one needs its length.
+                self._used += len(piece) + len(obu.write_leb128(len(piece)))
 
     def close(self, *, continues: bool = False) -> None:
         """End the payload; `continues` says that its last piece goes on in the next."""
@@ -93,6 +97,7 @@ class _Filler:
             payload += obu.write_leb128(len(piece)) + piece
         self.payloads.append(bytes(payload + self._pieces[-1]))
         self._pieces = []
+        self._used = _HEADER
         self._flags = _CONTINUED if continues else 0
 
 
@@ -110,9 +115,6 @@ class Av1Depacketizer(UnitDepacketizer):
         self._new_sequence = False
         self._sequence = False
         self._picture: bytes | None = None
-
-    def _held(self) -> int:
-        return len(self._data) + len(self._fragment or b"")
 
     def _finish(self) -> list[AccessUnit]:
         if self._fragment is not None:

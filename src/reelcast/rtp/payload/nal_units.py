@@ -190,9 +190,6 @@ class NalDepacketizer(UnitDepacketizer):
         self._picture = False
         self._from_top = False
 
-    def _held(self) -> int:
-        return len(self._data) + len(self._fragments or b"")
-
     def _finish(self) -> list[AccessUnit]:
         if self._fragments is not None:
             self._break()
@@ -212,10 +209,11 @@ class NalDepacketizer(UnitDepacketizer):
         return AccessUnit(bytes(self._data), self._timestamp, self._timestamp, self._keyframe)
 
     def _take(self, payload: bytes) -> None:
-        kind = self.syntax.kind(payload)
-        if kind == self.syntax.fragment:
-            self._take_fragment(payload)
-        elif kind == self.syntax.aggregate:
+        syntax = self.syntax
+        kind = payload[0] >> syntax.shift & syntax.mask
+        if kind == syntax.fragment:
+            self._take_fragment(payload, syntax.header)
+        elif kind == syntax.aggregate:
             self._take_aggregate(payload)
         else:
             self._append(payload)
@@ -231,19 +229,18 @@ class NalDepacketizer(UnitDepacketizer):
             self._append(payload[place : place + size])
             place += size
 
-    def _take_fragment(self, payload: bytes) -> None:
-        syntax = self.syntax
-        if len(payload) <= syntax.header:
+    def _take_fragment(self, payload: bytes, header: int) -> None:
+        if len(payload) <= header:
             return
-        flags = payload[syntax.header]
-        if bool(flags & _START) != (self._fragments is None):
+        flags = payload[header]
+        if bool(flags & _START) is not (self._fragments is None):
             self._break()
             return
         if self._fragments is None:
-            self._fragments = bytearray(syntax.header_of(payload, flags & syntax.mask))
+            self._fragments = bytearray(self.syntax.header_of(payload, flags & self.syntax.mask))
         # The type in later fragments is not looked at: Tiandy cameras write a wrong one. A fragment may be
         # the first and the last in one: those of OpenIPC cameras are, against both RFCs.
-        self._fragments += payload[syntax.header + 1 :]
+        self._fragments += payload[header + 1 :]
         if flags & _END:
             nal = bytes(self._fragments)
             self._fragments = None
