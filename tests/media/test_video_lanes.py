@@ -212,3 +212,12 @@ def test_vp8_needs_nothing(coded: Movie) -> None:
         stream = container.streams.video[0]
         assert name_of(stream) == "vp8"
         assert not wants_first(stream)
+
+
+def test_a_codec_without_a_payload_format(tmp_path: Path) -> None:
+    encode(tmp_path / "old.avi", Recipe("mpeg4", {}))
+    with (
+        av.open(str(tmp_path / "old.avi")) as container,
+        pytest.raises(PayloadError, match="no RTP payload format"),
+    ):
+        adapt(container.streams.video[0], b"")

@@ -14,6 +14,7 @@ from reelcast.track import Track
 
 SPS = bytes.fromhex("6742c01ed900a02ff961000003000100000300320f162e48")
 PPS = bytes.fromhex("68cb83cb20")
+H265_SPS = "4201010408000003009e0800000300003c9001410173e5cb2b349265780b7020200040000003004000000642"
 SPROP = "Z0LAHtkAoC/5YQAAAwABAAADADIPFi5I,aMuDyyA="
 
 H264 = Track(
@@ -113,6 +114,35 @@ class TestDescribe:
     def test_bandwidth_is_rounded_up(self) -> None:
         found = describe([replace(PCMU, bit_rate=64001)], name="x", duration=None, session_id=1)
         assert found.media[0].bandwidth("AS") == 65
+
+    def test_video_of_other_codecs(self) -> None:
+        """D16."""
+        sets = tuple(map(bytes.fromhex, ("40010c01ff", H265_SPS, "4401c172860c4624")))
+        tracks = [
+            Track(
+                "video", "h265", 90000, 96, parameter_sets=sets, width=320, height=180, control="trackID=1"
+            ),
+            Track("video", "vp8", 90000, 97, control="trackID=2"),
+            Track("video", "vp9", 90000, 98, profile=2, control="trackID=3"),
+            Track("video", "av1", 90000, 99, control="trackID=4"),
+        ]
+        text = str(describe(tracks, name="x", duration=1.0, session_id=1))
+        assert tracks_of(parse(text)) == tracks
+        lines = [line for line in text.splitlines() if line.startswith(("a=rtpmap", "a=fmtp"))]
+        assert lines == [
+            "a=rtpmap:96 H265/90000",
+            "a=fmtp:96 profile-id=4;tier-flag=0;level-id=60;sprop-vps=QAEMAf8=;"
+            "sprop-sps=QgEBBAgAAAMAnggAAAMAADyQAUEBc+XLKzSSZXgLcCAgAEAAAAMAQAAABkI=;sprop-pps=RAHBcoYMRiQ=",
+            "a=rtpmap:97 VP8/90000",
+            "a=rtpmap:98 VP9/90000",
+            "a=fmtp:98 profile-id=2",
+            "a=rtpmap:99 AV1/90000",
+        ]
+
+    def test_av1_says_what_it_takes_to_decode(self) -> None:
+        track = Track("video", "av1", 90000, 99, parameter_sets=(bytes.fromhex("0800000003b4ff700be001"),))
+        section = describe([track], name="x", duration=1.0, session_id=1).media[0]
+        assert section.fmtp(99) == {"profile": "0", "level-idx": "0", "tier": "0"}
 
     def test_read_back(self) -> None:
         tracks = [H264, AAC, JPEG, L16, PCMU, OPUS, replace(OPUS, channels=2), MPA, G722, MP2T]
