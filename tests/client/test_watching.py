@@ -269,6 +269,39 @@ async def test_a_movie_goes_on_where_it_was(server: Server) -> None:
         assert 6.0 <= after.pts <= 9.0
 
 
+async def test_a_movie_that_is_lost_while_paused_stays_paused(server: Server) -> None:
+    told: list[events.Event] = []
+    set_up = asyncio.Event()
+
+    def watch(event: events.Event) -> None:
+        told.append(event)
+
+    async with connect(
+        url_of(server),
+        transport="tcp",
+        reconnect=SOON,
+        at=6.0,
+        on_event=watch,
+        on_message=lambda message: (
+            set_up.set() if message.sent and message.text.startswith("SETUP") and told[1:] else None
+        ),
+    ) as stream:
+        frames = stream.frames(every=True)
+        before = await anext(frames)
+        await stream.pause()
+        for connection in list(server._connections):
+            connection._transport.abort()
+        await set_up.wait()
+        async with stream._lock:
+            assert stream.state is State.READY
+        await stream.play()
+        after = await anext(frames)
+        while after.segment == before.segment:
+            after = await anext(frames)
+        assert 6.0 <= after.pts <= 9.0
+    assert [type(event) for event in told].count(events.Connected) == 2
+
+
 async def test_it_gives_up_as_told(server: Server) -> None:
     told: list[events.Event] = []
     policy = Reconnect(attempts=2, first=0.01, longest=0.01)

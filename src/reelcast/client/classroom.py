@@ -124,6 +124,7 @@ class ClassroomSession:
 
     tracks = (TRACK,)
     duration: float | None = None
+    live: Final = False  # its times go on over a pause
     transport: Final = "classroom"
     scale = 1.0
 

@@ -12,7 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from reelcast.client.dialogue import Dialogue, describe
@@ -22,7 +22,7 @@ from reelcast.client.lane import InterleavedLane, Lane, UdpLane
 from reelcast.client.options import Options
 from reelcast.client.presentation import Presentation
 from reelcast.client.timeouts import Timeouts
-from reelcast.errors import DeadlineError, ProtocolError, ReelcastError
+from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError
 from reelcast.rtp.receiver import Statistics
 from reelcast.rtsp.headers import format_decimal, parse_scale
 from reelcast.rtsp.message import Response
@@ -36,8 +36,14 @@ log = logging.getLogger(__name__)
 
 MAX_EARLY: Final = 1024
 """Packets kept that overtake the PLAY response, which says what their timestamps mean."""
+DECISIVE: Final = frozenset({401, 403, 453, 454, 461, 503})
+"""Refusals of a SETUP that are not about its track alone."""
 TICK: Final = 0.05
 """Seconds between looks at what has waited long enough: half of what a packet may wait."""
+LIVE_BYE: Final = 0.5
+"""Seconds behind the BYE of a live source: a server that stops says it too, and then ends the connection."""
+PROBE: Final = 1.5
+"""Seconds for an answer from who may not speak RTSP at all, and then never answers."""
 END_SILENCE: Final = 2.0
 """Seconds of silence after the end of the presentation that stand for a BYE that was lost."""
 END_TOLERANCE: Final = 1.0
@@ -120,7 +126,7 @@ class Session:
         self._timeouts = timeouts
         self._outlets = outlets
         self._loop = asyncio.get_running_loop()
-        self.receptions: tuple[Reception, ...] = ()
+        self.receptions: Sequence[Reception] = ()
         self._early: list[Callable[[], None]] | None = []
         self._held = False
         self._heard = self._loop.time()
@@ -143,16 +149,19 @@ class Session:
 
         `deadline` bounds, by the event loop's clock, all that is said until media comes.
         """
+        timeouts = options.timeouts
+        if options.dialect == "auto":
+            timeouts = replace(timeouts, reply=min(timeouts.reply, PROBE))
         dialogue, response = await describe(
             url,
-            options.timeouts,
+            timeouts,
             deadline=deadline,
             credentials=options.credentials,
             on_message=options.on_message,
         )
         try:
             presentation = Presentation.of(response, dialogue.url)
-            return cls(dialogue, presentation, transport, options.timeouts, outlets)
+            return cls(dialogue, presentation, transport, timeouts, outlets)
         except BaseException:
             dialogue.close()
             raise
@@ -161,6 +170,11 @@ class Session:
     def url(self) -> str:
         """Its aggregate control URI."""
         return self._presentation.uri
+
+    @property
+    def live(self) -> bool:
+        """Whether its times mean nothing outside this session: those of the next begin anew."""
+        return self.duration is None
 
     @property
     def position(self) -> float:
@@ -179,17 +193,33 @@ class Session:
         TransportError where the ports cannot be had.
         """
         ssrc, cname = secrets.randbits(32), secrets.token_hex(8)
-        receptions = [self._reception(number, ssrc, cname) for number in range(len(self.tracks))]
-        self.receptions = tuple(receptions)
-        for number, reception in enumerate(receptions):
-            spec = await reception.lane.open(rtp_port + 2 * number if rtp_port else 0)
-            uri = self._presentation.uri_of(reception.track)
-            response = await self._dialogue.demand("SETUP", uri, [("Transport", str(spec))])
-            reception.lane.agree(response.headers.get("Transport"))
-            # An empty report at once opens the way through a NAT.
-            reception.lane.punch(reception.intake.report(self._loop.time()))
+        receptions: list[Reception] = []
+        self.receptions = receptions
+        for number, track in enumerate(self.tracks):
+            reception = self._reception(number, track, ssrc, cname)
+            try:
+                await self._agree(reception, rtp_port + 2 * number if rtp_port else 0)
+            except RemoteError as error:
+                reception.lane.close()
+                if not receptions or error.status in DECISIVE:
+                    raise
+                # ExoPlayer users met cameras that offer a track and then answer 500 for it.
+                log.warning("%s; the other tracks are played without it", error)
+            else:
+                receptions.append(reception)
+        self._presentation = replace(self._presentation, tracks=tuple(each.track for each in receptions))
+        self.tracks = self._presentation.tracks
         self.state = after(self.state, "SETUP")
         self._dialogue.keep_alive(self.url)
+
+    async def _agree(self, reception: Reception, port: int) -> None:
+        """SETUP of one track."""
+        spec = await reception.lane.open(port)
+        uri = self._presentation.uri_of(reception.track)
+        response = await self._dialogue.demand("SETUP", uri, [("Transport", str(spec))])
+        reception.lane.agree(response.headers.get("Transport"))
+        # A first report at once opens the way through a NAT.
+        reception.lane.punch(reception.intake.report(self._loop.time()))
 
     async def play(self, at: float | None, scale: float | None, segment: int) -> None:
         """PLAY from a presentation time in seconds; without one, on from where it stands.
@@ -249,9 +279,9 @@ class Session:
 
     # What comes.
 
-    def _reception(self, number: int, ssrc: int, cname: str) -> Reception:
+    def _reception(self, number: int, track: Track, ssrc: int, cname: str) -> Reception:
         tcp = self.transport == "tcp"
-        intake = Intake(self.tracks[number], ordered=tcp, ssrc=ssrc, cname=cname)
+        intake = Intake(track, ordered=tcp, ssrc=ssrc, cname=cname)
 
         def media(data: bytes) -> None:
             if self._early is None:
@@ -342,7 +372,7 @@ class Session:
     def _is_over(self, silence: float) -> bool:
         """Whether all has come: by BYE (which may overtake media), or nothing more at the announced end."""
         if self.receptions and all(reception.intake.ended for reception in self.receptions):
-            return silence >= TICK
+            return silence >= (LIVE_BYE if self.live else TICK)
         if self.duration is None:
             return False
         left = self.duration - self.position if self.scale > 0 else self.position

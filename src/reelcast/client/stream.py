@@ -196,7 +196,7 @@ class Stream:
             if first:
                 await self._bring_up((at, scale))
                 return
-            goes_on = at is None and session.state is State.PAUSED and session.duration is not None
+            goes_on = at is None and session.state is State.PAUSED and not session.live
             await session.play(at, scale, self._segment if goes_on else self._next_segment())
 
     async def pause(self) -> None:
@@ -348,8 +348,7 @@ class Stream:
     # What comes of it.
 
     def _take(self, received: ReceivedUnit) -> None:
-        live = self._session is not None and self._session.duration is None
-        received = self._continuity.place(received, live=live)
+        received = self._continuity.place(received, live=self._session is not None and self._session.live)
         self._watch.look(received.track, corrupt=received.corrupt, clock=received.clock)
         self._queue.put(received)
 
@@ -367,19 +366,22 @@ class Stream:
 
     async def _recover(self, error: ReelcastError) -> None:
         """Attempt after attempt; a session of old is never used again."""
+        # A presentation goes on where it was; what is live is where it is. Who paused it plays it again.
+        at = self.position if self.duration is not None else None
+        start: Start | None = (at, None)
+        if self.state is State.PAUSED:
+            start, self._sought = None, at
         attempt = 1
         while self._options.reconnect.allows(attempt):
             delay = self._options.reconnect.delay(attempt, random.random())
             log.info("%s; connecting again in %.1f s", error, delay)
             self._options.tell(events.Waiting(delay, attempt, error))
             async with self._lock:
-                live = self.duration is None
                 await self._drop()
             await asyncio.sleep(delay)
             try:
                 async with self._lock:
-                    # A presentation goes on where it was; what is live is where it is.
-                    await self._bring_up((None if live else self.position, None))
+                    await self._bring_up(start)
                 self._recovery = None
                 return
             except AuthenticationError as refusal:
