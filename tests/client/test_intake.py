@@ -161,15 +161,15 @@ def test_a_stream_that_never_has_keyframes_refreshes_bit_by_bit() -> None:
 
 
 def test_the_camera_s_own_time() -> None:
-    """ONVIF's header extension is worth more than reports, for the unit that has it."""
+    """ONVIF's header extension is worth more than reports."""
     into = intake()
     into.control(sender_report(0, unix_to_ntp(WALL)), 0.0)
     extension = PROFILE, ReplayExtension(unix_to_ntp(WALL - 1000), True, False, False, False, 5).to_bytes()
     marked = Packet(0, 1, 160, SSRC, False, bytes(160), extension)
     first, second = take(into, marked.to_bytes(), audio(2))
     assert first.time == pytest.approx(WALL - 1000, abs=1e-6)
-    assert first.clock == "camera"
-    assert second.clock == "sender"
+    assert second.time == pytest.approx(WALL - 1000 + 0.02, abs=1e-6)
+    assert first.clock == second.clock == "camera"
 
 
 def test_a_seek_passes_over_what_was_on_its_way() -> None:

@@ -266,6 +266,23 @@ async def test_a_description_of_nothing(server: ScriptedServer) -> None:
     await server.until(lambda: server.connections == 1)
 
 
+async def test_a_track_that_is_refused_is_left_out(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_up = server.answers["SETUP"]
+
+    def refuse_second(request: Request) -> Response | bytes | None:
+        return Response.to(request, 500) if request.uri.endswith("track2") else set_up(request)
+
+    server.answers["DESCRIBE"] = reply(200, body=SDP + b"m=audio 0 RTP/AVP 0\r\na=control:track2\r\n")
+    server.answers["SETUP"] = refuse_second
+    server.on_play = lambda server: server.send_media(audio(0))
+    async with opened(server.url, transport="tcp") as stream:
+        assert [track.control for track in stream.tracks] == ["track1"]
+        assert (await one(stream)).pts == 0.0
+    assert "500 Internal Server Error" in caplog.text
+
+
 async def test_a_lost_connection_is_an_error(server: ScriptedServer) -> None:
     def play(server: ScriptedServer) -> None:
         server.send_media(audio(0))

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reelcast.rtp.clock import RtpClock, TimestampUnwrapper, ntp_to_unix
-from reelcast.rtp.onvif import replay_extension
+from reelcast.rtp.clock import RtpClock, TimestampUnwrapper
+from reelcast.rtp.onvif import CameraClock
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload import depacketizer_for
 from reelcast.rtp.receiver import MAX_DELAY, Receiver, Statistics
@@ -103,7 +103,7 @@ class Intake:
         )
         self._source: int | None = None
         self._clock = RtpClock(track.clock_rate)
-        self._camera: tuple[int, float] | None = None
+        self._camera = CameraClock(track.clock_rate)
         self._report_due: float | None = None
         self._zero = 0
         self._place = Place()
@@ -192,21 +192,15 @@ class Intake:
             if packet.sequence != self._next:
                 self._broken = True
             self._next = (packet.sequence + 1) & 0xFFFF
-            if packet.extension is not None:
-                self._note_time(packet)
+            self._camera.take(packet)
             self._clock.estimate(packet.timestamp, wall)
             units.extend(self._received(unit, arrival) for unit in self._depacketizer.receive(packet))
         return units
 
-    def _note_time(self, packet: Packet) -> None:
-        """The time that the camera gives to an access unit with its first packet."""
-        extension = replay_extension(packet)
-        if extension is not None and extension.ntp:
-            self._camera = packet.timestamp, ntp_to_unix(extension.ntp)
-
     def _time_of(self, unit: AccessUnit) -> tuple[float | None, Clock]:
-        if self._camera is not None and self._camera[0] == unit.pts:
-            return self._camera[1], "camera"
+        told = self._camera.unix(unit.pts)
+        if told is not None:
+            return told, "camera"
         return self._clock.unix(unit.pts), "sender" if self._clock.synchronized else "estimated"
 
     def _is_stale(self, packet: Packet) -> bool:

@@ -197,16 +197,15 @@ class Session:
         self.receptions = receptions
         for number, track in enumerate(self.tracks):
             reception = self._reception(number, track, ssrc, cname)
+            receptions.append(reception)
             try:
                 await self._agree(reception, rtp_port + 2 * number if rtp_port else 0)
             except RemoteError as error:
-                reception.lane.close()
-                if not receptions or error.status in DECISIVE:
+                if len(receptions) == 1 or error.status in DECISIVE:
                     raise
+                receptions.pop().lane.close()
                 # ExoPlayer users met cameras that offer a track and then answer 500 for it.
                 log.warning("%s; the other tracks are played without it", error)
-            else:
-                receptions.append(reception)
         self._presentation = replace(self._presentation, tracks=tuple(each.track for each in receptions))
         self.tracks = self._presentation.tracks
         self.state = after(self.state, "SETUP")
