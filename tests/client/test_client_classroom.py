@@ -14,10 +14,11 @@ import pytest
 from tests.pupil import Teacher, cut, rtp
 from tests.server.raw import until
 
-from reelcast.client import classroom
+from reelcast.client import classroom, events
 from reelcast.client.classroom import ClassroomReception, ClassroomSession
 from reelcast.client.intake import ReceivedUnit
 from reelcast.client.session import Outlets
+from reelcast.client.stream import connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
@@ -368,3 +369,38 @@ def test_numbers_that_stay_the_same_are_one_frame() -> None:
     reception, units = heard([(at * 0.05, rtp(1, image)) for at, image in enumerate(IMAGES)])
     assert [unit.unit.data for unit in units] == IMAGES[:1]
     assert reception.packets.duplicates == len(IMAGES) - 1
+
+
+# As `connect` has it
+
+
+async def test_a_stream_in_the_dialect() -> None:
+    """Its times go on over a pause, as if there had been none."""
+    async with Teacher(WHOLE, pace=0.02) as teacher:
+        url = f"rtsp://127.0.0.1:{teacher.port}/movie.Mjpeg"
+        async with connect(url, dialect="classroom", rtp_port=0) as stream:
+            assert (stream.transport, stream.duration) == ("classroom", None)
+            units = stream.units()
+            received = [await anext(units) for _ in range(3)]
+            await stream.pause()
+            await stream.play()
+            received += [await anext(units) for _ in range(len(IMAGES) - 3)]
+            assert [each.unit.data for each in received] == IMAGES
+            assert received[-1].pts < 5.0
+            (statistics,) = stream.statistics()
+            assert (statistics.units, statistics.packets.lost) == (len(IMAGES), 0)
+    assert teacher.methods[-1] == "TEARDOWN"
+
+
+async def test_a_server_is_found_to_speak_the_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who never answers to OPTIONS is asked as the assignment's client asks, on another connection."""
+    monkeypatch.setattr("reelcast.client.session.PROBE", 0.1)
+    told: list[events.Event] = []
+    async with Teacher(WHOLE, pace=0.02) as teacher:
+        teacher.silent.add("OPTIONS")
+        url = f"rtsp://127.0.0.1:{teacher.port}/movie.Mjpeg"
+        async with connect(url, dialect="auto", on_event=told.append) as stream:
+            assert (await anext(stream.units())).unit.data == IMAGES[0]
+    assert isinstance(told[0], events.FellBack)
+    assert told[1] == events.Connected("classroom")
+    assert teacher.connections == 2
