@@ -45,6 +45,8 @@ GST_PIPELINES = {
     "vp9.webm": "matroskademux ! rtpvp9pay name=pay0 pt=96 picture-id-mode=15-bit",
 }
 GST_LEAST = 10
+PATIENCE = 30
+"""Seconds for a packet."""
 FFMPEG_READS = ("h265.mp4", "vp8.webm", "vp9.webm")
 """Debian's ffmpeg 5.1 and GStreamer 1.22 have no AV1 in RTP; libavformat in PyAV has."""
 
@@ -110,7 +112,7 @@ async def test_ffmpeg_decodes_what_the_file_holds(rtsp: str, folder: Path, tmp_p
 
 def marks_in(source: str, options: dict[str, str]) -> list[int | None]:
     """The marks of all pictures, decoded by libavformat and its friends as PyAV has them."""
-    with av.open(source, options=options) as container:
+    with av.open(source, options=options, timeout=PATIENCE) as container:
         return [marked(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
 
 

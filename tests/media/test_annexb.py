@@ -82,6 +82,12 @@ def test_the_record_of_hevc_is_read(version: int) -> None:
     assert parameter_sets(H265, record) == HEVC
 
 
+def test_a_record_of_hevc_may_leave_the_sets_to_the_frames() -> None:
+    """As of a track of the kind hev1."""
+    assert length_size(H265, hevc_record()) == 4
+    assert parameter_sets(H265, hevc_record()) == ()
+
+
 def test_annex_b_of_hevc_is_read() -> None:
     data = LONG + LONG.join(HEVC) + LONG + b"\x26\1slice"
     assert length_size(H265, data) == 0

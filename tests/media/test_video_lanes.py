@@ -179,14 +179,26 @@ def adapted(path: Path, extradata: bytes | None, first: bytes | None = None) -> 
         return adapt(stream, first)
 
 
-@pytest.mark.parametrize("extradata", [None, b"\1" * 30])
+@pytest.mark.parametrize("extradata", [None, b"", b"\0\0\1\x40\1", b"\1" * 22])
 def test_parameter_sets_of_h265_come_from_the_first_keyframe(coded: Movie, extradata: bytes | None) -> None:
-    if extradata:
-        with pytest.raises(PayloadError, match="it has no VPS, SPS and PPS at its beginning"):
-            adapted(coded("h265", "ts"), extradata)
-    else:
-        lane = adapted(coded("h265", "ts"), extradata)
-        assert [nal[0] >> 1 for nal in lane.track.parameter_sets] == [32, 33, 34]
+    lane = adapted(coded("h265", "ts"), extradata)
+    assert [nal[0] >> 1 for nal in lane.track.parameter_sets] == [32, 33, 34]
+
+
+def test_parameter_sets_of_h265_behind_lengths(coded: Movie) -> None:
+    """As in an MP4 track of the kind hev1, whose configuration record has none."""
+    record = b"\1\1" + bytes(19) + b"\xff\0"
+    sets = [b"\x40\1vps", b"\x42\1sps", b"\x44\1pps"]
+    first = b"".join(len(nal).to_bytes(4) + nal for nal in sets)
+    lane = adapted(coded("h265", "ts"), record, first)
+    assert list(lane.track.parameter_sets) == sets
+    assert list(split_nal_units(lane.convert(first))) == sets
+
+
+@pytest.mark.parametrize("extradata", [b"\1" * 30, b"\1" * 23])
+def test_h265_without_parameter_sets(coded: Movie, extradata: bytes) -> None:
+    with pytest.raises(PayloadError, match="it has no VPS, SPS and PPS at its beginning"):
+        adapted(coded("h265", "ts"), extradata)
 
 
 @pytest.mark.parametrize("extradata", [None, b"\x81\0\0\0", b"\x81\0\0\0\x0a\x09a", b"\x0a"])

@@ -29,7 +29,7 @@ def length_size(syntax: NalSyntax, extradata: bytes) -> int:
     """Bytes of the length before each NAL unit; 0 where the extradata is no record and data is Annex B."""
     place = _size_place(syntax)
     # The version is 1; of old writers of H.265 it is 0, but only Annex B begins with two zeros.
-    if len(extradata) < place + 3 or extradata[0] > 1 or not any(extradata[:2]):
+    if len(extradata) < place + 2 or extradata[0] > 1 or not any(extradata[:2]):
         return 0
     return (extradata[place] & 0x03) + 1
 
