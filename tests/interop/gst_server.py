@@ -1,9 +1,10 @@
 """Serve one file with gst-rtsp-server at /movie; a program of its own, for Debian's Python, which has GStreamer.
 
-usage: gst_server.py FILE [WAY [PIPELINE]]    prints its port in a line, and serves until it is killed
+usage: gst_server.py FILE [WAY [PIPELINE [PORT]]]    prints its port in a line, and serves until it is killed
 
 WAY is how to ask for a name, basic or digest, if at all: then only user "admin" with password "p@ss:w/rd" is
-served. PIPELINE stands between file and network; that of an MP4 with H.264 and AAC if it is not given.
+served. PIPELINE stands between file and network; that of an MP4 with H.264 and AAC if it is not given. Where
+FILE is empty it is all there is: a live source, one for all readers. PORT is a free one if it is not given.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def guard(rtsp: Any, server: Any, factory: Any, way: str) -> None:
     factory.set_permissions(permissions)
 
 
-def main(path: str, way: str = "", pipeline: str = PIPELINE) -> None:
+def main(path: str, way: str = "", pipeline: str = PIPELINE, port: str = "0") -> None:
     gi: Any = import_module("gi")
     for name in ("Gst", "GstRtsp", "GstRtspServer"):
         gi.require_version(name, "1.0")
@@ -48,9 +49,10 @@ def main(path: str, way: str = "", pipeline: str = PIPELINE) -> None:
     gst.init(None)
     server = rtsp.RTSPServer()
     server.set_address("127.0.0.1")
-    server.set_service("0")
+    server.set_service(port)
     factory = rtsp.RTSPMediaFactory()
-    factory.set_launch(f'( filesrc location="{path}" ! {pipeline} )')
+    factory.set_launch(f'( filesrc location="{path}" ! {pipeline} )' if path else f"( {pipeline} )")
+    factory.set_shared(not path)
     server.get_mount_points().add_factory("/movie", factory)
     if way:
         guard(rtsp, server, factory, way)
