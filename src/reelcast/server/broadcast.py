@@ -181,7 +181,8 @@ class Broadcast:
     def report(self) -> None:
         """Send all readers a sender report."""
         self.count()
-        self.reporter.report(time.monotonic(), self.elapsed)
+        now = time.monotonic()
+        self.reporter.report(now, now - self._epoch)
 
     def count(self) -> None:
         """Bring the senders' counts up to date, for a report."""
