@@ -19,7 +19,7 @@ from reelcast.rtp.clock import ntp_to_unix
 from reelcast.rtp.rtcp import SenderReport
 from reelcast.rtp.rtcp import parse as parse_rtcp
 from reelcast.sdp import parse as parse_sdp
-from reelcast.server import broadcast, playhead
+from reelcast.server import broadcast
 from reelcast.server.app import Server
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.reports import ntp_at
@@ -66,8 +66,7 @@ def by_timestamp(found: list[ReceivedUnit]) -> dict[tuple[str, int], float]:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is: a server that is late moves its timeline, and what was said does not hold."""
-    for module in (broadcast, playhead):
-        monkeypatch.setattr(module, "MAX_LATE", 60.0)
+    monkeypatch.setattr(broadcast, "MAX_LATE", 60.0)
 
 
 async def test_the_times_are_those_of_our_server(movies: Path) -> None:
@@ -95,9 +94,9 @@ async def test_the_times_are_those_of_our_server(movies: Path) -> None:
 async def test_frames_have_the_times_of_their_units(movies: Path) -> None:
     """Also of pictures that are decoded out of order."""
     async with Server(host="127.0.0.1", port=0) as server:
-        server.mount("/movie", movies / "movie-bframes.mp4")
+        server.mount("/live", movies / "movie-bframes.mp4", live=True)
         frames: list[Frame] = []
-        async with connect(f"rtsp://127.0.0.1:{server.port}/movie", reconnect=False) as stream:
+        async with connect(f"rtsp://127.0.0.1:{server.port}/live", reconnect=False) as stream:
             async for frame in stream.frames(every=True):
                 if frame.clock == "sender":
                     frames.append(frame)
