@@ -10,7 +10,10 @@ import typer
 
 from reelcast.cli.load import load
 from reelcast.cli.play import play
+from reelcast.cli.probe import probe
+from reelcast.cli.record import record
 from reelcast.cli.serve import serve
+from reelcast.cli.snapshot import snapshot
 from reelcast.errors import ReelcastError
 
 __all__ = ["app", "main"]
@@ -25,6 +28,9 @@ app = typer.Typer(
 # The verbs, in the order of the help page.
 app.command()(serve)
 app.command()(play)
+app.command()(probe)
+app.command()(record)
+app.command()(snapshot)
 app.command()(load)
 
 

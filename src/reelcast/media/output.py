@@ -8,7 +8,7 @@ when it is closed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,7 +26,7 @@ from reelcast.errors import MediaError
 from reelcast.media.reader import reason_of
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["RECORDING_SUFFIXES", "Output", "check_recording", "held_as"]
+__all__ = ["RECORDING_SUFFIXES", "Output", "check_path", "check_tracks", "held_as"]
 
 _BUFFER_BYTES: Final = 1 << 20
 """Of libavformat: most fragments fit, and are handed over in one piece."""
@@ -86,24 +86,27 @@ def held_as(suffix: str, codec: Codec) -> Codec | None:
     return "l16" if codec in _EXPANDED and "l16" in codecs else None
 
 
-def check_recording(path: Path, tracks: Iterable[Track]) -> None:
-    """MediaError where these tracks cannot be recorded to a file of this name; says what to use instead."""
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
+def check_path(path: Path) -> None:
+    """MediaError where no recording can be written under this name; to be asked before anything comes."""
+    if path.suffix.lower() not in _FORMATS:
         given = f"not {path.suffix}" if path.suffix else "give the file such a name"
         raise MediaError(f"{path}: a recording is {_listed(RECORDING_SUFFIXES)}: {given}")
-    tracks = tuple(tracks)
+    if not path.absolute().parent.is_dir():
+        raise MediaError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise MediaError(f"{path}: cannot be written; choose another place")
+
+
+def check_tracks(path: Path, tracks: Sequence[Track]) -> None:
+    """MediaError where a file of this name cannot hold these tracks; says what to use instead."""
     if not tracks:
         raise MediaError(f"{path}: there is no track to record")
+    suffix = path.suffix.lower()
     for track in tracks:
         if held_as(suffix, track.codec) is None:
             others = [other for other in _FORMATS if all(held_as(other, each.codec) for each in tracks)]
             instead = f"record to {_listed(others)}" if others else "leave that track out"
             raise MediaError(f"{path}: {suffix} cannot hold {track.codec} {track.kind}: {instead}")
-    if not path.absolute().parent.is_dir():
-        raise MediaError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise MediaError(f"{path}: cannot be written; choose another place")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ from reelcast.media.decoding_times import (
     learn_reordering,
     told_reordering,
 )
-from reelcast.media.output import Output, check_recording, held_as
+from reelcast.media.output import Output, check_path, check_tracks, held_as
 from reelcast.media.parameters import NAL_SYNTAXES, extradata, parameter_sets, template
 from reelcast.media.timeline import MAX_GAP_SECONDS
 from reelcast.rtp.payload.h264_sps import MAX_REORDERING
@@ -66,7 +66,8 @@ class Recorder:
     """
 
     def __init__(self, path: Path, tracks: Sequence[Track]) -> None:
-        check_recording(path, tracks)
+        check_path(path)
+        check_tracks(path, tracks)
         self.path = path
         self.units = 0
         self.seconds = 0.0
@@ -97,11 +98,14 @@ class Recorder:
         """Take the next unit of a track, in decoding order.
 
         `seconds` is when it is presented, on a timeline that all tracks share; of the unit's own times only its
-        duration counts. Raises MediaError where the disk is full or gone, and again at each call thereafter.
+        duration counts. A track that was not announced (a camera came back with another one) is passed over.
+        Raises MediaError where the disk is full or gone, and again at each call thereafter.
         """
         if self._failure is not None:
             raise self._failure
-        lane = self._lanes[_key(track)]
+        lane = self._lanes.get(_key(track))
+        if lane is None:
+            return
         try:
             if self._output is not None:
                 self._put(self._output, lane, unit, seconds)

@@ -1,0 +1,124 @@
+"""The verb `record`: a stream into a file, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from reelcast.cli.progress import Progress, clock, name_of
+from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, URL, Way, run
+from reelcast.client import events
+from reelcast.client.stream import Stream, connect
+from reelcast.errors import MediaError
+from reelcast.media.output import check_path
+from reelcast.media.record import Recorder
+from reelcast.rtsp.url import without_userinfo
+
+__all__ = ["record"]
+
+REFRESHES = 4
+"""Looks at the progress line in a second: often enough to follow, seldom enough to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be recorded, where, and for how many seconds; None for all."""
+
+    url: str
+    path: Path
+    duration: float | None
+    audio: bool
+
+
+def record(
+    url: Annotated[str, URL],
+    file: Annotated[Path, typer.Argument(help="Where to: a name with .mp4, .mov, .mkv, .webm or .ts")],
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds to record; to the end if not given.")
+    ] = None,
+    transport: Annotated[Way, TRANSPORT] = Way.AUTO,
+    start: Annotated[float | None, START] = None,
+    timeout: Annotated[float, TIMEOUT] = 10.0,
+    audio: Annotated[bool, typer.Option(help="Record sound too.")] = True,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect", help="Go on when the stream was lost, for ever.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a file that is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Record a stream to a file, without encoding it again; Ctrl-C ends it in good order."""
+    check_path(file)
+    if file.exists() and not force:
+        raise MediaError(f"{file}: is there already", advice="choose another name, or --force")
+    console = Console(quiet=quiet, highlight=False)
+
+    def tell(event: events.Event) -> None:
+        if isinstance(event, events.Disconnected):
+            console.print(f"{event.error}; recording goes on when it is back", soft_wrap=True)
+        elif isinstance(event, events.Connected):
+            console.print(f"recording {file} over {event.transport}", soft_wrap=True)
+
+    stream = connect(
+        url, transport=transport.value, timeout=timeout, at=start, reconnect=reconnect, on_event=tell
+    )
+    run(_record(stream, _Order(url, file, duration, audio), console))
+
+
+async def _record(stream: Stream, order: _Order, console: Console) -> None:
+    async with stream:
+        tracks = [track for track in stream.tracks if order.audio or track.kind != "audio"]
+        recorder = Recorder(order.path, tracks)
+        loop = asyncio.get_running_loop()
+        # The disk takes its time in a thread; one alone, so that the end comes last.
+        thread = ThreadPoolExecutor(1, "reelcast-record")
+        progress = _Progress(stream, recorder)
+        live = Live(progress, console=console, refresh_per_second=REFRESHES, transient=True)
+        try:
+            with live if console.is_terminal and not console.quiet else nullcontext():
+                async for received in stream.units():
+                    await loop.run_in_executor(
+                        thread, recorder.write, received.track, received.unit, received.pts
+                    )
+                    if order.duration is not None and recorder.seconds >= order.duration:
+                        break
+        finally:
+            await loop.run_in_executor(thread, recorder.close)
+            thread.shutdown()
+            console.print(_summary(stream, recorder), soft_wrap=True)
+        if not recorder.units:
+            raise MediaError(
+                f"{order.path}: nothing was recorded: no keyframe came", url=without_userinfo(order.url)
+            )
+
+
+class _Progress:
+    """What is shown while a stream is recorded."""
+
+    def __init__(self, stream: Stream, recorder: Recorder) -> None:
+        self._progress = Progress(stream)
+        self._recorder = recorder
+
+    def __rich__(self) -> Group:
+        return Group(self._progress, Text(_size(self._recorder), no_wrap=True))
+
+
+def _size(recorder: Recorder) -> str:
+    return f"{recorder.path}: {clock(recorder.seconds)}, {recorder.bytes / 1e6:.1f} MB"
+
+
+def _summary(stream: Stream, recorder: Recorder) -> str:
+    """The recording in one line."""
+    statistics = stream.statistics()
+    tracks = ", ".join(f"{name_of(each.track)} {each.units} units" for each in statistics)
+    lost = sum(each.packets.lost for each in statistics)
+    skipped = f", {recorder.skipped} units skipped" if recorder.skipped else ""
+    return f"{_size(recorder)}; {tracks}; {lost} packets lost{skipped}"

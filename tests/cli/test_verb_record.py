@@ -1,0 +1,228 @@
+"""The verb `record`: files from our own server and from one that is scripted, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import av
+import pytest
+from rich.console import Console
+from scripts.movies.marks import read_mark
+from tests.cli.verbs import call, serving
+from tests.client.scripted import ScriptedServer, audio, goodbye
+
+from reelcast.cli import record as module
+from reelcast.client.stream import connect
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+def marks(path: Path) -> list[int | None]:
+    with av.open(str(path)) as container:
+        return [
+            read_mark(frame.to_ndarray(format="gray").astype("uint8")) for frame in container.decode(video=0)
+        ]
+
+
+def units(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(packet.size > 0 for packet in container.demux())
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+async def test_a_movie(
+    movies: Path,
+    tmp_path: Path,
+    suffix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    async with serving(movies / "movie-bframes.mp4") as url:
+        assert await call(monkeypatch, "record", url, str(path), "--duration", "0.8") == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.splitlines()[0] == f"recording {path} over udp"
+    assert output.out.splitlines()[1].startswith(f"{path}: 0:00:00.8, 0.")
+    assert "; video h264 640x360 " in output.out
+    assert output.out.endswith("; 0 packets lost\n")
+    assert len(output.out.splitlines()) == 2
+    found = marks(path)
+    # The last may be without the B-frames between them.
+    assert found[:16] == list(range(16))
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+
+
+async def test_without_sound(movies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mp4"
+    async with serving(movies / "movie.mp4") as url:
+        options = ("--no-audio", "--duration", "0.2", "--transport", "tcp", "--quiet")
+        assert await call(monkeypatch, "record", url, str(path), *options) == 0
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+
+
+async def test_a_stream_to_its_end(
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(*map(audio, range(20)))
+        server.send_media(goodbye(), channel=1)
+
+    server.on_play = play
+    path = tmp_path / "a.mkv"
+    assert await call(monkeypatch, "record", server.url, str(path), "--transport", "tcp", "--quiet") == 0
+    assert units(path) == 20
+    assert capsys.readouterr() == ("", "")
+    assert server.methods[-1] == "TEARDOWN"
+
+
+async def test_a_lost_camera_leaves_a_file_that_plays(
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(*map(audio, range(20)))
+        server.hang_up()
+
+    server.on_play = play
+    path = tmp_path / "a.mkv"
+    assert await call(monkeypatch, "record", server.url, str(path), "--transport", "tcp") == 1
+    output = capsys.readouterr()
+    assert output.out.splitlines()[1].endswith("; audio pcmu 20 units; 0 packets lost")
+    assert output.err == f"reelcast: {server.url}: the server closed the connection\n"
+    assert units(path) == 20
+
+
+async def test_a_camera_that_comes_back(
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(*map(audio, range(20)))
+        if server.connections == 1:
+            server.hang_up()
+        else:
+            server.send_media(goodbye(), channel=1)
+
+    server.on_play = play
+    path = tmp_path / "a.mkv"
+    options = ("--transport", "tcp", "--reconnect")
+    assert await call(monkeypatch, "record", server.url, str(path), *options) == 0
+    assert units(path) == 40
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"recording {path} over tcp"
+    assert lines[1] == f"{server.url}: the server closed the connection; recording goes on when it is back"
+    assert lines[2] == f"recording {path} over tcp"
+
+
+async def test_nothing_came(
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(goodbye(), channel=1)
+
+    server.on_play = play
+    path = tmp_path / "a.mkv"
+    url = server.url.replace("//", "//user:secret@")
+    assert await call(monkeypatch, "record", url, str(path), "--transport", "tcp") == 1
+    complaint = f"reelcast: {server.url}: {path}: nothing was recorded: no keyframe came\n"
+    output = capsys.readouterr()
+    assert output.err == complaint
+    assert "secret" not in output.out
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("a.avi", "a.avi: a recording is .mp4, .mov, .mkv, .webm or .ts: not .avi\n"),
+        ("old.mp4", "old.mp4: is there already; choose another name, or --force\n"),
+        ("a.ts", "a.ts: .ts cannot hold pcmu audio: record to .mp4, .mov or .mkv\n"),
+    ],
+)
+async def test_what_cannot_be_recorded(
+    server: ScriptedServer,
+    tmp_path: Path,
+    name: str,
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.on_play = lambda server: server.send_media(audio(0))
+    (tmp_path / "old.mp4").write_bytes(b"old")
+    assert await call(monkeypatch, "record", server.url, str(tmp_path / name), "--transport", "tcp") == 1
+    assert capsys.readouterr().err == f"reelcast: {tmp_path}/{complaint}"
+    assert (tmp_path / "old.mp4").read_bytes() == b"old"
+
+
+async def test_force(server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(audio(0), audio(1))
+        server.send_media(goodbye(), channel=1)
+
+    server.on_play = play
+    path = tmp_path / "old.mp4"
+    path.write_bytes(b"old")
+    assert await call(monkeypatch, "record", server.url, str(path), "--transport", "tcp", "-f", "-q") == 0
+    assert units(path) >= 1
+
+
+async def test_progress(server: ScriptedServer, tmp_path: Path) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(*map(audio, range(20)))
+        server.send_media(goodbye(), channel=1)
+
+    server.on_play = play
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=200)
+    path = tmp_path / "a.mkv"
+    stream = connect(server.url, transport="tcp", reconnect=False)
+    await module._record(stream, module._Order(server.url, path, None, True), console)
+    assert f"{path}: 0:00:00.4, " in terminal.getvalue()
+    assert " Mbit/s  0 lost" in terminal.getvalue()
+
+
+def wait_for(path: Path) -> None:
+    """Until there is a whole fragment in a file: a second of media."""
+    while not (path.exists() and path.stat().st_size > 20_000):
+        time.sleep(0.02)
+
+
+async def test_ctrl_c_ends_a_recording_in_good_order(movies: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    async with serving(movies / "movie-bframes.mp4", live=True) as url:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "reelcast", "record", url, str(path)), stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert await process.stdout.readline() == f"recording {path} over udp\n".encode()
+        await asyncio.to_thread(wait_for, path)
+        process.send_signal(signal.SIGINT)
+        rest = await process.stdout.read()
+        assert await process.wait() == 130
+    assert rest.startswith(f"{path}: 0:00:0".encode())
+    found = marks(path)
+    assert len(found) >= 20
+    assert None not in found
