@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Client, Ports, rtcp_kinds
+from tests.ts_packets import ts_packet
 from typer.testing import CliRunner
 
 from reelcast.cli.main import app
@@ -143,6 +144,17 @@ async def test_several_things_are_served_under_their_names(folder: Path) -> None
         async with await Client.connect(port) as client:
             for line in shown:
                 assert (await client.ask("DESCRIBE", line)).status == 200
+
+
+async def test_transport_streams_are_sent_whole_on_demand(tmp_path: Path) -> None:
+    path = tmp_path / "film.ts"
+    path.write_bytes(b"".join(ts_packet(3600 * at) + ts_packet() * 20 for at in range(50)))
+    async with serving("--whole-ts", path, "--host", "127.0.0.1", "--port", "0", lines=1) as (_, shown):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        async with await Client.connect(port) as client:
+            answer = await client.ask("DESCRIBE", "/film.ts")
+    assert b"m=video 0 RTP/AVP 33\r\n" in answer.body
+    assert b"a=rtpmap:33 MP2T/90000\r\n" in answer.body
 
 
 async def test_a_broken_movie_is_refused_and_the_others_are_served(folder: Path, tmp_path: Path) -> None:

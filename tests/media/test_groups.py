@@ -24,7 +24,10 @@ from reelcast.track import AccessUnit, Track
 Movie = Callable[[str], Path]
 Unit = tuple[int, AccessUnit]
 SAMPLES = ("movie.mp4", "movie-bframes.mp4", "movie.Mjpeg")
-SMALL = ("movie.mkv", "movie.ts", "movie.avi", "film.mp4", "raw.h264", "mulaw.wav", "sound.m4a")
+SMALL = (
+    *("movie.mkv", "movie.ts", "movie.avi", "film.mp4", "film.flv", "raw.h264"),
+    *("mulaw.wav", "s24.wav", "sound.m4a", "sound.mp3", "opus.ogg"),
+)
 VIDEO = Track("video", "h264", 90_000, 96)
 AUDIO = Track("audio", "pcmu", 8_000, 0)
 AAC = Track("audio", "aac", 48_000, 97, channels=1, config=b"\x11\x88")
@@ -106,6 +109,21 @@ def test_by_seeking_as_in_sequence(path: Path) -> None:
         assert reader.read(len(groups)) is None
         assert reader.read(len(groups) + 100) is None
         assert_same(reader.read(1), groups[1])
+
+
+def test_whole_transport_streams(movie: Movie) -> None:
+    """One track of many packets, each with a time of its own; the same by seeking as in sequence."""
+    path = movie("film.ts")
+    with closing(GroupReader(path, whole_ts=True)) as reader:
+        groups = in_sequence(reader)
+        (units,) = received(groups, reader.tracks).values()
+        assert reader.duration == pytest.approx(groups[-1].end, abs=0.001)
+    assert b"".join(data for _, data in units) == path.read_bytes()
+    assert len({time for time, _ in units}) == len(units)
+    with closing(GroupReader(path, whole_ts=True)) as reader:
+        for group in reversed(groups):
+            assert_same(reader.read(group.index), group)
+        assert reader.keyframe_before(1.5) == pytest.approx(1.5, abs=0.1)
 
 
 def test_the_grid(path: Path) -> None:
@@ -230,7 +248,8 @@ def fake(
 ) -> tuple[GroupReader, list[str]]:
     log: list[str] = []
 
-    def opener(_: Path) -> Demuxer:
+    def opener(_: Path, *, whole_ts: bool) -> Demuxer:
+        assert not whole_ts
         return FakeDemuxer(tracks, units, log)
 
     monkeypatch.setattr(groups_module, "open_demuxer", opener)

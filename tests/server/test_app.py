@@ -444,3 +444,9 @@ async def test_media_leaves_from_the_port_that_was_asked_for(folder: Path) -> No
             "SETUP", "/short.mp4/trackID=1", "Transport: RTP/AVP;client_port=50000-50001"
         )
         assert answer.pair("server_port") == found.pair
+
+
+def test_a_whole_transport_stream_cannot_be_live(tmp_path: Path) -> None:
+    server = Server("127.0.0.1", 0)
+    with pytest.raises(MediaError, match=r"film\.ts: a whole transport stream cannot be live"):
+        server.mount("/film", tmp_path / "film.ts", live=True, whole_ts=True)

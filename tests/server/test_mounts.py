@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from tests.server.raw import until
+from tests.ts_packets import ts_packet
 
 from reelcast.errors import MediaError
 from reelcast.media.groups import GroupReader
@@ -55,9 +56,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     opened: list[Path] = []
 
     class Counting(GroupReader):
-        def __init__(self, path: Path) -> None:
+        def __init__(self, path: Path, *, whole_ts: bool = False) -> None:
             opened.append(path)
-            super().__init__(path)
+            super().__init__(path, whole_ts=whole_ts)
 
     monkeypatch.setattr(file_source, "GroupReader", Counting)
     return opened
@@ -309,3 +310,24 @@ async def test_a_failure_nobody_waits_for_is_no_one_elses(
     await find(mounts, "/brief.mp4")
     await find(mounts, "/video.mp4")
     await find(mounts, "/short.mp4")
+
+
+async def test_transport_streams_whole_where_that_is_wanted(mounts: Mounts, tmp_path: Path) -> None:
+    """By mount, not by file: the same one is served both ways, and opened for each."""
+    path = tmp_path / "film.ts"
+    path.write_bytes(b"".join(ts_packet(3600 * at) + ts_packet() * 20 for at in range(50)))
+    mounts.add("/folder", tmp_path, whole_ts=True)
+    mounts.add("/film", path, whole_ts=True)
+    mounts.add("/tracks", path)
+    whole = await mounts.find(["film"])
+    again = await mounts.find(["folder", "film.ts", "trackID=1"])
+    assert whole is not None
+    assert again is not None
+    assert again.source is whole.source
+    assert [(track.codec, track.payload_type) for track in whole.source.tracks] == [("mp2t", 33)]
+    assert whole.source.duration == pytest.approx(2.0)
+    with pytest.raises(MediaError, match=r"no audio or video|cannot be read"):
+        await mounts.find(["tracks"])
+    mounts.add("/film", tmp_path / "film.ts")
+    with pytest.raises(MediaError, match=r"no audio or video|cannot be read"):
+        await mounts.find(["film"])

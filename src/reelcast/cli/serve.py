@@ -46,12 +46,16 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that share the port: one for each core to be used.")
     ] = 1,
+    whole_ts: Annotated[
+        bool,
+        typer.Option("--whole-ts", help="Send MPEG transport streams whole, not their tracks; --live aside."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the dialogue.")] = False,
 ) -> None:
     """Serve media files over RTSP."""
     live_files = [_live(text) for text in live or ()]
     served = paths or ([] if live else [Path()])
-    run(Serving(served, live_files, host, port, rtp_port, timeout, verbose), workers)
+    run(Serving(served, live_files, host, port, rtp_port, timeout, verbose, whole_ts), workers)
 
 
 def _live(text: str) -> tuple[str, Path]:
@@ -72,6 +76,7 @@ class Serving:
     rtp_port: int = 0
     timeout: int = DEFAULT_TIMEOUT
     verbose: bool = False
+    whole_ts: bool = False
     era: Era | None = None
 
     def server(self) -> Server:
@@ -90,7 +95,8 @@ class Serving:
         taken: set[str] = set()
         for path in self.paths:
             alone = len(self.paths) == 1 and path.is_dir()
-            server.mount(_untaken("" if alone else path.resolve().name, taken), path)
+            name = _untaken("" if alone else path.resolve().name, taken)
+            server.mount(name, path, whole_ts=self.whole_ts)
         for name, file in self.live:
             server.mount(_untaken(name, taken), file, live=True)
         return server

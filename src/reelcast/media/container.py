@@ -66,6 +66,8 @@ _INDEXED_FORMATS = frozenset({"mov", "avi"})
 """Formats whose index lists every keyframe, so that a seek lands on the last one at once."""
 _LOST_CODECS = frozenset({"g722"})
 """libavformat seeks these in WAV to a wrong place, and calls it the right one; they are read from the start."""
+_FORMATS_COUNTED_FROM_ZERO = frozenset({"flv"})
+"""These tell when the media ends on their own axis, wherever on it they begin."""
 _GUESSED_FORMATS = frozenset({"mp3", "aac"})
 """Without a header that says more, libavformat takes the first frames' bit rate for that of all."""
 _FIRST_STEP_BACK_SECONDS = 1
@@ -205,6 +207,8 @@ class ContainerDemuxer:
 
     def _find_duration(self) -> float | None:
         told = self._reader.container.duration
+        if told is not None and self._reader.formats & _FORMATS_COUNTED_FROM_ZERO:
+            told -= round(self._origin * _MICROSECONDS)
         size = self._reader.container.size
         # A header with the number of frames has the encoder's delay as well, and so the origin is not 0.
         guessed = bool(self._reader.formats & _GUESSED_FORMATS) and not self._origin

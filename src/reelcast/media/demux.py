@@ -16,6 +16,8 @@ from typing import Protocol
 
 from reelcast.errors import MediaError
 from reelcast.media.mjpeg import MJPEG_SUFFIXES, MjpegDemuxer, is_mjpeg
+from reelcast.media.pcr_index import find_framing
+from reelcast.media.whole_ts import WholeTsDemuxer
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["MEDIA_SUFFIXES", "Demuxer", "open_demuxer"]
@@ -80,8 +82,8 @@ class Demuxer(Protocol):
         ...
 
 
-def open_demuxer(path: Path) -> Demuxer:
-    """Open a media file, its reader chosen by what the file holds.
+def open_demuxer(path: Path, *, whole_ts: bool = False) -> Demuxer:
+    """Open a media file, its reader chosen by what the file holds; `whole_ts` keeps transport streams whole.
 
     Raises MediaError, in one line for a person, where the file is missing, not a regular file, broken, or
     holds no track that can be carried.
@@ -92,6 +94,9 @@ def open_demuxer(path: Path) -> Demuxer:
             raise MediaError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
         if is_mjpeg(path):
             return MjpegDemuxer(path)
+        framing = find_framing(path) if whole_ts else None
+        if framing is not None:
+            return WholeTsDemuxer(path, framing)
     except (OSError, ValueError) as error:
         raise MediaError(f"{path}: {error}") from error
     # PyAV costs a tenth of a second to load; a folder of classroom movies never needs it.

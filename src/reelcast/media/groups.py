@@ -47,12 +47,13 @@ class GroupReader:
     duration   seconds, None where the container does not say
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file; raises MediaError where it cannot be served."""
+    def __init__(self, path: Path, *, whole_ts: bool = False) -> None:
+        """Open the file, see `open_demuxer`; raises MediaError where it cannot be served."""
         self.path = path
+        self._whole_ts = whole_ts
         self._lock = threading.Lock()
         self._closing = False
-        demuxer = open_demuxer(path)
+        demuxer = self._demuxer()
         _check_first_unit(demuxer, path)
         first = _Cursor(demuxer, 0)
         self._cursors = [first]
@@ -78,7 +79,7 @@ class GroupReader:
         """The decoding time of the last place at or before `seconds` where decoding can start, in seconds."""
         with self._locked():
             if self._scout is None:
-                self._scout = open_demuxer(self.path)
+                self._scout = self._demuxer()
             self._scout.seek(seconds)
             leading = leading_track(self.tracks)
             for track, unit in self._scout.units():
@@ -91,6 +92,9 @@ class GroupReader:
         self._closing = True
         if self._lock.acquire(blocking=False):
             self._unlock()
+
+    def _demuxer(self) -> Demuxer:
+        return open_demuxer(self.path, whole_ts=self._whole_ts)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -118,7 +122,7 @@ class GroupReader:
                 self._cursors.remove(cursor)
                 break
         else:
-            cursor = _Cursor(open_demuxer(self.path), index)
+            cursor = _Cursor(self._demuxer(), index)
             if len(self._cursors) >= MAX_CURSORS:
                 self._cursors.pop(0).close()
         self._cursors.append(cursor)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from reelcast.errors import TransportError
+from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
 from reelcast.net.messages import Batching
 from reelcast.net.udp import Address, UdpPair
@@ -96,18 +96,24 @@ class Server:
         self._care: asyncio.Task[None] | None = None
         self._drained: asyncio.Event | None = None
 
-    def mount(self, path: str, what: Source | Path | str, *, live: bool = False) -> None:
+    def mount(
+        self, path: str, what: Source | Path | str, *, live: bool = False, whole_ts: bool = False
+    ) -> None:
         """Serve a file, a folder (recursively) or a source at `path` ("/movie"; "/" for the root).
 
-        With `live`, a file is an endless live stream, one timeline for all its readers. Raises MediaError where
-        a file is missing or cannot be served, or a folder holds no media. May be called while serving.
+        With `live`, a file is an endless live stream, one timeline for all its readers. With `whole_ts`, a file
+        that is an MPEG transport stream is sent as it is (RFC 2250 section 2), not the tracks in it; not both,
+        since the clock in it would leap where the file begins again. Raises MediaError where a file is missing or
+        cannot be served, or a folder holds no media. May be called while serving.
         """
         if isinstance(what, str):
             what = Path(what)
+        if live and whole_ts:
+            raise MediaError(f"{what}: a whole transport stream cannot be live; leave out live or whole_ts")
         if live and isinstance(what, Path):
             self._mounts.add_live(path, what, self._era)
         else:
-            self._mounts.add(path, what)
+            self._mounts.add(path, what, whole_ts=whole_ts)
 
     def unmount(self, path: str) -> None:
         """No longer serve `path`; who plays it plays on. Raises KeyError where nothing is mounted."""

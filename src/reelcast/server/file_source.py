@@ -31,9 +31,9 @@ class FileSource:
         self._loading: dict[int, asyncio.Task[Group | None]] = {}
 
     @classmethod
-    async def open(cls, path: Path, cache: GroupCache) -> FileSource:
-        """Open a file; raises MediaError where it cannot be served."""
-        return cls(await asyncio.to_thread(GroupReader, path), cache)
+    async def open(cls, path: Path, cache: GroupCache, *, whole_ts: bool = False) -> FileSource:
+        """Open a file, a transport stream whole if that is wanted; MediaError where it cannot be served."""
+        return cls(await asyncio.to_thread(GroupReader, path, whole_ts=whole_ts), cache)
 
     def ssrc(self, track: int) -> int | None:
         """Each session has its own numbers, since each may seek."""

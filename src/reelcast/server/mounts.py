@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 MAX_OPEN_FILES = 128
 """Files kept open between requests; one that is being played stays open however many others are asked for."""
 
+_Way = tuple[Path, bool]
+"""A file, and whether it is kept whole where it is a transport stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -49,15 +52,20 @@ class Mounts:
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._cache = GroupCache(cache_bytes)
         self._mounted: dict[tuple[str, ...], Path | Library | Source] = {}
-        self._open: OrderedDict[Path, tuple[tuple[int, int], asyncio.Task[FileSource]]] = OrderedDict()
+        self._whole: set[tuple[str, ...]] = set()
+        self._open: OrderedDict[_Way, tuple[tuple[int, int], asyncio.Task[FileSource]]] = OrderedDict()
         self._users: dict[Source, int] = {}
 
-    def add(self, path: str, what: Source | Path) -> None:
+    def add(self, path: str, what: Source | Path, *, whole_ts: bool = False) -> None:
         """Serve a file, a folder (recursively) or a source at `path`, which may be "/".
 
+        With `whole_ts`, files that are transport streams are one track, not what is in them.
         Raises MediaError where the file or folder is missing, or a folder holds no media.
         """
         segments = tuple(unquote(segment) for segment in path.split("/") if segment)
+        self._whole.discard(segments)
+        if whole_ts:
+            self._whole.add(segments)
         if not isinstance(what, Path):
             self._mounted[segments] = what
         elif what.is_dir():
@@ -99,7 +107,8 @@ class Mounts:
             names = tuple(segments[:-1] if control else segments)
             for cut in range(len(names), -1, -1):
                 what = self._mounted.get(names[:cut])
-                source = None if what is None else await self._source(what, list(names[cut:]))
+                whole = names[:cut] in self._whole
+                source = None if what is None else await self._source(what, list(names[cut:]), whole)
                 if source is not None:
                     return Found("/" + "/".join(map(quote, names)), source, control)
         return None
@@ -138,48 +147,50 @@ class Mounts:
             _close(task)
         self._open.clear()
 
-    async def _source(self, what: Path | Library | Source, rest: list[str]) -> Source | None:
+    async def _source(self, what: Path | Library | Source, rest: list[str], whole: bool) -> Source | None:
         if not isinstance(what, Path | Library):
             return None if rest else what
         path = await _path(what, rest)
-        return None if path is None else await self._file(path)
+        return None if path is None else await self._file(path, whole)
 
-    async def _file(self, path: Path) -> FileSource:
+    async def _file(self, path: Path, whole: bool) -> FileSource:
         """Open a file, or take it as it is open; again where it has changed on disk."""
         try:
             status = await asyncio.to_thread(os.stat, path)
         except OSError as error:
             raise MediaError(f"{path.name}: {error.strerror}") from error
         stamp = status.st_mtime_ns, status.st_size
-        held = self._open.get(path)
+        way = path, whole
+        held = self._open.get(way)
         if held is None or held[0] != stamp:
             if held is not None:
                 log.info("%s has changed; it is opened again", path.name)
-                self._drop(path)
-            held = stamp, asyncio.get_running_loop().create_task(FileSource.open(path, self._cache))
-            self._open[path] = held
+                self._drop(way)
+            opening = FileSource.open(path, self._cache, whole_ts=whole)
+            held = stamp, asyncio.get_running_loop().create_task(opening)
+            self._open[way] = held
             self._tidy()
-        self._open.move_to_end(path)
+        self._open.move_to_end(way)
         try:
             return await asyncio.shield(held[1])
         except MediaError:
-            if self._open.get(path) is held:
-                del self._open[path]
+            if self._open.get(way) is held:
+                del self._open[way]
             raise
 
     def _tidy(self) -> None:
-        for path, (_, task) in list(self._open.items()):
+        for way, (_, task) in list(self._open.items()):
             if len(self._open) <= MAX_OPEN_FILES:
                 return
             if task.done() and _opened(task) not in self._users:
-                self._drop(path)
+                self._drop(way)
 
     def _tasks(self) -> Iterator[asyncio.Task[FileSource]]:
         return (task for _, task in self._open.values())
 
-    def _drop(self, path: Path) -> None:
+    def _drop(self, way: _Way) -> None:
         """Forget an open file; where sessions still play it, it closes when the last of them is gone."""
-        _, task = self._open.pop(path)
+        _, task = self._open.pop(way)
         if _opened(task) not in self._users:
             _close(task)
 
