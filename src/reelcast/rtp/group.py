@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,25 +127,16 @@ class Group:
     ) -> Group:
         """Put bursts, each with the index of its track, in sending order and lay them out."""
         placed = _in_sending_order(list(bursts), tracks)
-        pieces: list[bytes] = []
+        data = b"".join([burst.data for _, _, burst in placed])
         runs: list[Run] = []
-        rows: list[tuple[int, int, int, int, int]] = []
-        position, end = 0, 0.0
+        count, end = 0, 0.0
         for number, (due, track, burst) in enumerate(placed):
             rate = tracks[track].clock_rate
-            timestamp = burst.pts & 0xFFFFFFFF
-            runs += _runs(burst, number, len(rows), track, due, rate)
-            start = 0
-            for size in burst.sizes:
-                flags = int.from_bytes(burst.data[start : start + 2], "big") << 16
-                payload = position + start + HEADER_SIZE
-                rows.append((track, flags, timestamp, payload, size - HEADER_SIZE))
-                start += size
-            position += start
-            pieces.append(burst.data)
+            runs += _runs(burst, number, count, track, due, rate)
+            count += len(burst.sizes)
             end = max(end, (burst.pts + burst.duration) / rate)
-        packets = np.array(rows, dtype=np.int64).reshape(-1, 5)
-        return cls(index, b"".join(pieces), tuple(runs), packets, end=end, last=last)
+        packets = _table(placed, data, count)
+        return cls(index, data, tuple(runs), packets, end=end, last=last)
 
     def __len__(self) -> int:
         """Packets in the group."""
@@ -175,10 +167,25 @@ class Group:
 
 def _numbered(tracks: NDArray[np.uint8]) -> NDArray[np.uint32]:
     numbers = np.empty(len(tracks), np.uint32)
-    for track in np.unique(tracks):
-        places = np.nonzero(tracks == track)[0]
-        numbers[places] = np.arange(len(places), dtype=np.uint32)
+    for track in range(int(tracks.max(initial=0)) + 1):
+        places = tracks == track
+        numbers[places] = np.arange(np.count_nonzero(places), dtype=np.uint32)
     return numbers
+
+
+def _table(placed: Sequence[tuple[float, int, Burst]], data: bytes, count: int) -> NDArray[np.int64]:
+    """The rows of a group's `count` packets; columns at a time, for rows made one by one cost five times that."""
+    lengths = [len(burst.sizes) for _, _, burst in placed]
+    sizes = np.fromiter(chain.from_iterable(burst.sizes for _, _, burst in placed), np.int64, count)
+    starts = np.cumsum(sizes) - sizes
+    octets = np.frombuffer(data, np.uint8)
+    packets = np.empty((count, 5), np.int64)
+    packets[:, 0] = np.repeat([track for _, track, _ in placed], lengths)
+    packets[:, 1] = octets[starts].astype(np.int64) << 24 | octets[starts + 1].astype(np.int64) << 16
+    packets[:, 2] = np.repeat([burst.pts & 0xFFFFFFFF for _, _, burst in placed], lengths)
+    packets[:, 3] = starts + HEADER_SIZE
+    packets[:, 4] = sizes - HEADER_SIZE
+    return packets
 
 
 def _in_sending_order(
