@@ -343,8 +343,8 @@ async def test_readers_of_all_kinds(batching: Batching) -> None:
         for carrier in carriers:
             carrier.join(fan_out)
         assert len(fan_out) == 3 + 3
-        fan_out.send(AIRED, 0, 4, entry=True)
-        fan_out.send(AIRED, 4, 8)
+        fan_out.begin(AIRED, 0, 4, entry=True)
+        fan_out.begin(AIRED, 4, 8)
         fan_out.report(1, b"report")
         video, audio = packets_of(*VIDEO_RUNS), packets_of(3, 7)
         assert [reader.received() for reader in rtp] == [video, audio, video]
@@ -357,7 +357,8 @@ async def test_readers_of_all_kinds(batching: Batching) -> None:
         for carrier in carriers:
             carrier.leave(fan_out)
         assert not len(fan_out)
-        fan_out.send(AIRED, 0, 8, entry=True)
+        fan_out.begin(AIRED, 0, 8, entry=True)
+        assert not fan_out.proceed(1)
         fan_out.report(0, b"report")
         assert not any(reader.received() for reader in (*rtp, *rtcp))
         assert transports[0].written == whole

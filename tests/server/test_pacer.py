@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
-from reelcast.server.pacer import ENOUGH, LOOK_AHEAD, TICK, Pacer
+from reelcast.server.pacer import ENOUGH, LOOK_AHEAD, STEP, TICK, TOGETHER, Pacer
 
 HALF = TICK / 2
 
@@ -17,7 +17,10 @@ HALF = TICK / 2
 class Player:
     """Wants to be called at given times; notes when it was."""
 
-    def __init__(self, *whens: float | None, call: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, *whens: float | None, call: Callable[[], None] = lambda: None, exact: bool = False
+    ) -> None:
+        self.exact = exact
         self.called: list[float] = []
         self._whens = list(whens)
         self._call = call
@@ -60,12 +63,51 @@ async def test_called_within_half_a_tick() -> None:
 @in_virtual_time
 async def test_one_flush_for_all_of_a_tick() -> None:
     pacer, flushes, start = pacer_and_start()
-    players = [Player() for _ in range(100)]
+    players = [Player() for _ in range(TOGETHER - 1)]
     for player in players:
         pacer.add(player, start + 0.1)
     await asyncio.sleep(0.5)
     assert all(len(player.called) == 1 for player in players)
     assert flushes.count == 1
+
+
+@in_virtual_time
+async def test_the_first_of_many_do_not_wait_for_the_last() -> None:
+    order: list[str] = []
+    pacer = Pacer(lambda: order.append("flush"))
+    start = asyncio.get_running_loop().time()
+    for _ in range(2 * TOGETHER + 1):
+        pacer.add(Player(call=partial(order.append, "player")), start + 0.1)
+    await asyncio.sleep(0.5)
+    some = ["player"] * TOGETHER + ["flush"]
+    assert order == [*some, *some, "player", "flush"]
+
+
+@in_virtual_time
+async def test_an_exact_one_is_called_when_it_says() -> None:
+    pacer, _, start = pacer_and_start()
+    whens = [start + number * 0.0123 for number in range(1, 50)]
+    player = Player(*whens[1:], exact=True)
+    pacer.add(player, whens[0])
+    await asyncio.sleep(1)
+    assert [now - STEP / 2 for now in player.called] == pytest.approx(whens, abs=0.51 * STEP)
+
+
+@in_virtual_time
+async def test_how_late_media_leaves_is_told() -> None:
+    told: list[tuple[float, float]] = []
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    pacer = Pacer(lambda: loop.hold_up(0.003), lambda *times: told.append(times))
+    start = pacer.good_moment()
+    pacer.add(Player(start + 4 * TICK), start)
+    pacer.add(Player(), start + 0.001)
+    broken = Player(call=fail)
+    pacer.add(broken, start + 2 * TICK)
+    await asyncio.sleep(1)
+    dues, gone = zip(*told, strict=True)
+    assert dues == pytest.approx([start, start + 0.001, start + 2 * TICK, start + 4 * TICK])
+    assert gone == pytest.approx([start + 0.003] * 2 + [start + 2 * TICK + 0.003, start + 4 * TICK + 0.003])
 
 
 @in_virtual_time

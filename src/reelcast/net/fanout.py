@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sized
+from typing import TypeVar
 
 import numpy as np
 
@@ -33,6 +35,11 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUE_BYTES = 1 << 20
 """What may wait for a slow connection, a second of a fast stream; then frames are left out."""
+
+SHARE = 48
+"""Readers that one system call serves, or one go over their connections: a run of 64 kB takes it 3 ms."""
+
+_Share = TypeVar("_Share", bound=Sized)
 
 _HEADER = np.dtype(
     {
@@ -247,60 +254,138 @@ class InterleavedFanOut:
                 self._shed[writer] = skipped + 1
 
 
+class _UdpTrack:
+    """All readers of one track over UDP: media in shares, reports to all at once."""
+
+    def __init__(self, pair: UdpPair) -> None:
+        self.shares: list[UdpFanOut] = []
+        self.reports = UdpFanOut(pair.rtcp.socket, pair.batching)
+        self._pair = pair
+        self._homes: dict[Destination, UdpFanOut] = {}
+
+    def add(self, rtp: Destination, rtcp: Destination) -> None:
+        share = _with_room(self.shares, lambda: UdpFanOut(self._pair.rtp.socket, self._pair.batching))
+        share.add(rtp)
+        self._homes[rtp] = share
+        self.reports.add(rtcp)
+
+    def remove(self, rtp: Destination, rtcp: Destination) -> None:
+        self._homes.pop(rtp).remove(rtp)
+        self.reports.remove(rtcp)
+
+
 class FanOut:
-    """All readers of one live stream, however their media goes."""
+    """All readers of one live stream, however their media goes; each belongs to a share of them.
+
+    What is large takes a while to send: it can be begun, and then gone on with in parts. Whoever joins or leaves
+    meanwhile finds it finished.
+    """
 
     def __init__(self) -> None:
-        self._udp: dict[tuple[UdpPair, int], tuple[UdpFanOut, UdpFanOut]] = {}
-        self._interleaved: dict[Layout, InterleavedFanOut] = {}
+        self._udp: dict[tuple[UdpPair, int], _UdpTrack] = {}
+        self._interleaved: dict[Layout, list[InterleavedFanOut]] = {}
+        self._homes: dict[InterleavedWriter, InterleavedFanOut] = {}
+        self._begun: deque[Iterator[int]] = deque()
+        # Bytes of what comes next of it.
+        self._next = 0
 
     def __len__(self) -> int:
         """Readers over TCP, and tracks of readers over UDP."""
-        udp = sum(len(rtp) for rtp, _ in self._udp.values())
-        return udp + sum(len(fan_out) for fan_out in self._interleaved.values())
+        udp = sum(len(share) for track in self._udp.values() for share in track.shares)
+        return udp + len(self._homes)
 
     def add_udp(self, pair: UdpPair, track: int, rtp: Destination, rtcp: Destination) -> None:
         """Send a track to these ports too."""
-        media, reports = self._udp.setdefault(
-            (pair, track),
-            (UdpFanOut(pair.rtp.socket, pair.batching), UdpFanOut(pair.rtcp.socket, pair.batching)),
-        )
-        media.add(rtp)
-        reports.add(rtcp)
+        self.finish()
+        if (pair, track) not in self._udp:
+            self._udp[pair, track] = _UdpTrack(pair)
+        self._udp[pair, track].add(rtp, rtcp)
 
     def remove_udp(self, pair: UdpPair, track: int, rtp: Destination, rtcp: Destination) -> None:
         """Send a track there no longer."""
-        media, reports = self._udp[pair, track]
-        media.remove(rtp)
-        reports.remove(rtcp)
+        self.finish()
+        self._udp[pair, track].remove(rtp, rtcp)
 
     def add_interleaved(self, layout: Layout, writer: InterleavedWriter) -> None:
         """Write to this connection too."""
-        self._interleaved.setdefault(layout, InterleavedFanOut(layout)).add(writer)
+        self.finish()
+        shares = self._interleaved.setdefault(layout, [])
+        share = self._homes[writer] = _with_room(shares, lambda: InterleavedFanOut(layout))
+        share.add(writer)
 
     def remove_interleaved(self, layout: Layout, writer: InterleavedWriter) -> None:
         """Write there no longer."""
-        fan_out = self._interleaved[layout]
-        fan_out.remove(writer)
-        if not fan_out:
+        self.finish()
+        share = self._homes.pop(writer)
+        share.remove(writer)
+        if not share:
+            self._interleaved[layout].remove(share)
+        if not self._interleaved[layout]:
             # Each layout has a rendering of its own made.
             del self._interleaved[layout]
 
-    def send(self, aired: Aired, first: int, stop: int, *, entry: bool = False) -> None:
-        """Send runs `first` to `stop` to all; `entry` says that they begin with a keyframe's first run."""
-        runs = aired.group.runs
-        for (_, track), (media, _) in self._udp.items():
-            if media:
-                for number in range(first, stop):
-                    if runs[number].track == track:
-                        media.send(aired, number)
-        for fan_out in self._interleaved.values():
-            fan_out.send(aired, first, stop, entry=entry)
+    def begin(self, aired: Aired, first: int, stop: int, *, entry: bool = False) -> None:
+        """Have runs `first` to `stop` sent to all; `entry` says that they begin with a keyframe's first run."""
+        self._begun.append(self._sends(aired, first, stop, entry))
+        if not self._next:
+            self._step()
+
+    def proceed(self, limit: int) -> bool:
+        """Send what was begun, up to `limit` bytes but at least to one share; whether anything is left."""
+        sent = 0
+        while self._next and (not sent or sent + self._next <= limit):
+            sent += self._next
+            self._step()
+        return bool(self._next)
+
+    def finish(self) -> None:
+        """Send all that was begun."""
+        while self._next:
+            self._step()
 
     def report(self, track: int, data: bytes) -> None:
-        """Send a compound RTCP packet beside a track to all."""
-        for (_, of_track), (_, reports) in self._udp.items():
+        """Send a compound RTCP packet beside a track to all, behind what was begun."""
+        self.finish()
+        for (_, of_track), readers in self._udp.items():
             if of_track == track:
-                reports.send_datagram(data)
-        for fan_out in self._interleaved.values():
-            fan_out.write(track, data)
+                readers.reports.send_datagram(data)
+        for shares in self._interleaved.values():
+            for share in shares:
+                share.write(track, data)
+
+    def _step(self) -> None:
+        """Send what comes next, and find out what comes then."""
+        self._next = 0
+        while self._begun and not self._next:
+            self._next = next(self._begun[0], 0)
+            if not self._next:
+                self._begun.popleft()
+
+    def _sends(self, aired: Aired, first: int, stop: int, entry: bool) -> Iterator[int]:
+        """What is to be sent, a run to a share at a time; before each, its bytes are told.
+
+        A run goes to all shares before the next one does: between them, readers empty their buffers.
+        """
+        runs = aired.group.runs[first:stop]
+        for number, run in enumerate(runs, first):
+            for (_, track), readers in self._udp.items():
+                if track == run.track:
+                    for share in readers.shares:
+                        if share:
+                            yield len(share) * run.count * run.size
+                            share.send(aired, number)
+        length = sum(run.count * run.size for run in runs)
+        for shares in self._interleaved.values():
+            for writers in shares:
+                yield len(writers) * length
+                writers.send(aired, first, stop, entry=entry)
+
+
+def _with_room(shares: list[_Share], make: Callable[[], _Share]) -> _Share:
+    """The first share that has room for one more reader, a new one where there is none."""
+    for share in shares:
+        if len(share) < SHARE:
+            return share
+    share = make()
+    shares.append(share)
+    return share

@@ -31,6 +31,12 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Groups prepared before they are due."""
+PART_BYTES = 3 << 20
+"""Sent to all in one go: 3 ms of work over UDP, so that what is due next waits no longer than that."""
+PART_SECONDS = 0.004
+"""The parts of what is larger are due one after the other: 0.75 GB/s is what a core can do."""
+ALONE = 32
+"""Readers from which on their media is sent when it is due, not when that of other streams is too."""
 MAX_KEPT_BYTES = 32 << 20
 """Kept for new readers; where more has been sent since the last keyframe, they wait for the next."""
 MAX_LATE = 0.5
@@ -72,6 +78,8 @@ class Broadcast:
         self._edge: Place = (0, 0)
         self._start: Place | None = None
         self._counted = 0
+        # When the part is due that is sent next, of what was begun.
+        self._part = 0.0
         self._starved = True
         self.over = False
 
@@ -147,8 +155,25 @@ class Broadcast:
 
     # What the pacer asks for
 
+    @property
+    def exact(self) -> bool:
+        """See `Paced`."""
+        return len(self.fan_out) >= ALONE
+
     def advance(self, now: float) -> float | None:
-        """Send to all what is due by `now`."""
+        """Send to all what is due by `now`, or a part of it where that is much."""
+        due = self._begin_due(now)
+        if self.fan_out.proceed(PART_BYTES):
+            # What is due before the rest of this has gone makes it hurry.
+            self._part = max(self._part, now - MAX_LATE) + PART_SECONDS
+            return self._part if due is None else min(self._part, due)
+        if self.reporter.due <= now and len(self.fan_out) and self._pacer is not None:
+            self._pacer.after_flush(self.report)
+        self._part = 0.0
+        return due
+
+    def _begin_due(self, now: float) -> float | None:
+        """Begin what is due by `now`; the time of what comes next, None where that is not there yet."""
         while True:
             aired = self.at(self._edge)
             if aired is None:
@@ -166,17 +191,16 @@ class Broadcast:
             stop = first
             while stop < len(dues) and shift + dues[stop] <= now:
                 stop += 1
-            self._send(aired, first, stop)
+            if stop > first:
+                self._part = self._part or shift + dues[first]
+                self._begin(aired, first, stop)
             if stop < len(dues):
                 self._edge = number, stop
-                break
+                return shift + dues[stop]
             tally(aired.group, self.senders, self._counted, len(aired.group))
             self._counted = 0
             self._edge = number + 1, 0
             self._let_go()
-        if self.reporter.due <= now and len(self.fan_out) and self._pacer is not None:
-            self._pacer.after_flush(self.report)
-        return shift + dues[stop]
 
     def report(self) -> None:
         """Send all readers a sender report."""
@@ -193,20 +217,20 @@ class Broadcast:
             tally(aired.group, self.senders, self._counted, sent)
             self._counted = sent
 
-    def _send(self, aired: Aired, first: int, stop: int) -> None:
-        """Send runs; a keyframe begins a piece of its own, since readers may be let in there."""
+    def _begin(self, aired: Aired, first: int, stop: int) -> None:
+        """Begin to send runs; a keyframe begins a piece of its own, since readers may be let in there."""
         runs = aired.group.runs
         begun, entry = first, False
         for number in range(first, stop):
             run = runs[number]
             if run.keyframe and run.track == self._feed.leading and _begins(runs, number):
                 if number > begun:
-                    self.fan_out.send(aired, begun, number, entry=entry)
+                    self.fan_out.begin(aired, begun, number, entry=entry)
                 begun, entry = number, True
                 self._start = aired.number, number
                 self._begun.set()
         if stop > begun:
-            self.fan_out.send(aired, begun, stop, entry=entry)
+            self.fan_out.begin(aired, begun, stop, entry=entry)
 
     def _let_go(self) -> None:
         """Drop what no reader will be sent by itself, and have more prepared."""

@@ -11,21 +11,33 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["TICK", "Paced", "Pacer"]
+__all__ = ["TICK", "OnSent", "Paced", "Pacer"]
 
 log = logging.getLogger(__name__)
 
 TICK = 0.008
 """Seconds: media leaves at most half of it early and, while the processor keeps up, half of it late. A wake-up
 costs as much as sending to a dozen readers, so that half of this would cost a fifth more with 100 of them."""
+STEPS = 8
+"""Parts of a tick that players which have much to send are called in: one of them fills a wake-up."""
+STEP = TICK / STEPS
 LOOK_AHEAD = 5
 """Ticks within which a player may begin: a frame's time at 25 frames a second."""
 ENOUGH = 64
 """Players called in one tick, before others are rather called in a tick of their own: 2 ms of work."""
+TOGETHER = 64
+"""Players after which what they have put into batches is sent: what the first of them had due is 2 ms old."""
+
+OnSent = Callable[[float, float], None]
+"""Takes when a player's media was due, and when it had been handed to the kernel."""
 
 
 class Paced(Protocol):
     """Something that sends in time."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is called just when it says, not in a tick with others: for who has much to send."""
 
     def advance(self, now: float) -> float | None:
         """Send what is due by `now`; the time of what comes next, None where that will be said later."""
@@ -34,16 +46,20 @@ class Paced(Protocol):
 class Pacer:
     """Calls players when they are due. Times are those of the event loop's clock."""
 
-    def __init__(self, flush: Callable[[], None]) -> None:
-        """`flush` sends what the players of one tick have put into batches."""
+    def __init__(self, flush: Callable[[], None], on_sent: OnSent | None = None) -> None:
+        """`flush` sends what players have put into batches; `on_sent` is told how late that was."""
         self._loop = asyncio.get_running_loop()
         self._flush = flush
+        self._on_sent = on_sent
+        self._dues: dict[Paced, float] = {}
+        self._called: list[float] = []
+        # By the step, of 1 ms, at which they are called.
         self._wheel: dict[int, list[Paced]] = {}
         self._after: list[Callable[[], None]] = []
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0
         self._ticking = False
-        self._last = int(self._loop.time() / TICK)
+        self._last = int(self._loop.time() / STEP)
 
     def good_moment(self) -> float:
         """When a player had best begin: soon, and together with others that will be called then.
@@ -52,23 +68,30 @@ class Pacer:
         each frame's time, not in all of them.
         """
         soonest = int(self._loop.time() / TICK) + 1
-        sizes = [(len(self._wheel.get(tick, ())), tick) for tick in range(soonest, soonest + LOOK_AHEAD)]
+        sizes = [
+            (len(self._wheel.get(tick * STEPS, ())), tick) for tick in range(soonest, soonest + LOOK_AHEAD)
+        ]
         shared = [tick for size, tick in sizes if 0 < size < ENOUGH]
         unused = [tick for size, tick in sizes if not size]
         return min(shared or unused[:1] or [min(sizes)[1]]) * TICK
 
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""
-        tick = max(int(when / TICK + 0.5), self._last + 1)
-        waiting = self._wheel.get(tick)
+        if player.exact:
+            step = max(int(when / STEP + 0.5), self._last + 1)
+        else:
+            step = max(int(when / TICK + 0.5), self._last // STEPS + 1) * STEPS
+        waiting = self._wheel.get(step)
         if waiting is None:
-            self._wheel[tick] = [player]
-            self._arm(tick)
+            self._wheel[step] = [player]
+            self._arm(step)
         else:
             waiting.append(player)
+        if self._on_sent is not None:
+            self._dues[player] = when
 
     def after_flush(self, call: Callable[[], None]) -> None:
-        """Call once the media of this tick has been sent (or of the next tick, outside one)."""
+        """Call once the media of this tick has been sent (or of the next step, outside one)."""
         self._after.append(call)
         self._arm(self._last + 1)
 
@@ -89,33 +112,31 @@ class Pacer:
         self._wheel.clear()
         self._after.clear()
 
-    def _arm(self, tick: int) -> None:
-        """Be called at a tick, where that is sooner than now agreed; in a tick, that is seen to at its end."""
-        if self._ticking or (self._handle is not None and self._armed <= tick):
+    def _arm(self, step: int) -> None:
+        """Be called at a step, where that is sooner than now agreed; in a tick, that is seen to at its end."""
+        if self._ticking or (self._handle is not None and self._armed <= step):
             return
         if self._handle is not None:
             self._handle.cancel()
-        self._armed = tick
-        self._handle = self._loop.call_at(tick * TICK, self._tick)
+        self._armed = step
+        self._handle = self._loop.call_at(step * STEP, self._tick)
 
     def _tick(self) -> None:
         self._handle, self._ticking = None, True
-        now = self._loop.time() + TICK / 2
-        current = int(now / TICK)
+        time = self._loop.time()
+        current = int(time / STEP + 0.5)
         wheel = self._wheel
-        due = [tick for tick in wheel if tick <= current] if wheel else []
+        due = [step for step in wheel if step <= current] if wheel else []
         self._last = current
-        for tick in sorted(due):
-            for player in wheel.pop(tick):
-                try:
-                    when = player.advance(now)
-                except Exception:
-                    # A fault in one player must not stop all the others.
-                    log.exception("a player failed and is dropped: %r", player)
-                    continue
-                if when is not None:
-                    self.add(player, when)
-        self._flush()
+        collected = 0
+        for step in sorted(due):
+            for player in wheel.pop(step):
+                self._advance(player, time)
+                collected += 1
+                if collected == TOGETHER:
+                    self._send()
+                    collected = 0
+        self._send()
         after, self._after = self._after, []
         for call in after:
             try:
@@ -125,3 +146,23 @@ class Pacer:
         self._ticking = False
         if wheel or self._after:
             self._arm(current + 1 if self._after else min(wheel))
+
+    def _advance(self, player: Paced, time: float) -> None:
+        if self._on_sent is not None:
+            self._called.append(self._dues.pop(player, time))
+        try:
+            when = player.advance(time + (STEP / 2 if player.exact else TICK / 2))
+        except Exception:
+            # A fault in one player must not stop all the others.
+            log.exception("a player failed and is dropped: %r", player)
+            return
+        if when is not None:
+            self.add(player, when)
+
+    def _send(self) -> None:
+        self._flush()
+        if self._on_sent is not None:
+            done = self._loop.time()
+            for due in self._called:
+                self._on_sent(due, done)
+            self._called.clear()

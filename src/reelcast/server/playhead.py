@@ -69,6 +69,8 @@ class _Start:
 class Playhead:
     """See `reelcast.server.source.Player`."""
 
+    exact = False
+
     def __init__(self, groups: Groups, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> None:
         self.ended = False
         self._groups = groups

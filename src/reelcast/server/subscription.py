@@ -71,6 +71,8 @@ class Subscription:
     joined   it has caught up, and is sent what all are sent
     """
 
+    exact = False
+
     def __init__(self, broadcast: OnAir, tracks: tuple[int, ...], carrier: Carrier, pacer: Pacer) -> None:
         self.ended = False
         self._broadcast = broadcast
