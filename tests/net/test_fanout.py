@@ -15,8 +15,9 @@ from tests.groups import AUDIO, VIDEO, burst, group_of
 from tests.net.links import Recorder, linked
 from tests.net.readers import AVAILABLE, BEST, HOSTS, Calls, Reader, bound, closed_port
 
+from reelcast.net import fanout
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
-from reelcast.net.fanout import MAX_QUEUE_BYTES, FanOut, InterleavedFanOut, UdpFanOut
+from reelcast.net.fanout import MAX_QUEUE_BYTES, MESSAGE_BYTES, FanOut, InterleavedFanOut, UdpFanOut
 from reelcast.net.flight import Aired, Layout
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Batching, Destination
@@ -362,3 +363,91 @@ async def test_readers_of_all_kinds(batching: Batching) -> None:
         fan_out.report(0, b"report")
         assert not any(reader.received() for reader in (*rtp, *rtcp))
         assert transports[0].written == whole
+
+
+@pytest.fixture
+def shares_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "SHARE", 2)
+
+
+@pytest.mark.usefixtures("shares_of_two")
+class TestParts:
+    def join(
+        self, fan_out: FanOut, count: int, *, swapped: bool = False
+    ) -> tuple[list[Recorder], list[Carrier]]:
+        transports, joining = writers(count)
+        channels = {0: (2, 3), 1: (0, 1)} if swapped else {0: (0, 1), 1: (2, 3)}
+        carriers: list[Carrier] = [InterleavedCarrier(writer, channels) for writer in joining]
+        for carrier in carriers:
+            carrier.join(fan_out)
+        return transports, carriers
+
+    def test_a_share_at_a_time(self) -> None:
+        fan_out = FanOut()
+        transports, _ = self.join(fan_out, 5)
+        whole = joined(*range(8))
+        fan_out.begin(AIRED, 0, 8, entry=True)
+        assert not any(transport.written for transport in transports)
+        for left, served in ((True, 2), (True, 4), (False, 5)):
+            assert fan_out.proceed(1) is left
+            assert [transport.written for transport in transports] == [whole] * served + [b""] * (5 - served)
+        assert not fan_out.proceed(1)
+
+    def test_as_many_shares_as_the_limit_allows(self) -> None:
+        fan_out = FanOut()
+        transports, _ = self.join(fan_out, 4)
+        self.join(fan_out, 1, swapped=True)
+        size = AIRED.group.runs[6].size + MESSAGE_BYTES
+        fan_out.begin(AIRED, 6, 7)
+        assert fan_out.proceed(4 * size)
+        assert all(transport.written == joined(6) for transport in transports)
+        fan_out.finish()
+        fan_out.begin(AIRED, 6, 7)
+        assert not fan_out.proceed(5 * size)
+
+    def test_what_is_begun_meanwhile_follows(self) -> None:
+        fan_out = FanOut()
+        transports, _ = self.join(fan_out, 3)
+        fan_out.begin(AIRED, 0, 3, entry=True)
+        assert fan_out.proceed(1)
+        fan_out.begin(AIRED, 3, 4)
+        while fan_out.proceed(1):
+            pass
+        assert all(transport.written == joined(0, 1, 2, 3) for transport in transports)
+
+    def test_who_comes_and_goes_meanwhile_finds_it_finished(self) -> None:
+        fan_out = FanOut()
+        transports, carriers = self.join(fan_out, 5)
+        fan_out.begin(AIRED, 0, 3, entry=True)
+        fan_out.proceed(1)
+        late, _ = self.join(fan_out, 1)
+        assert all(transport.written == joined(0, 1, 2) for transport in transports)
+        fan_out.begin(AIRED, 3, 4)
+        fan_out.proceed(1)
+        carriers[4].leave(fan_out)
+        assert transports[4].written == joined(0, 1, 2, 3)
+        assert late[0].written == joined(3)
+        fan_out.begin(AIRED, 4, 5)
+        fan_out.proceed(1)
+        fan_out.report(0, b"report")
+        assert late[0].written == joined(3, 4) + b"$\x01\x00\x06report"
+        assert len(fan_out) == 5
+
+    def test_places_that_are_left_are_taken(self) -> None:
+        fan_out = FanOut()
+        _, carriers = self.join(fan_out, 4)
+        carriers[0].leave(fan_out)
+        self.join(fan_out, 1)
+        fan_out.begin(AIRED, 0, 8, entry=True)
+        assert [fan_out.proceed(1) for _ in range(2)] == [True, False]
+
+    async def test_a_run_goes_to_all_before_the_next(self) -> None:
+        async with pair_of(BEST) as (pair, stack):
+            readers = [Reader(stack) for _ in range(3)]
+            fan_out = FanOut()
+            for reader in readers:
+                UdpCarrier(pair, {0: (reader.destination, Reader(stack).destination)}).join(fan_out)
+            fan_out.begin(AIRED, 4, 6)
+            for heard in (((4,), (4,), ()), ((), (), (4,)), ((5,), (5,), ()), ((), (), (5,))):
+                fan_out.proceed(1)
+                assert [reader.received() for reader in readers] == [packets_of(*runs) for runs in heard]

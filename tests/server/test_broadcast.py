@@ -13,6 +13,7 @@ from tests.server.studio import Loop, Reader, Studio, studio_of
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
 from reelcast.errors import MediaError, ProtocolError
+from reelcast.net import fanout as fanout_module
 from reelcast.net.fanout import MAX_QUEUE_BYTES
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
@@ -20,7 +21,7 @@ from reelcast.server import broadcast as broadcast_module
 from reelcast.server import feed as feed_module
 from reelcast.server import reports as reports_module
 from reelcast.server import subscription as subscription_module
-from reelcast.server.broadcast import MAX_LATE, Broadcast
+from reelcast.server.broadcast import MAX_LATE, PART_SECONDS, Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.pacer import TICK
 from reelcast.server.subscription import CATCH_UP_SPEED
@@ -68,6 +69,79 @@ def begins(reader: Reader, since: int = 0) -> float:
     assert first.label.number == 0
     assert first.label.pts % round(GOP * RATES[0]) == 0
     return reader.studio.media_time(0, first.packet)
+
+
+class TestParts:
+    """What is due to many is sent to a share of them at a time."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout_module, "SHARE", 1)
+        monkeypatch.setattr(broadcast_module, "PART_BYTES", 1)
+        monkeypatch.setattr(broadcast_module, "ALONE", 3)
+
+    @TRANSPORTS
+    @in_virtual_time
+    async def test_each_has_a_time_of_its_own(self, transport: str) -> None:
+        async with studio_of(feed()) as studio:
+            readers = [studio.reader(transport, 0) for _ in range(4)]
+            for reader in readers:
+                await reader.play()
+            await asyncio.sleep(8.0)
+            assert studio.broadcast.exact
+            for reader in readers:
+                assert reader.gaps(0) == []
+            last = [{one.packet.timestamp: one.time for one in reader.heard[0][-300:]} for reader in readers]
+            moments = [[times[timestamp] for times in last] for timestamp in last[0].keys() & last[3].keys()]
+            assert len(moments) > 10
+            for times in moments:
+                assert [after - before for before, after in pairwise(times)] == pytest.approx(
+                    [PART_SECONDS] * 3, abs=0.002
+                )
+
+    @TRANSPORTS
+    @in_virtual_time
+    async def test_more_than_there_is_time_for(self, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(broadcast_module, "PART_SECONDS", 0.2)
+        async with studio_of(feed()) as studio:
+            readers = [studio.reader(transport) for _ in range(3)]
+            for wait, reader in zip((0.0, 1.23, 2.5), readers, strict=True):
+                await asyncio.sleep(wait)
+                await reader.play()
+            await asyncio.sleep(6.0)
+            readers[1].player.pause()
+            await asyncio.sleep(6.0)
+            for reader in (readers[0], readers[2]):
+                assert_whole(reader)
+                assert now() - reader.heard[0][-1].time < 0.3
+
+    @in_virtual_time
+    async def test_a_feed_that_falls_behind_amid_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was begun keeps the broadcast going while nothing follows; it must not be called twice then."""
+        monkeypatch.setattr(broadcast_module, "PART_SECONDS", 0.2)
+        calls: list[float] = []
+        source = feed()
+        source.gate = asyncio.Event()
+        async with studio_of(source) as studio:
+            advance = studio.broadcast.advance
+
+            def counted(now: float) -> float | None:
+                calls.append(now)
+                return advance(now)
+
+            monkeypatch.setattr(studio.broadcast, "advance", counted)
+            source.gate.set()
+            readers = [studio.reader("tcp") for _ in range(4)]
+            for reader in readers:
+                await reader.play()
+            for number in range(20):
+                source.gate.clear()
+                await asyncio.sleep(2.0 + 0.07 * number)
+                source.gate.set()
+                await asyncio.sleep(0.3)
+            for reader in readers:
+                assert_whole(reader)
+        assert len(calls) == len(set(calls))
 
 
 class TestOneReader:

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 MAX_QUEUE_BYTES = 1 << 20
 """What may wait for a slow connection, a second of a fast stream; then frames are left out."""
 
-SHARE = 32
-"""Readers that one system call serves, or one go over their connections: a run of 64 kB takes it 2 ms."""
+SHARE = 50
+"""Readers that one system call serves, or one go over their connections: a run of 64 kB takes it 3 ms."""
 MESSAGE_BYTES = 4096
 """What a message costs the kernel beside its bytes, in bytes that cost as much."""
 

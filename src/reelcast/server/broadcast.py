@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Groups prepared before they are due."""
-PART_BYTES = 2 << 20
-"""Sent in one go: 2 to 3 ms of work, so that a part is not late before it has left."""
+PART_BYTES = 3 << 20
+"""Sent in one go: 3 ms of work, so that a part is not late before it has left."""
 PART_SECONDS = 0.004
-"""The parts of what is larger are due so far apart, which leaves a third of the time to others."""
+"""The parts of what is larger are due so far apart, which leaves some time to others."""
 ALONE = 32
 """Readers from which on their media is sent when it is due, not when that of other streams is too."""
 MAX_KEPT_BYTES = 32 << 20
@@ -169,7 +169,7 @@ class Broadcast:
             return self._part if due is None else min(self._part, due)
         if self.reporter.due <= now and len(self.fan_out) and self._pacer is not None:
             self._pacer.after_flush(self.report)
-        self._part = 0.0
+        self._part, self._starved = 0.0, due is None
         return due
 
     def _begin_due(self, now: float) -> float | None:
@@ -177,7 +177,6 @@ class Broadcast:
         while True:
             aired = self.at(self._edge)
             if aired is None:
-                self._starved = True
                 return None
             self._on_air.set()
             number, first = self._edge
@@ -291,7 +290,7 @@ class Broadcast:
             event.set()
             event.clear()
         self._edge, self._start, self._counted = (self._numbers, 0), None, 0
-        self._starved, self.over = True, False
+        self._part, self._starved, self.over = 0.0, True, False
 
 
 def _begins(runs: tuple[Run, ...], number: int) -> bool:
