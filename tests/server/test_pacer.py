@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
-from reelcast.server.pacer import ENOUGH, LOOK_AHEAD, STEP, TICK, TOGETHER, Pacer
+from reelcast.server.pacer import ENOUGH, LEAD, LOOK_AHEAD, STEP, TICK, TOGETHER, Pacer
 
 HALF = TICK / 2
 
@@ -91,6 +91,16 @@ async def test_an_exact_one_is_called_when_it_says() -> None:
     pacer.add(player, whens[0])
     await asyncio.sleep(1)
     assert [now - STEP / 2 for now in player.called] == pytest.approx(whens, abs=0.51 * STEP)
+
+
+@in_virtual_time
+async def test_an_exact_one_begins_a_little_before() -> None:
+    pacer, _, start = pacer_and_start()
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+    pacer.add(Player(call=lambda: times.append(loop.time()), exact=True), start + 0.1)
+    await asyncio.sleep(1)
+    assert times == pytest.approx([start + 0.1 - LEAD], abs=0.51 * STEP)
 
 
 @in_virtual_time

@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Groups prepared before they are due."""
-PART_BYTES = 3 << 20
-"""Sent in one go: 3 ms of work, so that a part is not late before it has left."""
-PART_SECONDS = 0.004
+PART_BYTES = 5 << 20
+"""Sent in one go: 5 ms of work, begun 2 ms before it is due."""
+PART_SECONDS = 0.006
 """The parts of what is larger are due so far apart, which leaves some time to others."""
 ALONE = 32
 """Readers from which on their media is sent when it is due, not when that of other streams is too."""

@@ -21,6 +21,8 @@ costs as much as sending to a dozen readers, so that half of this would cost a f
 STEPS = 8
 """Parts of a tick that players which have much to send are called in: one of them fills a wake-up."""
 STEP = TICK / STEPS
+LEAD = 0.002
+"""Seconds by which they are called before their time: what they send then takes about twice that."""
 LOOK_AHEAD = 5
 """Ticks within which a player may begin: a frame's time at 25 frames a second."""
 ENOUGH = 64
@@ -37,7 +39,7 @@ class Paced(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether it is called just when it says, not in a tick with others: for who has much to send."""
+        """Whether it is called at a time of its own, not in a tick with others: for who has much to send."""
 
     def advance(self, now: float) -> float | None:
         """Send what is due by `now`; the time of what comes next, None where that will be said later."""
@@ -78,7 +80,7 @@ class Pacer:
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""
         if player.exact:
-            step = max(int(when / STEP + 0.5), self._last + 1)
+            step = max(int((when - LEAD) / STEP + 0.5), self._last + 1)
         else:
             step = max(int(when / TICK + 0.5), self._last // STEPS + 1) * STEPS
         waiting = self._wheel.get(step)
@@ -151,7 +153,7 @@ class Pacer:
         if self._on_sent is not None:
             self._called.append(self._dues.pop(player, time))
         try:
-            when = player.advance(time + (STEP / 2 if player.exact else TICK / 2))
+            when = player.advance(time + (LEAD + STEP / 2 if player.exact else TICK / 2))
         except Exception:
             # A fault in one player must not stop all the others.
             log.exception("a player failed and is dropped: %r", player)
