@@ -96,7 +96,7 @@ class TestParts:
             assert len(moments) > 10
             for times in moments:
                 assert [after - before for before, after in pairwise(times)] == pytest.approx(
-                    [PART_SECONDS] * 3, abs=0.002
+                    [PART_SECONDS] * 3, abs=0.005
                 )
 
     @TRANSPORTS
