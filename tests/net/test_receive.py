@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import Callable
 
 import pytest
 
 from reelcast.net import receive as module
+from reelcast.net.messages import Batching
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp.rtcp import ReceiverReport, compound
 
+UDP_SEGMENT = 103
 MEDIA = b"\x80\x60media"
 CONTROL = compound(ReceiverReport(1))
 
@@ -56,6 +59,53 @@ async def test_both_kinds_on_both_ports(family: int, host: str) -> None:
         ports.send_control(b"report")
         assert server.recv(100) == b"report"
     assert inbox.received == [("media", MEDIA), ("control", CONTROL), ("control", CONTROL), ("media", MEDIA)]
+    ports.close()
+
+
+async def test_a_packet_from_our_media_port() -> None:
+    """What opens the way through a NAT."""
+    ports = MediaPorts(lambda _: None, lambda _: None)
+    rtp, _ = await ports.open("127.0.0.1")
+    ports.send_media(b"to nobody yet")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        ports.listen_to(["127.0.0.1"], (server.getsockname()[1], 1))
+        ports.send_media(b"punch")
+        assert server.recvfrom(100) == (b"punch", ("127.0.0.1", rtp))
+    ports.close()
+
+
+@pytest.mark.parametrize("offload", [True, False], ids=["receive offload", "one by one"])
+async def test_what_comes_in_a_row(offload: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With receive offload the kernel hands many datagrams out in one piece: they are cut apart again."""
+    if not offload:
+        monkeypatch.setattr(module, "_offloads", lambda _: False)
+    inbox = Inbox()
+    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    rtp, _ = await ports.open("127.0.0.1")
+    ports.listen_to(["127.0.0.1"], None)
+    packets = [b"\x80\x60" + bytes([number]) * 1000 for number in range(20)] + [b"\x80\x60last"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        if Batching.detect() is Batching.SEGMENTED:
+            segment = [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", 1002))]
+            server.sendmsg([b"".join(packets)], segment, 0, ("127.0.0.1", rtp))
+        else:
+            for packet in packets:
+                server.sendto(packet, ("127.0.0.1", rtp))
+    await inbox.wait_for(len(packets))
+    assert [data for _, data in inbox.received] == packets
+    ports.close()
+
+
+async def test_a_kernel_without_receive_offload(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_UDP_GRO", 9999)
+    inbox = Inbox()
+    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    rtp, _ = await ports.open("127.0.0.1")
+    ports.listen_to(["127.0.0.1"], None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.sendto(MEDIA, ("127.0.0.1", rtp))
+    await inbox.wait_for(1)
     ports.close()
 
 
