@@ -171,7 +171,7 @@ async def test_what_is_past_is_forgotten() -> None:
     queue = UnitQueue(calls.append)
     for number in range(4):
         queue.put(unit(number))
-    queue.clear()
+    queue.keep(1)
     assert calls == [True, False]
     assert not len(queue)
 

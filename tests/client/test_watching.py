@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scripts.movies.marks import read_mark
 from tests.client.scripted import ScriptedServer
+from tests.server.raw import until
 
 from reelcast.client import events
 from reelcast.client.frame import Frame
@@ -167,6 +168,33 @@ async def test_seeking(server: Server, transport: Transport) -> None:
             assert mark(shown) == keyframe
             assert shown.pts == pytest.approx(keyframe / 25)
             first = shown
+
+
+async def test_a_place_that_is_not_there_leaves_it_where_it_was(server: Server) -> None:
+    async with connect(url_of(server), transport="tcp") as stream:
+        frames = stream.frames(every=True)
+        await anext(frames)
+        with pytest.raises(RemoteError, match="457"):
+            await stream.seek(1000.0)
+        assert stream.state is State.PAUSED
+        await stream.play()
+        shown = [mark(await anext(frames)) for _ in range(20)]
+        assert shown == list(range(1, 21))
+
+
+async def test_a_reader_that_does_not_read_can_still_pause_and_seek(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TCP the server is held back, but its answers are heard."""
+    monkeypatch.setattr("reelcast.client.queue.MAX_QUEUED_UNITS", 4)
+    async with connect(url_of(server), transport="tcp", timeout=3.0) as stream:
+        units = stream.units()
+        await anext(units)
+        await until(lambda: stream._queue.full)
+        await stream.pause()
+        await stream.play(at=10.0)
+        received = await anext(units)
+        assert received.pts == pytest.approx(10.0, abs=0.1)
 
 
 async def test_seeking_while_paused(server: Server) -> None:

@@ -71,10 +71,10 @@ class UnitQueue:
         if self.full and hold_back is not None:
             hold_back(True)
 
-    def clear(self) -> None:
-        """Forget what waits: a seek has made it the past."""
-        self._units.clear()
-        self._bytes = 0
+    def keep(self, segment: int | None) -> None:
+        """Forget what waits of all other segments: a seek has made it the past."""
+        self._units = deque(each for each in self._units if each.segment == segment)
+        self._bytes = sum(len(each.unit.data) for each in self._units)
         self._torn.clear()
         self._look()
 

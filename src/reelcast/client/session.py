@@ -237,7 +237,7 @@ class Session:
             headers.append(("Scale", format_decimal(scale, 3)))
         self._early, self._over = [], False
         self._stop_ticking()
-        response = await self._dialogue.demand("PLAY", self.url, headers)
+        response = await self._demand("PLAY", headers)
         self.state = after(self.state, "PLAY")
         self._begin(response, at, segment)
 
@@ -256,9 +256,19 @@ class Session:
 
     async def pause(self) -> None:
         """PAUSE; RemoteError where the server cannot."""
-        await self._dialogue.demand("PAUSE", self.url)
+        await self._demand("PAUSE")
         self.state = after(self.state, "PAUSE")
         self._stop_ticking()
+
+    async def _demand(self, method: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
+        """Ask something of the whole session; who is held back could not be heard to answer."""
+        if self._held:
+            self._dialogue.hold_back(False)
+        try:
+            return await self._dialogue.demand(method, self.url, headers)
+        finally:
+            if self._held:
+                self._dialogue.hold_back(True)
 
     async def close(self) -> None:
         """Say goodbye and end the connection; closing twice is no error."""

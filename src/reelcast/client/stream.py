@@ -40,7 +40,7 @@ from reelcast.errors import (
 )
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
-from reelcast.rtsp.url import RtspUrl
+from reelcast.rtsp.url import RtspUrl, without_userinfo
 from reelcast.track import Kind, Track
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def connect(
 class Stream:
     """One RTSP URL, received; `connect` makes it.
 
-    Used by `async with`, or by `open` and `close`. One reader at a time: `frames`, or
-    `units`; a new one takes the place of the one before.
+    Used by `async with`, or by `open` and `close`. One reader at a time: `frames`, or `units`; a new one takes
+    the place of the one before.
     """
 
     def __init__(
@@ -191,13 +191,14 @@ class Stream:
             first = session.state is State.READY
             at, self._sought = self._sought if at is None else at, None
             self._queue.reopen()
-            if at is not None:
-                self._go_to(at)
             if first:
                 await self._bring_up((at, scale))
                 return
             goes_on = at is None and session.state is State.PAUSED and not session.live
-            await session.play(at, scale, self._segment if goes_on else self._next_segment())
+            segment = self._segment if goes_on else self._segment + 1
+            await session.play(at, scale, segment)
+            self._segment = segment
+            self._queue.keep(segment)
 
     async def pause(self) -> None:
         """Halt; `play` goes on from there. RemoteError where the server cannot."""
@@ -216,7 +217,8 @@ class Stream:
             return
         async with self._lock:
             self._opened()
-            self._go_to(at)
+            self._queue.keep(None)
+            self._continuity.seek(at)
             self._sought = at
 
     async def close(self) -> None:
@@ -274,16 +276,10 @@ class Stream:
 
     def _opened(self) -> Session | ClassroomSession:
         if self._session is None:
-            raise ReelcastError("the stream is not open", url=self._url, advice="open it, or wait for it")
+            raise ReelcastError(
+                "the stream is not open", url=without_userinfo(self._url), advice="open it, or wait for it"
+            )
         return self._session
-
-    def _go_to(self, at: float) -> None:
-        self._queue.clear()
-        self._continuity.seek(at)
-
-    def _next_segment(self) -> int:
-        self._segment += 1
-        return self._segment
 
     async def _bring_up(self, start: Start | None) -> None:
         """A session that is set up, and plays if wanted; by another way where one does not work."""
@@ -313,7 +309,8 @@ class Stream:
             if start is not None:
                 session = self._session
                 self._queue.connect(session.hold_back if way == "tcp" else None)
-                await session.play(*start, self._next_segment())
+                self._segment += 1
+                await session.play(*start, self._segment)
                 await session.first(self._patience(deadline, last))
                 self._options.tell(events.Connected(way))
         except BaseException:
