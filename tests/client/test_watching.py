@@ -213,12 +213,14 @@ async def test_seeking_while_paused(server: Server) -> None:
 
 
 async def test_to_the_end_and_back(server: Server) -> None:
-    async with connect(url_of(server), at=19.0) as stream:
+    told: list[events.Event] = []
+    async with connect(url_of(server), at=19.0, on_event=told.append) as stream:
         shown = [frame async for frame in stream.frames(every=True)]
         assert [mark(frame) for frame in shown][-5:] == list(range(495, 500))
         await stream.play(at=2.0)
         again = await take(stream, 3)
         assert [mark(frame) for frame in again] == [50, 51, 52]
+    assert told.count(events.Ended(None)) == 2
 
 
 async def test_set_up_now_and_play_later(server: Server) -> None:

@@ -119,6 +119,7 @@ class Stream:
         self._recovery: asyncio.Task[None] | None = None
         self._reader: Frames | None = None
         self._lock = asyncio.Lock()
+        self._over = False
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -191,6 +192,7 @@ class Stream:
             first = session.state is State.READY
             at, self._sought = self._sought if at is None else at, None
             self._queue.reopen()
+            self._over = False
             if first:
                 await self._bring_up((at, scale))
                 return
@@ -231,9 +233,9 @@ class Stream:
             self._recovery = None
         self._queue.end(None)
         async with self._lock:
-            was_open = self._session is not None
+            playing = self._session is not None and not self._over
             await self._drop()
-        if was_open:
+        if playing:
             self._options.tell(events.Ended(None))
 
     def units(self) -> Units:
@@ -358,6 +360,7 @@ class Stream:
             self._recovery = asyncio.get_running_loop().create_task(self._recover(error))
 
     def _finish(self, error: ReelcastError | None) -> None:
+        self._over = True
         self._queue.end(error)
         self._options.tell(events.Ended(error))
 
