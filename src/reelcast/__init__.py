@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reelcast.client.transcript import Utterance
     from reelcast.rtsp.authentication import Credentials
     from reelcast.server.app import Server
+    from reelcast.server.limits import Limits
 
 __all__ = [
     "AccessUnit",
@@ -36,6 +37,7 @@ __all__ = [
     "Credentials",
     "DeadlineError",
     "Frame",
+    "Limits",
     "MediaError",
     "PayloadError",
     "ProtocolError",
@@ -58,6 +60,7 @@ __all__ = [
 _LAZY = {
     "Credentials": "reelcast.rtsp.authentication",
     "Frame": "reelcast.client.frame",
+    "Limits": "reelcast.server.limits",
     "ReceivedUnit": "reelcast.client.intake",
     "Reconnect": "reelcast.client.reconnect",
     "Server": "reelcast.server.app",

@@ -113,6 +113,9 @@ def test_a_udp_port_in_use(folder: Path) -> None:
         ["--port", "x"],
         ["--rtp-port", "65535"],
         ["--timeout", "1"],
+        ["--max-connections", "0"],
+        ["--max-sessions", "-1"],
+        ["--idle-timeout", "0"],
         ["--what"],
     ],
 )
@@ -192,6 +195,21 @@ async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -
                 await client.gone()
                 assert rtcp_kinds(client.frames[1][-1]) == [200, 202, 203]
                 assert rtcp_kinds(ports.reports()[-1]) == [200, 202, 203]
+
+
+async def test_limits(folder: Path) -> None:
+    options = "--max-connections", "3", "--max-connections-per-address", "2", "--max-sessions", "2"
+    more = "--max-sessions-per-address", "1", "--idle-timeout", "2", "--stall-timeout", "5"
+    film = folder / "a film.mp4"
+    async with serving(film, "--host", "127.0.0.1", "--port", "0", *options, *more, lines=1) as (_, shown):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        async with await Client.connect(port) as first, await Client.connect(port) as second:
+            async with await Client.connect(port) as third:
+                assert (await third.answer()).status == 503
+            assert (await first.setup("/a%20film.mp4/trackID=1")).status == 200
+            assert (await second.setup("/a%20film.mp4/trackID=1")).status == 453
+            # The second has no session, so that it is idle now.
+            await second.gone()
 
 
 async def test_the_dialogue_is_shown_on_demand(folder: Path) -> None:

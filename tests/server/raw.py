@@ -179,6 +179,12 @@ class Client:
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
 
+    @property
+    def local_port(self) -> int:
+        """Our port, by which the server's log names us."""
+        port: int = self._writer.get_extra_info("sockname")[1]
+        return port
+
     def url(self, path: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"rtsp://{host}:{self.port}{path}"

@@ -15,7 +15,7 @@ from tests.server.raw import Client, Ports, gaps, receiver_report, rtcp_kinds, u
 
 from reelcast.errors import MediaError, TransportError
 from reelcast.net.messages import Batching
-from reelcast.server import Server, app
+from reelcast.server import Limits, Server, app, care
 from reelcast.server import session as session_module
 from reelcast.server.session import Sessions
 
@@ -26,7 +26,7 @@ LIFETIME = 0.3
 @pytest_asyncio.fixture
 async def mortal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server whose sessions end soon."""
-    monkeypatch.setattr(app, "CARE_SECONDS", 0.05)
+    monkeypatch.setattr(care, "CARE_SECONDS", 0.05)
     monkeypatch.setattr(session_module, "GRACE", LIFETIME)
     server = Server("127.0.0.1", 0, timeout=0)
     server.mount("/", folder)
@@ -268,7 +268,7 @@ async def test_a_session_given_up_leaves_its_successor_alone(mortal: Server, por
 async def test_idle_connections_are_closed(
     mortal: Server, monkeypatch: pytest.MonkeyPatch, ports: Ports
 ) -> None:
-    monkeypatch.setattr(app, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(mortal._care, "_limits", Limits(idle_seconds=0.2))
     async with await Client.connect(mortal.port) as idle, await Client.connect(mortal.port) as busy:
         session = await set_up(busy, ports)
         await idle.gone()
@@ -278,7 +278,7 @@ async def test_idle_connections_are_closed(
 
 
 async def test_messages_are_to_be_finished(mortal: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reelcast.server.connection.HEAD_SECONDS", 0.15)
+    monkeypatch.setattr(mortal._care, "_limits", Limits(message_seconds=0.15))
     async with await Client.connect(mortal.port) as slow:
         for byte in b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n":
             slow.send(bytes([byte]))
@@ -385,7 +385,7 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(
             )
         for _ in range(500):
             client.say("DESCRIBE", "/short.mp4")
-        await until(lambda: any(connection._full_since for connection in server._connections))
+        await until(lambda: any(connection._full for connection in server._connections))
         await asyncio.wait_for(server.stop(), 1)
 
 
@@ -421,10 +421,10 @@ async def test_ports_in_use(folder: Path) -> None:
 
 
 async def test_a_port_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", refuse)
+    monkeypatch.setattr(socket, "create_server", refuse)
     with pytest.raises(TransportError, match="port 554 is not allowed"):
         await Server("127.0.0.1", 554).start()
 

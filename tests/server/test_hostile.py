@@ -22,7 +22,7 @@ import pytest
 import pytest_asyncio
 from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 
-from reelcast.server import Server, app, connection
+from reelcast.server import Limits, Server, care
 
 TCP = "Transport: RTP/AVP/TCP;unicast"
 KINDS = ("tcp", "udp", "second", "play", "seek", "range", "pause", "track", "teardown", "wait")
@@ -40,9 +40,8 @@ def no_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 @pytest_asyncio.fixture
 async def attacked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server with a reader that plays on undisturbed, and that is as it was when the test is over."""
-    monkeypatch.setattr(app, "CARE_SECONDS", 0.05)
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
-    server = Server("127.0.0.1", 0)
+    monkeypatch.setattr(care, "CARE_SECONDS", 0.05)
+    server = Server("127.0.0.1", 0, limits=Limits(message_seconds=0.2))
     server.mount("/", folder)
     async with server, await Client.connect(server.port) as reader:
         with Ports() as ports:
@@ -390,7 +389,7 @@ async def test_many_connections_at_once(attacked: Server) -> None:  # [39]
 
 
 async def test_too_many_connections(attacked: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(attacked._connections, "_room", 3)
     async with await Client.connect(attacked.port) as second, await Client.connect(attacked.port) as third:
         await asyncio.gather(still_speaks(second), still_speaks(third))
         async with await Client.connect(attacked.port) as fourth:

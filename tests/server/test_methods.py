@@ -8,7 +8,7 @@ import re
 import pytest
 from tests.server.raw import Answer, Client, Ports
 
-from reelcast.server import Server
+from reelcast.server import Limits, Server
 from reelcast.server.session import Sessions
 
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
@@ -364,7 +364,7 @@ async def test_a_track_alone_may_change_its_transport(server: Server, ports: Por
 
 
 async def test_too_many_sessions(server: Server, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_max", 2)
+    monkeypatch.setattr(sessions, "_limits", Limits(sessions=2))
     async with await Client.connect(server.port) as client:
         for status in (200, 200, 453):
             answer = await client.setup("/short.mp4/trackID=1")

@@ -21,7 +21,7 @@ from reelcast.media.frames import JpegFrames
 from reelcast.media.mjpeg import MjpegDemuxer, write_frames
 from reelcast.rtp.classroom import MAX_JPEG_BYTES
 from reelcast.rtsp.classroom import MAX_JUNK_BYTES
-from reelcast.server import Server, app, connection
+from reelcast.server import Limits, Server, care
 from reelcast.server import classroom as served
 
 FRAMES = [b"\xff\xd8" + number.to_bytes(4) + bytes(5000 + number) + b"\xff\xd9" for number in range(8)]
@@ -55,7 +55,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture
 async def server(school: Path, movies: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server that is as it was when the test is over."""
-    monkeypatch.setattr(app, "CARE_SECONDS", 0.02)
+    monkeypatch.setattr(care, "CARE_SECONDS", 0.02)
     server = Server("127.0.0.1", 0)
     server.mount("/", school)
     server.mount("/movie.Mjpeg", movies / "movie.Mjpeg")
@@ -253,7 +253,7 @@ async def test_a_frame_that_no_datagram_holds_is_left_out(
 async def test_a_session_outlives_the_timeout_and_not_its_connection(
     school: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "CARE_SECONDS", 0.02)
+    monkeypatch.setattr(care, "CARE_SECONDS", 0.02)
     server = Server("127.0.0.1", 0, timeout=0)
     server.mount("/", school)
     async with server, Pupil(server.port, "short.Mjpeg") as pupil:
@@ -312,9 +312,10 @@ async def test_the_server_stops_while_it_plays(school: Path) -> None:
 
 
 async def test_no_room_for_a_session(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server._sessions, "_max", 0)
-    async with Pupil(server.port, "short.Mjpeg") as pupil:
-        assert await pupil.ask("SETUP") == 453
+    monkeypatch.setattr(server._sessions, "_limits", Limits(sessions=1))
+    async with Pupil(server.port, "short.Mjpeg") as first, Pupil(server.port, "short.Mjpeg") as second:
+        assert await first.ask("SETUP") == 200
+        assert await second.ask("SETUP") == 453
 
 
 async def test_a_fault_of_ours(
@@ -361,7 +362,7 @@ async def test_what_is_no_dialect_any_more_is_closed(server: Server, data: bytes
 
 
 async def test_a_request_that_is_never_finished(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(server._care, "_limits", Limits(message_seconds=0.1))
     async with Pupil(server.port, "short.Mjpeg") as pupil:
         assert await pupil.ask("SETUP") == 200
         await pupil.send(b"PLAY short.Mj")

@@ -15,6 +15,7 @@ from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Destination
 from reelcast.rtsp.states import State
 from reelcast.server import session as module
+from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
 from reelcast.server.session import GRACE, Delivery, Session, Sessions
 from reelcast.server.source import Playing
@@ -138,12 +139,24 @@ def test_a_session_is_found_by_its_id_from_its_host_alone(owner: Owner) -> None:
 
 
 def test_there_is_a_limit(owner: Owner) -> None:
-    sessions = Sessions(max_sessions=2)
+    sessions = Sessions(limits=Limits(sessions=2))
     first = sessions.create("/film", Film(), owner, "10.0.0.1")
     sessions.create("/film", Film(), owner, "10.0.0.1")
     with pytest.raises(ProtocolError) as caught:
         sessions.create("/film", Film(), owner, "10.0.0.1")
     assert caught.value.status == 453
+    sessions.end(first)
+    sessions.create("/film", Film(), owner, "10.0.0.1")
+
+
+def test_there_is_a_limit_for_each_address(owner: Owner) -> None:
+    sessions = Sessions(limits=Limits(sessions_per_address=1))
+    first = sessions.create("/film", Film(), owner, "10.0.0.1")
+    sessions.create("/film", Film(), owner, "10.0.0.2")
+    with pytest.raises(ProtocolError, match=r"10\.0\.0\.1 has 1 sessions already") as caught:
+        sessions.create("/film", Film(), owner, "10.0.0.1")
+    assert caught.value.status == 453
+    sessions.end(first)
     sessions.end(first)
     sessions.create("/film", Film(), owner, "10.0.0.1")
 

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from reelcast.errors import MediaError
-from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Era, Server, reserved_port, run_workers
+from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Era, Limits, Server, reserved_port, run_workers
+from reelcast.server.limits import RESERVED_DESCRIPTORS, raise_descriptors
 
 __all__ = ["Serving", "run", "serve"]
 
@@ -22,6 +23,7 @@ SWITCH_INTERVAL = 0.001
 
 COLLECTOR = (10_000, 10, 1_000)
 """Thresholds of the garbage collector's three generations (Python's own: 700, 10, 10)."""
+_LIMITS = Limits()
 
 
 def serve(
@@ -43,6 +45,22 @@ def serve(
     timeout: Annotated[
         int, typer.Option(min=5, max=86400, help="Seconds without a sign of life that end a session.")
     ] = DEFAULT_TIMEOUT,
+    max_connections: Annotated[
+        int, typer.Option(min=1, help="Connections at once; each of several workers keeps to its own count.")
+    ] = _LIMITS.connections,
+    max_connections_per_address: Annotated[
+        int, typer.Option(min=1, help="Connections at once from one address.")
+    ] = _LIMITS.connections_per_address,
+    max_sessions: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = _LIMITS.sessions,
+    max_sessions_per_address: Annotated[
+        int, typer.Option(min=1, help="Sessions at once of one address.")
+    ] = _LIMITS.sessions_per_address,
+    idle_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds until a connection without a session is closed.")
+    ] = _LIMITS.idle_seconds,
+    stall_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that a client may take nothing of what is sent to it.")
+    ] = _LIMITS.stalled_seconds,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that share the port: one for each core to be used.")
     ] = 1,
@@ -55,7 +73,15 @@ def serve(
     """Serve media files over RTSP."""
     live_files = [_live(text) for text in live or ()]
     served = paths or ([] if live else [Path()])
-    run(Serving(served, live_files, host, port, rtp_port, timeout, verbose, whole_ts), workers)
+    limits = Limits(
+        connections=max_connections,
+        connections_per_address=max_connections_per_address,
+        sessions=max_sessions,
+        sessions_per_address=max_sessions_per_address,
+        idle_seconds=idle_timeout,
+        stalled_seconds=stall_timeout,
+    )
+    run(Serving(served, live_files, host, port, rtp_port, timeout, verbose, whole_ts, limits), workers)
 
 
 def _live(text: str) -> tuple[str, Path]:
@@ -77,6 +103,7 @@ class Serving:
     timeout: int = DEFAULT_TIMEOUT
     verbose: bool = False
     whole_ts: bool = False
+    limits: Limits = _LIMITS
     era: Era | None = None
 
     def server(self) -> Server:
@@ -91,6 +118,7 @@ class Serving:
             timeout=self.timeout,
             reuse_port=self.era is not None,
             era=self.era,
+            limits=self.limits,
         )
         taken: set[str] = set()
         for path in self.paths:
@@ -103,9 +131,25 @@ class Serving:
 
     def worker(self, number: int) -> Server:
         """The server of one worker; each has UDP ports of its own."""
-        _prepare_process(self.verbose)
+        self.prepare_process()
         rtp_port = self.rtp_port + 2 * number if self.rtp_port else 0
         return replace(self, rtp_port=rtp_port).server()
+
+    def prepare_process(self) -> None:
+        """Make this process one that serves: its threads, its memory, its descriptors, its log."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        # What is loaded by now stays: the collector need not look at it again while the pacer waits. Looking
+        # at all that a thousand sessions hold takes it 50 ms; sessions leave no cycles behind, so it may do
+        # that seldom.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECTOR)
+        raise_descriptors(self.limits.connections + RESERVED_DESCRIPTORS)
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        log = logging.getLogger("reelcast")
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG if self.verbose else logging.INFO)
 
 
 def run(serving: Serving, workers: int = 1) -> None:
@@ -113,7 +157,7 @@ def run(serving: Serving, workers: int = 1) -> None:
 
     Raises MediaError where a path cannot be served, TransportError where a port cannot be had.
     """
-    _prepare_process(serving.verbose)
+    serving.prepare_process()
     server = serving.server()
     if workers == 1:
         asyncio.run(server.serve_until_signal(lambda: _print_urls(server)))
@@ -132,17 +176,3 @@ def _untaken(name: str, taken: set[str]) -> str:
 
 def _print_urls(server: Server) -> None:
     print("\n".join(server.urls()), flush=True)
-
-
-def _prepare_process(verbose: bool) -> None:
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    # What is loaded by now stays: the collector need not look at it again while the pacer waits. Looking at all
-    # that a thousand sessions hold takes it 50 ms; sessions leave no cycles behind, so it may do that seldom.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    log = logging.getLogger("reelcast")
-    log.addHandler(handler)
-    log.setLevel(logging.DEBUG if verbose else logging.INFO)

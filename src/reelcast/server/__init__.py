@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reelcast.server.app import DEFAULT_PORT, Server
 from reelcast.server.feed import Era
+from reelcast.server.limits import Limits
 from reelcast.server.session import DEFAULT_TIMEOUT
 from reelcast.server.workers import reserved_port, run_workers
 
-__all__ = ["DEFAULT_PORT", "DEFAULT_TIMEOUT", "Era", "Server", "reserved_port", "run_workers"]
+__all__ = ["DEFAULT_PORT", "DEFAULT_TIMEOUT", "Era", "Limits", "Server", "reserved_port", "run_workers"]

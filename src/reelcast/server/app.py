@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -16,16 +16,20 @@ from typing import Self
 
 from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
+from reelcast.net.listener import Listener
 from reelcast.net.messages import Batching
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
 from reelcast.server import classroom
+from reelcast.server.care import Care
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.feed import Era
+from reelcast.server.limits import Limits
 from reelcast.server.methods import Services, answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
+from reelcast.server.roster import Roster
 from reelcast.server.session import DEFAULT_TIMEOUT, Sessions
 from reelcast.server.source import Source
 
@@ -35,15 +39,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8554
 """Where RTSP servers listen that have no rights to port 554."""
-BACKLOG = 4096
-"""Connections that wait to be accepted; the kernel takes less where its own limit is lower."""
 PORT_ATTEMPTS = 16
 """Free ports tried until one is free for IPv4 and IPv6 alike."""
-MAX_CONNECTIONS = 10_000
-CARE_SECONDS = 1.0
-"""How often what has timed out is looked for."""
-IDLE_SECONDS = 70.0
-"""A connection that is silent for so long and has no session is closed."""
 CLOSE_SECONDS = 1.0
 """How long connections may take to drain when the server stops."""
 
@@ -70,6 +67,7 @@ class Server:
         batching: Batching | None = None,
         reuse_port: bool = False,
         era: Era | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Prepare a server; nothing is opened before `start`.
 
@@ -81,6 +79,7 @@ class Server:
         batching      how datagrams are sent, None for the best this system has
         reuse_port    whether other processes may listen on the same port (Linux, BSD, macOS)
         era           what processes that serve the same live streams agree on; None for one alone
+        limits        what clients may take, None for what suits a server of ten thousand connections
         """
         self.port = port
         self._host = host
@@ -89,11 +88,15 @@ class Server:
         self._reuse_port = reuse_port
         self._era = era or Era.now()
         self._mounts = Mounts(cache_bytes)
-        self._sessions = Sessions(timeout, on_end=lambda session: self._mounts.release(session.source))
-        self._connections: set[Connection] = set()
+        limits = limits or Limits()
+        self._sessions = Sessions(
+            timeout, limits, on_end=lambda session: self._mounts.release(session.source)
+        )
+        self._connections = Roster(limits)
+        self._care = Care(self._connections, self._sessions, limits)
+        self._caring: asyncio.Task[None] | None = None
         self._services: Services | None = None
-        self._listeners: list[asyncio.Server] = []
-        self._care: asyncio.Task[None] | None = None
+        self._listeners: list[Listener] = []
         self._drained: asyncio.Event | None = None
 
     def mount(
@@ -139,37 +142,38 @@ class Server:
             for host in self._hosts():
                 pair = await UdpPair.open(host, self._rtp_port, batching, self._heard, self._unreachable)
                 pairs[pair.family] = pair
+            self._connections.fit()
             self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs)
             self._listeners = await self._listen(batching)
         except TransportError:
             for pair in pairs.values():
                 pair.close()
             raise
-        self.port = self._listeners[0].sockets[0].getsockname()[1]
-        self._care = asyncio.get_running_loop().create_task(self._take_care())
+        self.port = self._listeners[0].port
+        self._caring = asyncio.get_running_loop().create_task(self._care.run())
 
     async def stop(self) -> None:
         """Say goodbye to every reader, close every connection and free every port."""
-        if self._services is None or self._care is None:
+        if self._services is None or self._caring is None:
             return
-        self._care.cancel()
+        self._caring.cancel()
         for listener in self._listeners:
             listener.close()
         for session in self._sessions:
             self._sessions.end(session)
-        for connection in list(self._connections):
+        for connection in self._connections:
             connection.close()
         if self._connections:
             self._drained = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), CLOSE_SECONDS)
-        for connection in list(self._connections):
+        for connection in self._connections:
             connection.abort()
         self._services.pacer.close()
         for pair in self._services.pairs.values():
             pair.close()
         self._mounts.close()
-        self._services = self._care = None
+        self._services = self._caring = None
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM. Raises what `start` raises."""
@@ -182,7 +186,7 @@ class Server:
         stop = stop or asyncio.Event()
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as handlers:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _ending_signals():
                 # Windows' loops have no signal handlers: there KeyboardInterrupt ends `run`.
                 with contextlib.suppress(NotImplementedError):
                     loop.add_signal_handler(number, stop.set)
@@ -210,10 +214,8 @@ class Server:
 
     def opened(self, connection: Connection) -> bool:
         """Note a connection, if there is room for it."""
-        if len(self._connections) >= MAX_CONNECTIONS:
-            log.warning("%s is turned away: there are %d connections", connection, MAX_CONNECTIONS)
+        if not self._connections.add(connection):
             return False
-        self._connections.add(connection)
         log.info("%s connected", connection)
         return True
 
@@ -224,7 +226,8 @@ class Server:
 
     def closed(self, connection: Connection) -> None:
         """Interleaved sessions end with their connection; those over UDP outlive it (RFC 2326 1.1)."""
-        self._connections.discard(connection)
+        if not self._connections.remove(connection):
+            return
         if self._drained is not None and not self._connections:
             self._drained.set()
         log.info("%s disconnected%s", connection, f" ({connection.agent[:80]})" if connection.agent else "")
@@ -254,42 +257,6 @@ class Server:
             log.info("%s:%d no longer listens: its session ends", *address[:2])
             self._sessions.end(session)
 
-    # Care
-
-    async def _take_care(self) -> None:
-        while True:
-            await asyncio.sleep(CARE_SECONDS)
-            for session in self._sessions:
-                # Over TCP, taking media is a sign of life: ffmpeg sends nothing for half a timeout.
-                if session.interleaved and session.flowing:
-                    session.touch()
-            for connection in self._connections:
-                # The classroom's programs say nothing while they play or pause: the kernel looks after them.
-                if connection.classroom:
-                    self.alive(connection)
-            for session in self._sessions.expired():
-                log.info(
-                    "%s: no sign of life for %d s: the session ends", session.host, self._sessions.timeout
-                )
-                owner, interleaved = session.owner, session.interleaved
-                self._sessions.end(session)
-                # Over UDP, ffmpeg may have given this one up for another on the same connection.
-                if interleaved and isinstance(owner, Connection) and not owner.sessions:
-                    owner.abort()
-            for connection in list(self._connections):
-                self._close_idle(connection)
-
-    def _close_idle(self, connection: Connection) -> None:
-        if connection.stuck:
-            log.info("%s began a message and did not finish it: closed", connection)
-            connection.abort()
-        elif connection.blocked:
-            log.info("%s takes nothing any more: closed", connection)
-            connection.abort()
-        elif not connection.sessions and connection.heard < time.monotonic() - IDLE_SECONDS:
-            log.info("%s is idle: closed", connection)
-            connection.close()
-
     # Sockets
 
     def _hosts(self) -> list[str]:
@@ -297,25 +264,21 @@ class Server:
             return [self._host]
         return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
 
-    async def _listen(self, batching: Batching) -> list[asyncio.Server]:
+    async def _listen(self, batching: Batching) -> list[Listener]:
         """Listen on all addresses at one port; where any will do, one that is free on all of them."""
-        direct = batching is not Batching.PLAIN
+
+        def make() -> Connection:
+            return Connection(self, direct=batching is not Batching.PLAIN)
+
         hosts = self._hosts()
         attempts = 1 if self.port else PORT_ATTEMPTS
         while True:
-            listeners: list[asyncio.Server] = []
+            listeners: list[Listener] = []
             try:
                 for host in hosts:
-                    port = listeners[0].sockets[0].getsockname()[1] if listeners else self.port
-                    listeners.append(
-                        await asyncio.get_running_loop().create_server(
-                            lambda: Connection(self, direct=direct),
-                            host,
-                            port,
-                            backlog=BACKLOG,
-                            reuse_port=self._reuse_port or None,
-                        )
-                    )
+                    port = listeners[0].port if listeners else self.port
+                    listener = await Listener.open(host, port, make, reuse_port=self._reuse_port)
+                    listeners.append(listener)
             except OSError as error:
                 for listener in listeners:
                     listener.close()
@@ -332,7 +295,16 @@ class Server:
         if error.errno in (errno.EACCES, errno.EPERM):
             hint = "run with the rights for it (CAP_NET_BIND_SERVICE) or choose one above 1023"
             return TransportError(f"{where} is not allowed: {hint} with --port")
-        return TransportError(f"cannot listen on {where}: {error.strerror or error}")
+        return TransportError(
+            f"cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}"
+        )
+
+
+def _ending_signals() -> list[int]:
+    """SIGINT, SIGTERM, and SIGHUP of a terminal that closes, unless that was not to end us (nohup)."""
+    hang_up = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
+    heard = [number for number in hang_up if signal.getsignal(number) is not signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *heard]
 
 
 def _has_ipv6() -> bool:

@@ -26,10 +26,6 @@ dialogue = logging.getLogger("reelcast.dialogue")
 
 MAX_WAITING = 64
 """Requests read ahead of the one that is being answered; then the socket is left unread."""
-HEAD_SECONDS = 10.0
-"""A message that has begun must be complete within this time."""
-BLOCKED_SECONDS = 60.0
-"""How long a client may leave its answers unread."""
 MAX_CHANNELS = 256
 """Interleaved channels of one connection: they are one byte."""
 
@@ -89,7 +85,9 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | Malformed] = deque()
         self._task: asyncio.Task[None] | None = None
         self._ended = False
-        self._full_since: float | None = None
+        self._full = False
+        self._queued = 0
+        self._taken = self.heard
 
     def __str__(self) -> str:
         host = f"[{self.peer[0]}]" if ":" in self.peer[0] else self.peer[0]
@@ -100,16 +98,18 @@ class Connection(asyncio.Protocol):
         """Whether the client speaks the classroom's dialect, which then is what it is answered in."""
         return self._reader.classroom
 
-    @property
-    def stuck(self) -> bool:
-        """Whether a message was begun too long ago and has not been finished."""
-        overdue = time.monotonic() - self._begun > HEAD_SECONDS
-        return overdue and self._reader.pending and self._transport.is_reading()
+    def unfinished_for(self, now: float) -> float:
+        """Seconds since a message was begun that is not complete; 0 where there is none, or we do not read."""
+        reading = self._reader.pending and self._transport.is_reading()
+        return now - self._begun if reading else 0.0
 
-    @property
-    def blocked(self) -> bool:
-        """Whether the client has long taken nothing of what is being written to it."""
-        return self._full_since is not None and time.monotonic() - self._full_since > BLOCKED_SECONDS
+    def stalled_for(self, now: float) -> float:
+        """Seconds for which nothing was taken of what waits to be written, as seen from one look to the next."""
+        queued = self.writer.queued()
+        if not queued or queued < self._queued:
+            self._taken = now
+        self._queued = queued
+        return now - self._taken
 
     def close(self) -> None:
         """Close behind what is still to be written."""
@@ -201,12 +201,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the event loop: what does not read its answers is asked nothing more."""
-        self._full_since = time.monotonic()
+        self._full = True
         self._read_on()
 
     def resume_writing(self) -> None:
         """Called by the event loop."""
-        self._full_since = None
+        self._full = False
         self._read_on()
         self._go_on()
 
@@ -224,11 +224,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def _answering(self) -> bool:
-        return bool(self._waiting) and self._full_since is None and not self._ended
+        return bool(self._waiting) and not self._full and not self._ended
 
     def _read_on(self) -> None:
         """Read from the socket while there is room for requests, and for answers."""
-        room = self._full_since is None and len(self._waiting) <= MAX_WAITING
+        room = not self._full and len(self._waiting) <= MAX_WAITING
         if not room:
             self._transport.pause_reading()
         elif not self._ended and not self._transport.is_reading():

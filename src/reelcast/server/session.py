@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Destination
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtsp.states import State
+from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
 from reelcast.server.source import Player, Source
 
@@ -23,8 +25,6 @@ DEFAULT_TIMEOUT = 60
 """Seconds without a sign of life after which a session ends (RFC 2326 section 12.37)."""
 GRACE = 10
 """Seconds more than announced: clients send their keepalive at the last moment, or at half of it on time."""
-MAX_SESSIONS = 10_000
-"""Sessions at once; ten times what one core serves."""
 
 
 class Owner(Protocol):
@@ -130,15 +130,16 @@ class Sessions:
     def __init__(
         self,
         timeout: int = DEFAULT_TIMEOUT,
-        max_sessions: int = MAX_SESSIONS,
+        limits: Limits | None = None,
         *,
         on_end: Callable[[Session], None] = lambda _: None,
     ) -> None:
         """`on_end` is called with each session that has ended."""
         self.timeout = timeout
-        self._max = max_sessions
+        self._limits = limits or Limits()
         self._on_end = on_end
         self._sessions: dict[str, Session] = {}
+        self._hosts: Counter[str] = Counter()
         self._addresses: dict[Address, Session] = {}
         self._ssrcs: dict[int, Session] = {}
 
@@ -150,10 +151,13 @@ class Sessions:
 
     def create(self, path: str, source: Source, owner: Owner, host: str) -> Session:
         """A new session with an id that cannot be guessed; ProtocolError 453 where there are too many."""
-        if len(self._sessions) >= self._max:
-            raise ProtocolError(f"there are {self._max} sessions already", 453)
+        if len(self._sessions) >= self._limits.sessions:
+            raise ProtocolError(f"there are {self._limits.sessions} sessions already", 453)
+        if self._hosts[host] >= self._limits.sessions_per_address:
+            raise ProtocolError(f"{host} has {self._limits.sessions_per_address} sessions already", 453)
         session = Session(path, source, owner, host)
         self._sessions[session.id] = session
+        self._hosts[host] += 1
         owner.sessions.add(session)
         return session
 
@@ -213,6 +217,9 @@ class Sessions:
         """End a session: say goodbye, free all it has. Ending it again does nothing."""
         if self._sessions.pop(session.id, None) is None:
             return
+        self._hosts[session.host] -= 1
+        if not self._hosts[session.host]:
+            del self._hosts[session.host]
         if session.player is not None:
             session.player.stop()
         for track in list(session.deliveries):
