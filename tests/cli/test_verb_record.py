@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from scripts.movies.marks import read_mark
 from tests.cli.verbs import call, serving
-from tests.client.scripted import ScriptedServer, audio, goodbye
+from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
 from reelcast.cli import record as module
 from reelcast.client.stream import connect
@@ -123,6 +123,7 @@ async def test_a_camera_that_comes_back(
         else:
             server.send_media(goodbye(), channel=1)
 
+    server.answers["DESCRIBE"] = reply(200, body=SDP.replace(b"npt=0-8", b"npt=now-"))
     server.on_play = play
     path = tmp_path / "a.mkv"
     options = ("--transport", "tcp", "--reconnect")

@@ -13,6 +13,8 @@ from scripts.movies.marks import read_mark
 from tests.cli.verbs import call, serving
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
+from reelcast.cli import snapshot as module
+from reelcast.errors import DeadlineError
 from reelcast.rtp.packet import Packet
 
 VIDEO_SDP = SDP.replace(b"m=audio 0 RTP/AVP 0", b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000")
@@ -108,6 +110,25 @@ async def test_a_keyframe_that_does_not_come(
     found = await complaint(server, tmp_path / "a.png", monkeypatch, capsys, "--timeout", "0.3")
     # Both waits last equally long here: either may be the first to end.
     assert found.startswith(("no frame within 0.3 s; give it a longer --timeout\n", "silent for 0.3 s"))
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), DeadlineError("silence", 0.3)])
+async def test_deadlines(
+    error: Exception,
+    server: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def first(*_: object) -> None:
+        raise error
+
+    server.answers["DESCRIBE"] = reply(200, body=VIDEO_SDP)
+    server.on_play = lambda server: server.send_media(Packet(96, 0, 0, 0x1234, True, b"\x41").to_bytes())
+    monkeypatch.setattr(module, "_first", first)
+    await call(monkeypatch, "snapshot", server.url, str(tmp_path / "a.png"), "--transport", "tcp")
+    expected = "silent for 0.3 s" if isinstance(error, DeadlineError) else "no frame within 10 s; give it"
+    assert expected in capsys.readouterr().err
 
 
 async def test_a_name_that_will_not_do(

@@ -64,7 +64,7 @@ def test_every_frame_of_a_movie_through_our_own_packets(movies: Path, name: str)
         pictures = decoder.decode(unit)
         # One run of B-frames is all that is ever waited for.
         assert number + 1 - len(marks) - len(pictures) <= 2
-        marks += [read_mark(picture.to_ndarray("gray8")) for picture in pictures]
+        marks += [read_mark(picture.to_ndarray()) for picture in pictures]
         shown += [picture.pts for picture in pictures]
     rest = decoder.flush()
     marks += [read_mark(picture.to_ndarray()) for picture in rest]

@@ -17,6 +17,7 @@ from rich.text import Text
 from reelcast.cli.progress import Progress, clock, name_of
 from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, URL, Way, run
 from reelcast.client import events
+from reelcast.client.alignment import Alignment
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import MediaError
 from reelcast.media.output import check_path
@@ -77,6 +78,7 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
     async with stream:
         tracks = [track for track in stream.tracks if order.audio or track.kind != "audio"]
         recorder = Recorder(order.path, tracks)
+        alignment = Alignment()
         loop = asyncio.get_running_loop()
         # The disk takes its time in a thread; one alone, so that the end comes last.
         thread = ThreadPoolExecutor(1, "reelcast-record")
@@ -85,9 +87,8 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
         try:
             with live if console.is_terminal and not console.quiet else nullcontext():
                 async for received in stream.units():
-                    await loop.run_in_executor(
-                        thread, recorder.write, received.track, received.unit, received.pts
-                    )
+                    seconds = alignment.place(received)
+                    await loop.run_in_executor(thread, recorder.write, received.track, received.unit, seconds)
                     if order.duration is not None and recorder.seconds >= order.duration:
                         break
         finally:

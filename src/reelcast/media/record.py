@@ -161,9 +161,12 @@ class Recorder:
         self._waiting.clear()
 
     def _put(self, output: Output, lane: _Lane, unit: AccessUnit, seconds: float) -> None:
+        before = lane.latest
         at = self._place(lane, seconds - self._origin, lane.length(unit))
-        # Pictures that lead a keyframe need those before it; sound before the first picture is left out.
-        if at * lane.rate < -0.5 or not lane.put(output, unit, at):
+        # Pictures that lead a keyframe need those before it; sound before the first picture is left out, and
+        # so is sound that was put back into what is there.
+        earliest = before if before is not None and lane.track.kind == "audio" else 0.0
+        if (at - max(earliest, 0.0)) * lane.rate < -0.5 or not lane.put(output, unit, at):
             return
         self.units += 1
         self.seconds = max(self.seconds, at)

@@ -1,0 +1,53 @@
+"""Tracks in step, where the answer to PLAY did not say how they stand to each other.
+
+A server that leaves RTP-Info out (many cameras do) leaves open which picture belongs to which sound: presentation
+times then count from each track's first packet, whenever that came. Sender reports tell it a little later (RFC
+3550 section 6.4.1).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reelcast.client.intake import ReceivedUnit
+from reelcast.track import Track
+
+__all__ = ["Alignment"]
+
+STEP: Final = 0.02
+"""Seconds by which tracks may differ before one is moved: reports are not exact, and a lip moves at 25 a second."""
+MAX_MOVE: Final = 10.0
+"""Seconds: tracks that differ by more have clocks that have nothing to do with each other."""
+
+
+class Alignment:
+    """Presentation times of one stream's tracks, brought in step with those of its video."""
+
+    def __init__(self) -> None:
+        self._segment: int | None = None
+        self._reference: Track | None = None
+        self._offsets: dict[Track, float] = {}
+        self._moves: dict[Track, float] = {}
+
+    def place(self, received: ReceivedUnit) -> float:
+        """When a unit is presented, in seconds."""
+        if received.segment != self._segment:
+            self._segment = received.segment
+            self._offsets.clear()
+            self._moves.clear()
+        track = received.track
+        if self._reference is None or (track.kind == "video" and self._reference.kind != "video"):
+            self._reference = track
+            self._moves.clear()
+        if received.clock != "estimated" and received.time is not None:
+            self._offsets[track] = received.time - received.pts
+            self._look(track)
+        return received.pts + self._moves.get(track, 0.0)
+
+    def _look(self, track: Track) -> None:
+        """Whether the clocks say that a track stands elsewhere than it was put."""
+        if track == self._reference or self._reference not in self._offsets:
+            return
+        move = self._offsets[track] - self._offsets[self._reference]
+        if abs(move - self._moves.get(track, 0.0)) > STEP and abs(move) <= MAX_MOVE:
+            self._moves[track] = move
