@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from reelcast.player.engine import Phase, Status
 from reelcast.player.icons import icon
 from reelcast.player.parts import flat_button, label, restyle
+from reelcast.player.status import Phase, Status
 from reelcast.player.theme import Theme
 from reelcast.player.words import clock_text, seconds_text
 

@@ -13,14 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from reelcast.client import events
 from reelcast.client.frame import Frame
-from reelcast.client.stream import TrackStatistics
 from reelcast.client.transcript import Utterance
 from reelcast.errors import ReelcastError
 from reelcast.media.decode import Samples
@@ -28,8 +27,9 @@ from reelcast.player.figures import Figures
 from reelcast.player.playout import Playout
 from reelcast.player.sound import Output
 from reelcast.player.source import Connect, Source, Stream
+from reelcast.player.status import Phase, Status, Waiting
 
-__all__ = ["Engine", "Phase", "Status", "Waiting"]
+__all__ = ["Engine"]
 
 log = logging.getLogger(__name__)
 
@@ -43,50 +43,6 @@ MAX_LINES: Final = 2000
 """Messages of the dialogue that are kept: hours of keepalives."""
 MAX_CHANNELS: Final = 2
 """Channels of the audio device: more are mixed by nobody, so the front ones are heard."""
-
-
-class Phase(Enum):
-    """Where the player stands."""
-
-    IDLE = "Not connected"
-    CONNECTING = "Connecting"
-    READY = "Ready"
-    PLAYING = "Playing"
-    PAUSED = "Paused"
-    ENDED = "At the end"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The stream was lost and is looked for again, at a monotonic time."""
-
-    until: float
-    attempt: int
-    error: ReelcastError
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How things stand; replaced as a whole when anything changes.
-
-    error       what ended the stream, or why the last command failed
-    waiting     set while the stream is lost and looked for
-    notice      something to know that is no error: "" if nothing
-    duration    in seconds, None for a live source
-    live        opened, and without an end
-    tracks      of each track what was received
-    """
-
-    source: Source | None = None
-    phase: Phase = Phase.IDLE
-    error: ReelcastError | None = None
-    waiting: Waiting | None = None
-    notice: str = ""
-    duration: float | None = None
-    live: bool = False
-    transport: str = ""
-    scale: float = 1.0
-    tracks: tuple[TrackStatistics, ...] = ()
 
 
 Action = Callable[[], Awaitable[None]]
@@ -118,6 +74,7 @@ class Engine:
         self._carried_out = ""
         self._stream: Stream | None = None
         self._pump: asyncio.Task[None] | None = None
+        self._device_thread = ThreadPoolExecutor(1, "reelcast-device")
         self._sounding: tuple[int, int] | None = None
         self._mute = False
         self._segment: int | None = None
@@ -142,6 +99,7 @@ class Engine:
         async def load() -> None:
             await self._end_stream()
             self.status = Status(source)
+            self._notify()
 
         self._order("load", load, urgent=True)
 
@@ -234,6 +192,7 @@ class Engine:
                 self._carried_out, action = self._orders.popleft()
                 await self._carry_out(action)
         looking.cancel()
+        self._device_thread.shutdown(wait=False)
 
     async def _carry_out(self, action: Action) -> None:
         self._current = asyncio.ensure_future(self._attempt(action))
@@ -258,8 +217,10 @@ class Engine:
             self._tell(error=ReelcastError(f"a fault in the player: {error!r}"))
 
     async def _stop(self) -> None:
-        await self._end_stream()
-        self._stopped = True
+        try:
+            await self._end_stream()
+        finally:
+            self._stopped = True
 
     # What orders do.
 
@@ -316,7 +277,9 @@ class Engine:
         self._jumping = at is not None or scale is not None
         self._peeking = not playing
         if self._jumping:
+            # At once, for what receives may be waiting for room.
             self.playout.run(False, time.monotonic())
+            self.playout.flush()
         await self._stream.play(at, scale)
         self.playout.change_rate(self._stream.scale, time.monotonic())
         self.playout.run(playing, time.monotonic())
@@ -343,7 +306,7 @@ class Engine:
             self._pump = None
         if self._sounding is not None:
             self._sounding = None
-            await asyncio.to_thread(self._output.close)
+            await self._device(self._output.close)
         stream, self._stream = self._stream, None
         if stream is not None:
             with contextlib.suppress(ReelcastError):
@@ -405,15 +368,19 @@ class Engine:
         device = samples.rate, min(MAX_CHANNELS, heard.shape[1])
         if device != self._sounding and not self._mute:
             if self._sounding is not None:
-                await asyncio.to_thread(self._output.close)
+                await self._device(self._output.close)
             self._sounding = device
             try:
-                await asyncio.to_thread(self._output.open, *device, self._pull)
+                await self._device(partial(self._output.open, *device, self._pull))
             except ReelcastError as error:
                 self._mute = True
                 self._tell(notice=str(error))
         if not self._mute:
             self.playout.add_samples(pts, heard, samples.rate, time.monotonic())
+
+    async def _device(self, work: Callable[[], None]) -> None:
+        """Opening a device takes its time. One thread does it all, in order, also where nobody waits any more."""
+        await self._loop.run_in_executor(self._device_thread, work)
 
     def _pull(self, count: int, when: float) -> Any:
         return self.playout.samples(count, self._sounding[1] if self._sounding else 1, when)

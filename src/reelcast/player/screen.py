@@ -24,10 +24,11 @@ def fitted(width: int, height: int, space_width: int, space_height: int) -> tupl
 class Screen(QWidget):
     """Paints one picture at a time; where there is none, a line of text.
 
-    double_clicked    by the mouse
+    double_clicked    by the mouse; resized: by its window
     """
 
     double_clicked = Signal()
+    resized = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,6 +88,7 @@ class Screen(QWidget):
         """The same picture in another size."""
         super().resizeEvent(event)
         self._render()
+        self.resized.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Tell of it."""

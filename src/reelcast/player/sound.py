@@ -20,6 +20,7 @@ __all__ = ["Device", "NullDevice", "Output", "Pull"]
 
 Pull = Callable[[int, float], Samples]
 
+DEVICES: Final = Path("/dev/snd")
 PERIOD_MS: Final = 20
 PERIODS: Final = 3
 """A device holds so many periods: what it is given now is heard when those before have been."""
@@ -84,7 +85,7 @@ def _feed(pull: Pull) -> Generator[Samples | bytes, int, None]:
 
 def _may_sound() -> bool:
     """Whether this machine may have an audio device: where it has none, ALSA complains on stderr at length."""
-    if not sys.platform.startswith("linux") or "PULSE_SERVER" in os.environ or Path("/dev/snd").exists():
+    if not sys.platform.startswith("linux") or "PULSE_SERVER" in os.environ or DEVICES.exists():
         return True
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
     return (runtime / "pulse").exists() or (runtime / "pipewire-0").exists()

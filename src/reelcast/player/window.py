@@ -9,24 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QStandardPaths, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import QObject, QStandardPaths, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from reelcast.client.frame import Frame
 from reelcast.errors import ReelcastError
 from reelcast.media.decode import Picture
 from reelcast.media.snapshot import save_picture
 from reelcast.player.controls import SPEEDS, Controls
-from reelcast.player.engine import Engine, Phase, Status
-from reelcast.player.icons import icon
+from reelcast.player.engine import Engine
+from reelcast.player.full_screen import FullScreen
+from reelcast.player.header import Header
 from reelcast.player.message import Message
 from reelcast.player.panes import DialoguePane, TracksPane
-from reelcast.player.parts import flat_button, label, named
+from reelcast.player.parts import named
 from reelcast.player.plots import PlotsPane
 from reelcast.player.screen import Screen
 from reelcast.player.sound import Output
 from reelcast.player.source import Connect, Source
+from reelcast.player.status import Phase, Status
 from reelcast.player.theme import DARK, LIGHT, Theme, palette, style_sheet, system_theme
 from reelcast.player.words import error_text
 
@@ -39,8 +41,6 @@ REFRESH_SECONDS: Final = 0.2
 STEP: Final = 5.0
 """Seconds that an arrow key goes."""
 VOLUME_STEP: Final = 0.05
-HIDE_MS: Final = 2500
-"""Milliseconds without a move of the mouse after which a full screen is the picture alone."""
 SIDE_SIZES: Final = (740, 380)
 """Pixels for the picture, and for what stands beside it."""
 PANE_SIZES: Final = (300, 330)
@@ -82,15 +82,10 @@ class Window(QWidget):
         self._behind: float | None = None
         self._refreshed = 0.0
         self._figures_shown = self._status.tracks
-        self.screen_widget = Screen(self.theme)
-        self.message = Message(self.screen_widget)
+        self.picture = Screen(self.theme)
+        self.message = Message(self.picture)
         self.controls = Controls()
-        self.header = named("header", QWidget())
-        self.title = label("title")
-        self.phase = label("faint")
-        self.chips = {name: label("chip") for name in ("live", "transport", "damaged")}
-        self.theme_button = flat_button("Light or dark (L)")
-        self.open_button = flat_button("Open another stream (Ctrl+O)")
+        self.header = Header()
         self.plots = PlotsPane(self.theme)
         self.tracks = TracksPane()
         self.dialogue = DialoguePane(self.theme)
@@ -99,11 +94,9 @@ class Window(QWidget):
         self._tick_timer.setSingleShot(True)
         self._tick_timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._tick_timer.timeout.connect(self._tick)
-        self._hide_timer = QTimer(self)
-        self._hide_timer.setSingleShot(True)
-        self._hide_timer.setInterval(HIDE_MS)
-        self._hide_timer.timeout.connect(self._hide_bars)
         self._lay_out()
+        bars = (self.header, self.controls, self.side, self.dialogue)
+        self.full_screen = FullScreen(self, self.picture, bars, self._show_bars)
         self._wire()
         self._set_theme(self.theme)
         self.engine.start()
@@ -127,7 +120,7 @@ class Window(QWidget):
             "teardown": self.engine.tear_down,
             "mute": self.mute,
             "snapshot": self.snapshot,
-            "full screen": self.toggle_full_screen,
+            "full screen": self.full_screen.toggle,
         }
         actions[name]()
 
@@ -173,7 +166,7 @@ class Window(QWidget):
 
     def snapshot(self) -> None:
         """Save the picture that is shown."""
-        picture = self.screen_widget.picture
+        picture = self.picture.picture
         if picture is None:
             self.message.say("There is no picture to save yet.", "note")
             return
@@ -189,17 +182,6 @@ class Window(QWidget):
         else:
             self.message.say(f"Saved {path}", "note")
 
-    def toggle_full_screen(self) -> None:
-        """The picture on all of the screen, or in its window again."""
-        full = not self.isFullScreen()
-        self.showFullScreen() if full else self.showNormal()
-        self._show_bars()
-
-    def leave_full_screen(self) -> None:
-        """The escape key."""
-        if self.isFullScreen():
-            self.toggle_full_screen()
-
     def switch_theme(self) -> None:
         """Light or dark, from now on whatever the desktop says."""
         self._follows_system = False
@@ -207,7 +189,7 @@ class Window(QWidget):
 
     def _show_panels(self) -> None:
         """Show or hide "plots", "tracks" or "dialogue" around the picture."""
-        self._show_side()
+        self._show_bars()
         self.controls.set_theme(self.theme, muted=self.engine.playout.muted)
         self._refresh_panels()
 
@@ -222,7 +204,7 @@ class Window(QWidget):
             if status.source is not before.source or (
                 status.phase is Phase.CONNECTING and before.phase is not Phase.CONNECTING
             ):
-                self.screen_widget.show_picture(None)
+                self.picture.show_picture(None)
                 self._behind = None
             if status.phase is Phase.ENDED and before.phase is not Phase.ENDED:
                 self.ended.emit()
@@ -233,17 +215,10 @@ class Window(QWidget):
             self._tick()
 
     def _show_status(self, status: Status) -> None:
-        source = status.source
-        self.title.setText(source.url if source else "No stream")
-        self.phase.setText(status.phase.value)
-        self.setWindowTitle(f"{source.url} – reelcast" if source else "reelcast")
-        self.chips["live"].setVisible(status.live)
-        self.chips["live"].setText("LIVE")
-        connected = status.phase not in (Phase.IDLE, Phase.CONNECTING)
-        self.chips["transport"].setVisible(connected)
-        self.chips["transport"].setText(status.transport.upper())
+        self.header.show_status(status)
+        self.setWindowTitle(f"{status.source.url} – reelcast" if status.source else "reelcast")
         self.controls.show_status(status, self.theme, muted=self.engine.playout.muted)
-        self.screen_widget.say(_hint(status))
+        self.picture.say(_hint(status))
         self._show_message(status)
 
     def _show_message(self, status: Status) -> None:
@@ -275,13 +250,14 @@ class Window(QWidget):
     def _show_frame(self, frame: Frame) -> None:
         picture = frame.picture
         assert isinstance(picture, Picture)
-        self.screen_widget.show_picture(picture)
+        self.picture.show_picture(picture)
         self._behind = None if frame.time is None else time.time() - frame.time
-        self.chips["damaged"].setVisible(frame.corrupt)
+        self.header.show_damage(frame.corrupt)
 
     def _show_place(self, now: float) -> None:
-        position = self.engine.playout.position(now) or 0.0
-        self.controls.show_place(position, self._behind, self._status)
+        position = self.engine.playout.position(now)
+        if position is not None or self._status.phase in (Phase.IDLE, Phase.CONNECTING, Phase.READY):
+            self.controls.show_place(position or 0.0, self._behind, self._status)
         if self._status.waiting is not None:
             self._show_message(self._status)
         if self._status.tracks is not self._figures_shown:
@@ -303,12 +279,11 @@ class Window(QWidget):
         self.theme = theme
         self.setPalette(palette(theme))
         self.setStyleSheet(style_sheet(theme))
-        self.screen_widget.set_theme(theme)
+        self.picture.set_theme(theme)
         self.plots.set_theme(theme)
         self.dialogue.set_theme(theme, self.engine)
         self.controls.set_theme(theme, muted=self.engine.playout.muted)
-        self.theme_button.setIcon(icon("theme", theme.faint, theme.disabled))
-        self.open_button.setIcon(icon("open", theme.faint, theme.disabled))
+        self.header.set_theme(theme)
 
     def _seek(self, seconds: float) -> None:
         self.engine.seek(seconds)
@@ -317,18 +292,6 @@ class Window(QWidget):
     # How it is put together.
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout(self.header)
-        top.setContentsMargins(16, 8, 10, 8)
-        top.setSpacing(10)
-        self.chips["damaged"].setText("damaged")
-        self.chips["damaged"].setProperty("tone", "warning")
-        self.chips["damaged"].hide()
-        self.chips["live"].setProperty("tone", "live")
-        for widget in (self.title, self.phase, *self.chips.values()):
-            top.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
-        top.addStretch(1)
-        top.addWidget(self.open_button)
-        top.addWidget(self.theme_button)
         for pane in (self.plots, self.tracks, self.dialogue, self.side):
             pane.hide()
         self.side.addWidget(self.plots)
@@ -336,7 +299,7 @@ class Window(QWidget):
         self.side.setMinimumWidth(280)
         self.side.setSizes(list(PANE_SIZES))
         left = QSplitter(Qt.Orientation.Vertical)
-        left.addWidget(self.screen_widget)
+        left.addWidget(self.picture)
         left.addWidget(self.dialogue)
         middle = QSplitter(Qt.Orientation.Horizontal)
         middle.addWidget(left)
@@ -353,7 +316,7 @@ class Window(QWidget):
         column.addWidget(middle, 1)
         column.addWidget(self.controls)
         self.resize(1120, 760)
-        self.screen_widget.setFocus()
+        self.picture.setFocus()
 
     def _wire(self) -> None:
         self.controls.pressed.connect(self.press)
@@ -362,14 +325,13 @@ class Window(QWidget):
         self.controls.sped.connect(self.engine.change_scale)
         self.controls.volume.connect(self.set_volume)
         self.message.retried.connect(self.engine.retry)
-        self.screen_widget.double_clicked.connect(self.toggle_full_screen)
-        self.theme_button.clicked.connect(self.switch_theme)
-        self.open_button.clicked.connect(self.asked)
+        self.picture.double_clicked.connect(self.full_screen.toggle)
+        self.picture.resized.connect(self.message.place)
+        self.header.theme_button.clicked.connect(self.switch_theme)
+        self.header.open_button.clicked.connect(self.asked)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
         for key, action in self._keys().items():
             QShortcut(QKeySequence(key), self, action)
-        for watched in (self.screen_widget, self.controls):
-            watched.installEventFilter(self)
 
     def _keys(self) -> dict[str, Callable[[], object]]:
         panels = self.controls.panels
@@ -381,8 +343,8 @@ class Window(QWidget):
             "Down": lambda: self.set_volume(self.controls.loudness.value() / 100 - VOLUME_STEP),
             "+": lambda: self.change_speed(1),
             "-": lambda: self.change_speed(-1),
-            "F": self.toggle_full_screen,
-            "Escape": self.leave_full_screen,
+            "F": self.full_screen.toggle,
+            "Escape": self.full_screen.leave,
             "M": self.mute,
             "S": self.snapshot,
             "R": self.engine.retry,
@@ -401,45 +363,18 @@ class Window(QWidget):
         if self._follows_system:
             self._set_theme(system_theme())
 
-    def _show_side(self) -> None:
+    def _show_bars(self) -> None:
+        self.header.show()
+        self.controls.show()
         on = {name: button.isChecked() for name, button in self.controls.panels.items()}
         self.plots.setVisible(on["plots"])
         self.tracks.setVisible(on["tracks"])
         self.side.setVisible(on["plots"] or on["tracks"])
         self.dialogue.setVisible(on["dialogue"])
 
-    # Full screen.
-
-    def _show_bars(self) -> None:
-        self._hide_timer.stop()
-        self.unsetCursor()
-        for bar in (self.header, self.controls):
-            bar.show()
-        self._show_side()
-        if self.isFullScreen():
-            self._hide_timer.start()
-
-    def _hide_bars(self) -> None:
-        if self.isFullScreen() and not self.controls.underMouse():
-            for bar in (self.header, self.controls, self.side, self.dialogue):
-                bar.hide()
-            self.setCursor(Qt.CursorShape.BlankCursor)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A move of the mouse brings back what a full screen hides; the message follows the picture's size."""
-        if event.type() is QEvent.Type.MouseMove and self.isFullScreen():
-            self._show_bars()
-        elif event.type() is QEvent.Type.Resize and watched is self.screen_widget:
-            self.message.place()
-        return False
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """A long URL is cut where the window is narrow."""
-        super().resizeEvent(event)
-        self.title.setMaximumWidth(max(120, self.width() - 320))
-
     def closeEvent(self, event: QCloseEvent) -> None:
-        """End the session before the window."""
+        """End the session, unseen: a server may take its time to say goodbye."""
+        self.hide()
         self._tick_timer.stop()
         self.engine.stop()
         super().closeEvent(event)
