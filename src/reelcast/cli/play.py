@@ -70,6 +70,7 @@ async def _play(source: Source, duration: float | None, start: float | None, con
         at=start,
         reconnect=False,
         rtp_port=source.rtp_port,
+        dialect=source.dialect,
     )
     async with stream:
         began = asyncio.get_running_loop().time()

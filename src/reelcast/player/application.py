@@ -32,7 +32,9 @@ def connect_source(
         timeout=source.timeout,
         play=False,
         rtp_port=source.rtp_port,
+        dialect=source.dialect,
         on_event=on_event,
+        on_message=on_message,
     )
 
 

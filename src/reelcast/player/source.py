@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from reelcast.client.events import Event
+from reelcast.client.options import Dialect, Transport
 from reelcast.client.stream import TrackStatistics
 from reelcast.client.transcript import Utterance
 from reelcast.track import Kind, Track
@@ -14,10 +15,7 @@ from reelcast.track import Kind, Track
 if TYPE_CHECKING:
     from reelcast.client.frame import Frame
 
-__all__ = ["Connect", "Dialect", "Source", "Stream", "Way"]
-
-Way = Literal["auto", "udp", "tcp"]
-Dialect = Literal["rtsp", "auto", "classroom"]
+__all__ = ["Connect", "Source", "Stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Source:
     """
 
     url: str
-    transport: Way = "auto"
+    transport: Transport = "auto"
     rtp_port: int | None = None
     dialect: Dialect = "rtsp"
     timeout: float = 10.0
