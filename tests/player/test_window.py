@@ -213,8 +213,8 @@ def test_a_notice_goes_by_itself_and_has_no_button(window: Window, reel: Reel, w
 
 
 def test_a_damaged_picture_is_marked(window: Window, reel: Reel, wait: Wait) -> None:
-    reel.corrupt = frozenset({1})
-    playing(window, wait)
+    reel.corrupt = frozenset(range(5, 50))
+    window.engine.set_up(play=True)
     wait(window.header.chips["damaged"].isVisible)
     wait(lambda: not window.header.chips["damaged"].isVisible())
 
