@@ -117,6 +117,19 @@ class TestPlayOut:
             assert begun + due - MAX_AUDIO_LEAD - TICK <= one.time <= begun + due + 0.05 + 2 * TICK
 
     @in_virtual_time
+    async def test_frames_fall_on_ticks(self) -> None:
+        """Also where audio comes first, from anywhere between two of them."""
+        room = theater()
+        for place in (0.0, 1.6, 3.1, 4.5):
+            since = len(room.carrier.sent)
+            await room.play(place)
+            epoch = room.head._epoch
+            await asyncio.sleep(0.3)
+            first = room.carrier.of(0, since)[0]
+            assert first.time == pytest.approx(epoch + first.label.pts / RATES[0], abs=0.001)
+            assert first.time / TICK == pytest.approx(round(first.time / TICK), abs=0.01)
+
+    @in_virtual_time
     async def test_a_keyframe_is_spread_over_udp_only(self) -> None:
         for tcp in (False, True):
             room = theater(tcp=tcp)

@@ -19,7 +19,7 @@ from reelcast.net.carrier import Carrier
 from reelcast.net.flight import Flight
 from reelcast.rtp.group import Group, Run
 from reelcast.rtp.sender import Sender, stamp, tally
-from reelcast.server.pacer import Pacer
+from reelcast.server.pacer import TICK, Pacer
 from reelcast.server.reports import Reporter
 from reelcast.server.source import Playing
 from reelcast.track import Track
@@ -104,7 +104,7 @@ class Playhead:
     # What a session asks for
 
     async def play(self, start: float | None, end: float | None) -> Playing:
-        """Prepare to play; see `Player.play`."""
+        """See `Player.play`."""
         duration = self._groups.duration
         if start is not None and duration is not None and start > duration:
             raise ProtocolError(f"npt={start:.3f} is behind the end, which is at {duration:.3f}", 457)
@@ -132,8 +132,7 @@ class Playhead:
             return
         self._playing, self.ended, self._said_goodbye = True, False, False
         begin = self._pacer.good_moment()
-        place = self._dues[self._next] if self._next < len(self._dues) else self._reached
-        self._epoch = begin - place
+        self._epoch = begin - self._first_due()
         self._reporter.restart()
         self._pacer.add(self, begin)
 
@@ -352,6 +351,14 @@ class Playhead:
         duration = self._groups.duration
         place = max(0.0, asyncio.get_running_loop().time() - self._epoch)
         return place if duration is None else min(place, duration)
+
+    def _first_due(self) -> float:
+        """When what comes next is due, or up to a tick before: so that frames fall on ticks, not audio."""
+        if self._flight is None or self._next == len(self._dues):
+            return self._reached
+        first, rest = self._dues[self._next], self._flight.group.runs[self._next :]
+        frame = next((run.due for run in rest if run.track == self._leading), first)
+        return first - (first - frame) % TICK
 
     def _next_pts(self) -> float:
         """When the first of the pictures that were not sent is shown: with B-frames, not the one sent next."""
