@@ -41,9 +41,9 @@ METHOD = """\
 - **The limit** (scripts/bench/limit.c): a bare C loop that sends the same frames, and where the row has audio the
   same audio packets, in packets of the same size: GSO and `sendmmsg`, or one `send` a frame. Its receivers only
   read. No RTSP, no headers to make, no reports, no spreading of keyframes.
-- **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own: the time at which a tick
-  has handed all its media to the kernel, less the time each burst was due (keyframes are spread over a frame:
-  each part has its own due time).
+- **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own: the time at which
+  the kernel has taken a player's media, less the time it was due. The runs of a keyframe, and the parts in which
+  what is much is sent to all readers of a live stream, have due times of their own.
 """
 
 
