@@ -78,7 +78,13 @@ async def test_the_server_alone_is_asked(
 ) -> None:
     live = SDP.replace(b"a=range:npt=0-8\r\n", b"")
     server.answers["DESCRIBE"] = reply(200, body=live)
-    assert await call(monkeypatch, "probe", server.url, "--seconds", "0", "--transport", "tcp") == 0
+    options = ("--seconds", "0", "--transport", "tcp")
+    assert await call(monkeypatch, "probe", server.url, *options, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "dialogue" not in found
+    assert found["first_packet_after"] is None
+    assert found["tracks"][0]["measured"] == {"units": 0, "bytes": 0}
+    assert await call(monkeypatch, "probe", server.url, *options) == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[1:3] == ["server  does not say", "length  live"]
     assert lines[-1] == "audio pcmu, 8000 Hz, 1 channel"

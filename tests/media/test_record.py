@@ -241,7 +241,12 @@ def test_a_silent_track_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
         # What comes later has its place, if it could be described without a unit.
         recorder.write(*coded("aac")[0])
         recorder.write(*coded("mpa")[0])
-    assert recorder.units == FRAMES
+        # Nobody announced this one, and in that there is nothing.
+        recorder.write(*coded("opus")[0])
+        recorder.write(silent, replace(coded("aac")[0][1], data=b""), 0.5)
+        assert recorder.units == FRAMES
+        recorder.write(silent, coded("aac")[5][1], 0.5)
+    assert recorder.units == FRAMES + 1
     with av.open(str(path)) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio"]
 

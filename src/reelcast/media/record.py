@@ -41,8 +41,8 @@ __all__ = ["Recorder"]
 
 START_SECONDS: Final = 2.0
 """Of media, that a track may take to show up before the file begins without it."""
-MAX_WAITING: Final = 4096
-"""Units that wait for the file to begin: START_SECONDS of more tracks than anyone has."""
+MAX_WAITING: Final = 512
+"""Units that wait for the file to begin: START_SECONDS of video at 60 frames a second, and two tracks of sound."""
 BACK_SECONDS: Final = 1.0
 """A unit this far behind another of its track is out of order; one further back comes from another timeline."""
 LEARNED: Final = MAX_REORDERING + 1
@@ -61,8 +61,8 @@ class Recorder:
     seconds   from the first to the last of them
 
     Raises MediaError where the container cannot hold a track, or the file cannot be written, before there is a
-    file. Everything blocks, for as long as the disk takes. An index is kept in memory for MP4 and MOV, 20 MB an
-    hour; the other containers need none.
+    file. Everything blocks, for as long as the disk takes. An index is kept in memory for MP4 and MOV, some
+    20 MB an hour; the other containers need none.
     """
 
     def __init__(self, path: Path, tracks: Sequence[Track]) -> None:
