@@ -10,29 +10,17 @@ from scripts.bench.figures import figure, line_of, select
 from scripts.bench.programme import Result
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS
 
+from reelcast.load.plot import BLUE, FAINT, RED, STYLE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["draw"]
 
-_INK, _FAINT, _BLUE, _RED, _GREEN = "#22313f", "#8795a1", "#2f6f9f", "#c0392b", "#3d8b5f"
-COLOURS: Final = {LIMIT: _FAINT, OURS: _BLUE, GSTREAMER: _RED}
-STYLE: Final[dict[Any, Any]] = {
-    "font.size": 9,
-    "text.color": _INK,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "svg.fonttype": "none",
-    # The same figures make the same file.
-    "svg.hashsalt": "reelcast",
-}
+_GREEN = "#3d8b5f"
+COLOURS: Final = {LIMIT: FAINT, OURS: BLUE, GSTREAMER: RED}
+# The same figures make the same file.
+STABLE: Final[dict[Any, Any]] = {**STYLE, "svg.hashsalt": "reelcast"}
 
 
 def draw(results: Sequence[Result], folder: Path) -> list[str]:
@@ -42,7 +30,7 @@ def draw(results: Sequence[Result], folder: Path) -> list[str]:
 
     drawn = []
     folder.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
+    with rc_context(STABLE):
         if any(result.experiment == "rows" for result in results):
             sheet = Figure(figsize=(9.0, 4.2), layout="constrained")
             _draw_rows(sheet.subplots(), results)
@@ -65,7 +53,7 @@ def _draw_rows(axes: Axes, results: Sequence[Result]) -> None:
         known = {name: cost for name, cost in costs.items() if cost is not None}
         if known:
             axes.plot(
-                [min(known.values()), max(known.values())], [place, place], color=_FAINT, lw=0.8, zorder=1
+                [min(known.values()), max(known.values())], [place, place], color=FAINT, lw=0.8, zorder=1
             )
         for name, cost in known.items():
             axes.plot(cost, place, "o", color=COLOURS[name], ms=7, zorder=3)
@@ -81,7 +69,7 @@ def _draw_rows(axes: Axes, results: Sequence[Result]) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(lines)), [f"{line.row.title}, {line.readers:,}" for line in lines])
     axes.set_ylim(len(lines) - 0.5, -0.7)
-    axes.grid(axis="x", color=_FAINT, alpha=0.25)
+    axes.grid(axis="x", color=FAINT, alpha=0.25)
 
 
 def _draw_curve(panels: Sequence[Axes], results: Sequence[Result]) -> None:
@@ -91,7 +79,7 @@ def _draw_curve(panels: Sequence[Axes], results: Sequence[Result]) -> None:
         panels, ("CPU seconds for each GB", "Processor cores"), ("cpu_s_per_gb", "cores"), strict=True
     ):
         axes.set_title(f"{title}, live 2 Mbit/s and audio")
-        for transport, colour in (("udp", _BLUE), ("tcp", _GREEN)):
+        for transport, colour in (("udp", BLUE), ("tcp", _GREEN)):
             runs = select(results, "curve", transport, OURS)
             points = [(run.readers, figure([run], "server", key)) for run in runs]
             known = [(count, value) for count, value in points if value]
@@ -105,6 +93,6 @@ def _draw_curve(panels: Sequence[Axes], results: Sequence[Result]) -> None:
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("{x:g}")
         axes.set_xlabel("readers")
-        axes.grid(color=_FAINT, alpha=0.25)
+        axes.grid(color=FAINT, alpha=0.25)
         if axes.get_lines():
             axes.legend(frameon=False)

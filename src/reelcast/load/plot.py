@@ -21,7 +21,7 @@ from reelcast.rtsp.url import without_userinfo
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["check_plot", "save_plot"]
+__all__ = ["BLUE", "FAINT", "INK", "RED", "STYLE", "check_plot", "save_plot"]
 
 SUFFIXES: Final = (".png", ".svg")
 BINS: Final = 48
@@ -29,19 +29,19 @@ SIZE: Final = (11.0, 7.2)
 """Inches."""
 HEADROOM: Final = 0.16
 """Above the highest bar, for what is written there."""
-_INK, _FAINT, _BLUE, _RED, _BAND = "#22313f", "#8795a1", "#2f6f9f", "#c0392b", "#e8f0f6"
-_STYLE: Final[dict[Any, Any]] = {
+INK, FAINT, BLUE, RED, _BAND = "#22313f", "#8795a1", "#2f6f9f", "#c0392b", "#e8f0f6"
+STYLE: Final[dict[Any, Any]] = {
     "font.size": 9,
-    "text.color": _INK,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "svg.fonttype": "none",
 }
 
@@ -62,7 +62,7 @@ def save_plot(measurement: Measurement, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=SIZE, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
         figure.suptitle(_headline(measurement), x=0.012, ha="left", fontsize=11)
         axes = figure.subplot_mosaic([["rate", "rate"], ["join", "first"], ["jitter", "latency"]])
@@ -96,8 +96,8 @@ def _draw_rate(axes: Axes, measurement: Measurement) -> None:
     losses = np.diff([sample.lost for sample in samples]) > 0
     axes.set_title("Received by all readers together")
     axes.axvspan(*measurement.window, color=_BAND, lw=0, zorder=0)
-    axes.plot(times[1:], rates, color=_BLUE, lw=1.4)
-    axes.plot(times[1:][losses], rates[losses], "o", color=_RED, ms=4, label="packets lost")
+    axes.plot(times[1:], rates, color=BLUE, lw=1.4)
+    axes.plot(times[1:][losses], rates[losses], "o", color=RED, ms=4, label="packets lost")
     if losses.any():
         axes.legend(frameon=False, loc="lower right")
     axes.text(
@@ -105,7 +105,7 @@ def _draw_rate(axes: Axes, measurement: Measurement) -> None:
         0.02,
         " measured",
         transform=axes.get_xaxis_transform(),
-        color=_FAINT,
+        color=FAINT,
         va="bottom",
     )
     axes.set_ylabel("Mbit/s")
@@ -120,7 +120,7 @@ def _draw_spread(axes: Axes, title: str, counted: str, values: NDArray[np.float6
     axes.set_title(title)
     found = Percentiles.of(values)
     if found is None:
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=FAINT)
         axes.set_xticks([])
         axes.set_yticks([])
         return
@@ -129,10 +129,10 @@ def _draw_spread(axes: Axes, title: str, counted: str, values: NDArray[np.float6
     width = values.width if isinstance(values, Histogram) else 1e-5
     edges = np.linspace(low, max(high, low + BINS * width), BINS + 1) * 1e3
     shown = np.clip(points * 1e3, edges[0], edges[-1])
-    axes.hist(shown, bins=edges.tolist(), weights=weights, color=_BLUE, alpha=0.85)
+    axes.hist(shown, bins=edges.tolist(), weights=weights, color=BLUE, alpha=0.85)
     axes.margins(x=0.01, y=HEADROOM)
     for value, name in ((found.p50, "p50"), (found.p99, "p99")):
-        axes.axvline(value * 1e3, color=_INK, lw=0.9, ls=(0, (3, 2)))
+        axes.axvline(value * 1e3, color=INK, lw=0.9, ls=(0, (3, 2)))
         place = axes.get_xaxis_transform()
         axes.text(value * 1e3, 1.0, f" {name} {_milliseconds(value)}", transform=place, va="top", size=8)
     axes.set_xlabel(f"ms (max {_milliseconds(found.max)})")
