@@ -12,7 +12,11 @@ import pytest
 from tests.cli.verbs import call, serving
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
+from reelcast.client.intake import ReceivedUnit
+from reelcast.client.stream import Stream
+from reelcast.errors import DeadlineError
 from reelcast.rtp.packet import Packet
+from reelcast.track import AccessUnit
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ async def test_for_programs(
 ) -> None:
     async with serving(movies / "movie.mp4", live=True) as url:
         user = url.replace("//", "//user:secret@")
-        assert await call(monkeypatch, "probe", user, "--seconds", "0.5", "--json", "--verbose") == 0
+        assert await call(monkeypatch, "probe", user, "--seconds", "1", "--json", "--verbose") == 0
     text = capsys.readouterr().out
     assert "secret" not in text
     found: dict[str, Any] = json.loads(text)
@@ -118,13 +122,18 @@ async def test_what_is_known_is_shown_where_no_media_comes(
 async def test_silence_on_the_way_is_an_error(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.answers["DESCRIBE"] = reply(200, body=SDP.replace(b"npt=0-8", b"npt=now-"))
-    server.on_play = lambda server: server.send_media(audio(0), audio(1))
-    options = ("--transport", "tcp", "--timeout", "0.4", "--seconds", "30")
-    assert await call(monkeypatch, "probe", server.url, *options) == 1
+    async def silent(stream: Stream) -> AsyncIterator[ReceivedUnit]:
+        for number in range(2):
+            unit = AccessUnit(bytes(160), 0, 0, duration=160)
+            yield ReceivedUnit(stream.tracks[0], unit, number * 0.02, None, "estimated", 0.0)
+        raise DeadlineError("silence", 5.0, url=server.url)
+
+    server.on_play = play
+    monkeypatch.setattr(Stream, "units", silent)
+    assert await call(monkeypatch, "probe", server.url, "--transport", "tcp", "--seconds", "30") == 1
     output = capsys.readouterr()
     assert "audio pcmu, 8000 Hz, 1 channel, 0.06 Mbit/s" in output.out
-    assert "silent for 0.4 s" in output.err
+    assert output.err == f"reelcast: {server.url}: silent for 5 s\n"
 
 
 async def test_a_codec_that_cannot_be_decoded(
