@@ -2,6 +2,7 @@
 # make test   all tests, with the peers they need
 # make check  ruff and mypy
 # make bench  measure against other servers, write docs/benchmarks.md (12 minutes; leave the machine alone)
+# make fuzz   feed everything that takes bytes from strangers with any bytes, for SECONDS each (60); TARGETS="url sdp"
 # make lock   pin the development environment anew
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench format lock peers movies clean
+.PHONY: demo test check bench fuzz format lock peers movies clean
 
 demo: $(READY) movies
 	@$(BIN)/python scripts/demo.py
@@ -27,6 +28,14 @@ bench: $(READY) peers
 	@sh scripts/install-packages gcc libc6-dev gstreamer1.0-tools
 	@$(BIN)/python scripts/make_movies.py --out build/movies --only bench-1080p.mp4 bench-720p.mp4
 	$(BIN)/python -m scripts.bench
+
+# Atheris has no wheel for every Python: it stands in a folder of its own, outside the lock.
+SECONDS ?= 60
+ATHERIS := build/fuzz/atheris
+
+fuzz: $(READY)
+	@[ -d $(ATHERIS) ] || $(BIN)/python -m pip install --quiet --no-deps --target $(ATHERIS) atheris
+	PYTHONPATH=$(ATHERIS) $(BIN)/python -m scripts.fuzz --seconds $(SECONDS) $(TARGETS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
