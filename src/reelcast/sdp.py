@@ -134,7 +134,8 @@ class SessionDescription:
 
     def __str__(self) -> str:
         # Order as RFC 8866 section 5 wants it; a session without a name has a single dash.
-        lines = [_line("v", "0"), _line("o", self.origin or _NO_ORIGIN), _line("s", self.name or "-")]
+        name = _printable(self.name).strip() or "-"
+        lines = [_line("v", "0"), _line("o", self.origin or _NO_ORIGIN), _line("s", name)]
         if self.information:
             lines.append(_line("i", self.information))
         lines += [
@@ -145,8 +146,12 @@ class SessionDescription:
         return "".join(lines) + "".join(map(str, self.media))
 
 
+def _printable(value: str) -> str:
+    return _UNPRINTABLE.sub(" ", value)
+
+
 def _line(kind: str, value: str) -> str:
-    return f"{kind}={_UNPRINTABLE.sub(' ', value)}\r\n"
+    return f"{kind}={_printable(value)}\r\n"
 
 
 def _body(connection: str, bandwidths: Bandwidths) -> str:

@@ -175,6 +175,7 @@ async def test_a_broken_movie_is_refused_and_the_others_are_served(folder: Path,
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -> None:
+    """Conformance H40."""
     film = folder / "a film.mp4"
     async with serving(film, "--host", "127.0.0.1", "--port", "0", lines=1) as (process, shown):
         port = int(re.findall(r":(\d+)/", shown[0])[0])
@@ -198,6 +199,7 @@ async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -
 
 
 async def test_limits(folder: Path) -> None:
+    """Conformance T23."""
     options = "--max-connections", "3", "--max-connections-per-address", "2", "--max-sessions", "2"
     more = "--max-sessions-per-address", "1", "--idle-timeout", "2", "--stall-timeout", "5"
     film = folder / "a film.mp4"

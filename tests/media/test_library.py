@@ -107,10 +107,12 @@ def test_what_is_listed_is_found(root: Path) -> None:
     ],
 )
 def test_what_must_not_be_found(root: Path, segments: list[str]) -> None:
+    """Conformance H26."""
     assert Library(root).find(segments) is None
 
 
 def test_links_are_followed_inside_only(root: Path, tmp_path: Path) -> None:
+    """Conformance H26."""
     (root / "inside.mp4").symlink_to(root / "sub" / "deep" / "c.MP4")
     (root / "outside.mp4").symlink_to(tmp_path / "secret.mp4")
     (root / "beside.mp4").symlink_to(tmp_path / "root-beside" / "secret.mp4")
@@ -140,6 +142,7 @@ def test_a_root_behind_a_link(root: Path, tmp_path: Path) -> None:
 
 
 def test_only_regular_files(root: Path) -> None:
+    """Conformance H26."""
     os.mkfifo(root / "fifo.mp4")
     (root / "device.mp4").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as server:
@@ -181,6 +184,7 @@ SEGMENT = st.one_of(
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SEGMENT, max_size=6))
 def test_nothing_outside_is_reached(root: Path, segments: list[str]) -> None:
+    """Conformance H26."""
     if not (root / "up").is_symlink():
         (root / "up").symlink_to(root.parent)
     found = Library(root).find(segments)

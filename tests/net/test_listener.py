@@ -92,6 +92,7 @@ def knock(stack: ExitStack, listener: Listener, count: int) -> None:
 async def test_everybody_is_let_in_a_few_at_a_time(
     listener: Listener, guests: Guests, knocking: ExitStack
 ) -> None:
+    """Conformance H39."""
     knock(knocking, listener, 3 * ACCEPT_AT_ONCE + 1)
     assert guests.transports == []
     seen = 0
@@ -119,6 +120,7 @@ async def test_without_descriptors_they_wait(
     caplog: pytest.LogCaptureFixture,
     number: int,
 ) -> None:
+    """Conformance H38."""
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
     caplog.set_level(logging.WARNING)
     exhausted = Exhausted(listener._socket, 3, number)

@@ -41,6 +41,7 @@ MP2T = Track("video", "mp2t", 90000, 33, control="trackID=4")
 
 class TestDescribe:
     def test_file(self) -> None:
+        """Conformance D7, D9, D10, D12, D14, D15, D17."""
         found = describe([H264, AAC], name="gate.mp4", duration=12.345, session_id=77)
         assert str(found) == (
             "v=0\r\n"
@@ -65,6 +66,7 @@ class TestDescribe:
         )
 
     def test_live_over_ipv6(self) -> None:
+        """Conformance D9, D10, D14."""
         found = str(describe([JPEG, L16, PCMU], name="live", duration=None, session_id=1, address_family=6))
         assert found == (
             "v=0\r\n"
@@ -86,7 +88,7 @@ class TestDescribe:
         )
 
     def test_channels_where_they_are_special(self) -> None:
-        """Opus says two of everything, MPEG audio nothing; a transport stream is video."""
+        """Conformance D14, D18: opus says two of everything, MPEG audio nothing; a transport stream is video."""
         found = describe([OPUS, MPA, G722, MP2T], name="x", duration=1.0, session_id=1)
         assert [(one.kind, one.attributes[:-1]) for one in found.media] == [
             ("audio", (("rtpmap", "96 opus/48000/2"), ("fmtp", "96 sprop-stereo=0"))),
@@ -104,6 +106,7 @@ class TestDescribe:
 
     @pytest.mark.parametrize("base", ["rtsp://h/p?x=1", "rtsp://h/p?x=1/"])
     def test_absolute_controls(self, base: str) -> None:
+        """Conformance D6."""
         found = describe([H264, AAC], name="x", duration=None, session_id=1, control_base=base)
         assert found.attribute("control") == base
         assert [section.attribute("control") for section in found.media] == [
@@ -112,6 +115,7 @@ class TestDescribe:
         ]
 
     def test_bandwidth_is_rounded_up(self) -> None:
+        """Conformance D12."""
         found = describe([replace(PCMU, bit_rate=64001)], name="x", duration=None, session_id=1)
         assert found.media[0].bandwidth("AS") == 65
 

@@ -70,6 +70,7 @@ class TestDues:
         assert set(group.dues) == set(group.spread) == {0.1}
 
     def test_a_large_burst_is_spread_over_most_of_its_duration(self) -> None:
+        """Conformance R12."""
         group = group_of([(0, burst(VIDEO, 9000, (1400,) * 4 * FULL, duration=3600))])
         assert group.dues == (0.1,) * 4
         assert group.spread == pytest.approx([0.1 + SPREAD * 0.04 * part / 4 for part in range(4)])

@@ -267,6 +267,7 @@ def test_ports(header: str, port: int | None) -> None:
         (b"SETUP " + b"x" * MAX_START_BYTES, False),
         (b"\n" * MAX_START_BYTES, False),
         (b"PLAY \0", False),
+        (b"SETUP \0movie.Mjpeg RTSP/1.0\r\n", False),
         (b"options", False),
         (b"", None),
         (b"\r\n", None),

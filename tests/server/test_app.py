@@ -43,6 +43,7 @@ async def set_up(client: Client, ports: Ports, path: str = "/short.mp4/trackID=1
 
 
 async def test_two_sessions_on_one_connection(server: Server, sessions: Sessions) -> None:
+    """Conformance T6."""
     async with await Client.connect(server.port) as client:
         first = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
         second = f"Session: {(await client.setup('/video.mp4/trackID=1')).session}"
@@ -58,6 +59,7 @@ async def test_two_sessions_on_one_connection(server: Server, sessions: Sessions
 
 
 async def test_a_session_is_used_over_another_connection_of_its_host(server: Server, ports: Ports) -> None:
+    """Conformance T19."""
     first = await Client.connect(server.port)
     async with await Client.connect(server.port) as second:
         session = await set_up(first, ports)
@@ -71,6 +73,7 @@ async def test_a_session_is_used_over_another_connection_of_its_host(server: Ser
 
 
 async def test_a_session_is_nobody_elses(server: Server, sessions: Sessions, ports: Ports) -> None:
+    """Conformance H19."""
     async with (
         await Client.connect(server.port) as owner,
         await Client.connect(server.port, local="127.0.0.2") as thief,
@@ -85,6 +88,7 @@ async def test_a_session_is_nobody_elses(server: Server, sessions: Sessions, por
 
 
 async def test_media_goes_to_who_asked_for_it(server: Server, ports: Ports) -> None:
+    """Conformance T9."""
     async with await Client.connect(server.port, local="127.0.0.2") as client:
         with Ports("127.0.0.2", ports.pair[0]) as there:
             transport = ports.transport + ";destination=127.0.0.1"
@@ -109,6 +113,7 @@ async def test_readers_of_all_kinds_at_once(server: Server, ports: Ports, more_p
 
 
 async def test_an_odd_first_port(server: Server) -> None:
+    """Conformance T10."""
     first = next(number for number in range(15_001, 65_000, 2) if _free(number) and _free(number + 1))
     with Ports(first=first) as ports:
         async with await Client.connect(server.port) as client:
@@ -177,6 +182,7 @@ async def test_every_way_to_send(folder: Path, ports: Ports, batching: Batching)
 
 
 async def test_without_a_sign_of_life_a_session_ends(mortal: Server, ports: Ports) -> None:
+    """Conformance K10."""
     async with await Client.connect(mortal.port) as client:
         session = await set_up(client, ports)
         await client.ask("PLAY", "/short.mp4", session)
@@ -186,6 +192,7 @@ async def test_without_a_sign_of_life_a_session_ends(mortal: Server, ports: Port
 
 
 async def test_an_interleaved_session_that_expires_takes_its_connection_along(mortal: Server) -> None:
+    """Conformance K10."""
     async with await Client.connect(mortal.port) as client:
         await client.setup("/short.mp4/trackID=1")
         await client.gone()
@@ -196,6 +203,7 @@ async def test_an_interleaved_session_that_expires_takes_its_connection_along(mo
     "kind", ["options", "get_parameter", "report", "rewritten report", "nothing but bytes"]
 )
 async def test_signs_of_life_over_udp(mortal: Server, ports: Ports, kind: str) -> None:
+    """Conformance D3, K4, K5."""
     async with await Client.connect(mortal.port) as client:
         answer = await client.ask("SETUP", "/short.mp4/trackID=1", ports.transport)
         session, server = f"Session: {answer.session}", ("127.0.0.1", answer.pair("server_port")[1])
@@ -218,6 +226,7 @@ async def test_signs_of_life_over_udp(mortal: Server, ports: Ports, kind: str) -
 
 
 async def test_reports_of_strangers_are_no_sign_of_life(mortal: Server, ports: Ports) -> None:
+    """Conformance H32, K4, K5."""
     async with await Client.connect(mortal.port) as client:
         answer = await client.ask("SETUP", "/short.mp4/trackID=1", ports.transport)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -234,6 +243,7 @@ async def test_reports_of_strangers_are_no_sign_of_life(mortal: Server, ports: P
 
 
 async def test_frames_are_signs_of_life_over_tcp(mortal: Server) -> None:
+    """Conformance K4."""
     async with await Client.connect(mortal.port) as client:
         await client.setup("/short.mp4/trackID=1")
         for _ in range(5):
@@ -244,6 +254,7 @@ async def test_frames_are_signs_of_life_over_tcp(mortal: Server) -> None:
 
 
 async def test_who_takes_media_over_tcp_is_alive(mortal: Server) -> None:
+    """Conformance K4."""
     async with await Client.connect(mortal.port) as client:
         session = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
         await client.ask("PLAY", "/short.mp4", session)
@@ -254,6 +265,7 @@ async def test_who_takes_media_over_tcp_is_alive(mortal: Server) -> None:
 
 
 async def test_a_session_given_up_leaves_its_successor_alone(mortal: Server, ports: Ports) -> None:
+    """Conformance T19."""
     async with await Client.connect(mortal.port) as client:
         # What ffmpeg does when no datagrams arrive: nothing, and a new session over TCP.
         udp = await set_up(client, ports, "/video.mp4/trackID=1")
@@ -268,6 +280,7 @@ async def test_a_session_given_up_leaves_its_successor_alone(mortal: Server, por
 async def test_idle_connections_are_closed(
     mortal: Server, monkeypatch: pytest.MonkeyPatch, ports: Ports
 ) -> None:
+    """Conformance H39."""
     monkeypatch.setattr(mortal._care, "_limits", Limits(idle_seconds=0.2))
     async with await Client.connect(mortal.port) as idle, await Client.connect(mortal.port) as busy:
         session = await set_up(busy, ports)
@@ -278,6 +291,7 @@ async def test_idle_connections_are_closed(
 
 
 async def test_messages_are_to_be_finished(mortal: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conformance H1."""
     monkeypatch.setattr(mortal._care, "_limits", Limits(message_seconds=0.15))
     async with await Client.connect(mortal.port) as slow:
         for byte in b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n":
@@ -295,6 +309,7 @@ async def test_messages_are_to_be_finished(mortal: Server, monkeypatch: pytest.M
 async def test_interleaved_sessions_end_with_their_connection(
     server: Server, sessions: Sessions, way: str, state: str
 ) -> None:
+    """Conformance H21, K2, T19."""
     async with await Client.connect(server.port) as client:
         if state != "connected":
             session = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
@@ -314,6 +329,7 @@ async def test_interleaved_sessions_end_with_their_connection(
 
 
 async def test_a_reader_that_no_longer_listens_is_sent_nothing(server: Server, sessions: Sessions) -> None:
+    """Conformance H38, K2."""
     async with await Client.connect(server.port) as client:
         with Ports() as ports:
             session = await set_up(client, ports)
@@ -340,6 +356,7 @@ async def test_teardown_and_gone(server: Server, sessions: Sessions, ports: Port
 async def test_a_reader_that_comes_back_before_it_was_missed(
     server: Server, sessions: Sessions, ports: Ports
 ) -> None:
+    """Conformance K2."""
     for _ in range(3):
         async with await Client.connect(server.port) as client:
             session = await set_up(client, ports)
@@ -352,6 +369,7 @@ async def test_a_reader_that_comes_back_before_it_was_missed(
 
 
 async def test_the_end_is_said_to_everybody(folder: Path, ports: Ports) -> None:
+    """Conformance H40."""
     server = Server("127.0.0.1", 0)
     server.mount("/", folder)
     await server.start()
@@ -373,6 +391,7 @@ async def test_the_end_is_said_to_everybody(folder: Path, ports: Ports) -> None:
 async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Conformance H40."""
     monkeypatch.setattr(app, "CLOSE_SECONDS", 0.1)
     server = Server("127.0.0.1", 0)
     server.mount("/", folder)
@@ -411,6 +430,7 @@ async def test_what_is_mounted_may_change(server: Server, folder: Path, tmp_path
 
 
 async def test_ports_in_use(folder: Path) -> None:
+    """Conformance H15."""
     async with Server("127.0.0.1", 0) as server:
         with pytest.raises(TransportError, match=rf"127.0.0.1 port {server.port} is in use: .* --port"):
             await Server("127.0.0.1", server.port).start()

@@ -246,6 +246,7 @@ class TestManyReaders:
     @pytest.mark.parametrize("wait", [0.01, 1.0, 1.49, 1.503, 1.51, 2.98, 3.017, 8.0])
     @in_virtual_time
     async def test_a_late_one_begins_at_the_last_keyframe(self, transport: str, wait: float) -> None:
+        """Conformance P22."""
         async with studio_of(feed()) as studio:
             first, late = studio.tcp(), studio.reader(transport)
             await first.play()
@@ -267,6 +268,7 @@ class TestManyReaders:
 
     @in_virtual_time
     async def test_over_udp_it_is_not_flooded(self) -> None:
+        """Conformance R12."""
         async with studio_of(feed()) as studio:
             first, late = studio.tcp(), studio.udp()
             await first.play()
@@ -554,6 +556,7 @@ class TestEnd:
 
     @in_virtual_time
     async def test_another_play_begins_anew(self) -> None:
+        """Conformance H36."""
         async with studio_of(feed(groups=3)) as studio:
             reader = studio.tcp()
             await reader.play()
@@ -592,6 +595,7 @@ class TestEnd:
 class TestSlowReaders:
     @in_virtual_time
     async def test_one_is_left_out_until_the_next_keyframe(self) -> None:
+        """Conformance H23."""
         async with studio_of(feed()) as studio:
             watcher, slow = studio.udp(), studio.tcp()
             await watcher.play()
@@ -697,6 +701,7 @@ class TestTrouble:
 
     @in_virtual_time
     async def test_a_feed_that_stalls(self) -> None:
+        """Conformance H36."""
         async with studio_of(feed()) as studio:
             reader = studio.tcp()
             await reader.play()

@@ -63,6 +63,7 @@ async def connected(handler: Handler) -> AsyncIterator[Client]:
 
 
 async def test_answers_come_in_the_order_of_requests() -> None:
+    """Conformance H9, M2."""
     handler = Handler()
     async with connected(handler) as client:
         for _ in range(1000):
@@ -73,6 +74,7 @@ async def test_answers_come_in_the_order_of_requests() -> None:
 
 
 async def test_one_byte_at_a_time() -> None:
+    """Conformance H9, M4, M11."""
     async with connected(Handler()) as client:
         for byte in b"\r\n\n" + OPTIONS + b"$\0\0\3abc" + OPTIONS.replace(b"\r\n", b"\n"):
             client.send(bytes([byte]))
@@ -81,6 +83,7 @@ async def test_one_byte_at_a_time() -> None:
 
 
 async def test_frames_are_a_sign_of_life_and_no_request() -> None:
+    """Conformance H11, M11, M12."""
     handler = Handler()
     async with connected(handler) as client:
         client.send(b"$\0\0\0$\1\0\4abcd$\xff\xff\xff" + bytes(65_535) + OPTIONS)
@@ -112,6 +115,7 @@ async def test_responses_are_passed_over() -> None:
     ],
 )
 async def test_what_is_no_rtsp_is_answered_and_closed(data: bytes, line: str) -> None:
+    """Conformance H2, H5, H10, M5, M18."""
     handler = Handler()
     async with connected(handler) as client:
         client.send(data + b"and more of it")
@@ -122,6 +126,7 @@ async def test_what_is_no_rtsp_is_answered_and_closed(data: bytes, line: str) ->
 
 
 async def test_what_was_asked_before_is_answered_before() -> None:
+    """Conformance M2."""
     handler = Handler()
     handler.may_answer.clear()
     async with connected(handler) as client:
@@ -132,6 +137,7 @@ async def test_what_was_asked_before_is_answered_before() -> None:
 
 
 async def test_a_client_that_says_no_more_still_gets_its_answers() -> None:
+    """Conformance H21, K2."""
     handler = Handler()
     handler.may_answer.clear()
     async with connected(handler) as client:
@@ -181,6 +187,7 @@ async def test_it_reads_only_so_far_ahead_of_what_it_answers() -> None:
 
 
 async def test_who_does_not_read_answers_is_asked_nothing_more() -> None:
+    """Conformance H22."""
     handler = Handler()
     async with connected(handler) as client:
         await until(lambda: bool(handler.connections))
@@ -221,6 +228,7 @@ async def test_who_reads_late_gets_all_answers() -> None:
 
 
 async def test_no_room() -> None:
+    """Conformance T23."""
     handler = Handler()
     handler.room = False
     async with connected(handler) as client:

@@ -78,6 +78,7 @@ def is_keyframe(packet: Rtp) -> bool:
 
 
 async def test_it_says_that_it_is_live(folder: Path) -> None:
+    """Conformance D9."""
     async with live(folder) as server, await Client.connect(server.port) as client:
         answer = await client.ask("DESCRIBE", "/live")
         assert b"a=range:npt=now-\r\n" in answer.body
@@ -86,6 +87,7 @@ async def test_it_says_that_it_is_live(folder: Path) -> None:
 
 @pytest.mark.parametrize("wanted", [None, "npt=0-", "npt=0.000-", "npt=now-", "npt=now-20"])
 async def test_tcp(folder: Path, wanted: str | None) -> None:
+    """Conformance P3, P8, P11, P22, R3."""
     async with live(folder) as server, await Client.connect(server.port) as client:
         session, answers = await set_up(client)
         answer = await client.ask("PLAY", "/live/", session, *([f"Range: {wanted}"] if wanted else []))
@@ -97,6 +99,7 @@ async def test_tcp(folder: Path, wanted: str | None) -> None:
 
 
 async def test_a_place_cannot_be_chosen(folder: Path) -> None:
+    """Conformance P11."""
     async with live(folder) as server, await Client.connect(server.port) as client:
         session, _ = await set_up(client)
         assert (await client.ask("PLAY", "/live/", session, "Range: npt=1.5-")).status == 457
@@ -108,6 +111,7 @@ async def test_a_place_cannot_be_chosen(folder: Path) -> None:
 @pytest.mark.parametrize("batching", AVAILABLE, ids=lambda value: value.name)
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 async def test_udp(folder: Path, host: str, batching: Batching) -> None:
+    """Conformance P22."""
     async with live(folder, host=host, batching=batching) as server:
         with Ports(host) as video, Ports(host) as audio:
             async with await Client.connect(server.port, host) as client:
@@ -257,6 +261,7 @@ async def stalled_reader(port: int, seconds: float) -> list[Rtp]:
 
 
 async def test_a_slow_reader_comes_back_at_a_keyframe(caplog: pytest.LogCaptureFixture) -> None:
+    """Conformance H23."""
     server = Server("127.0.0.1", 0)
     server.mount("/fast", Broadcast(Fast()))
     caplog.set_level(logging.INFO, "reelcast")

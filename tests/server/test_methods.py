@@ -85,6 +85,7 @@ async def play_short(client: Client, *headers: str) -> tuple[str, Answer, Answer
 async def test_status(
     server: Server, sessions: Sessions, status: int, method: str, uri: str, headers: list[str], body: bytes
 ) -> None:
+    """Conformance D1, D2, D22, K7, M6, M7, M9, M10, P1, T12, T13, T15."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask(method, uri, *headers, body=body)
         assert answer.status == status
@@ -109,6 +110,7 @@ async def test_status(
     ],
 )
 async def test_bare_requests(server: Server, request_lines: list[str], line: str, cseq: str | None) -> None:
+    """Conformance M1, M3, M4, M8, M9, M13."""
     async with await Client.connect(server.port) as client:
         client.send("\r\n".join([*request_lines, "", ""]).encode())
         answer = await client.answer()
@@ -121,6 +123,7 @@ async def test_bare_requests(server: Server, request_lines: list[str], line: str
 
 
 async def test_refusals_say_what_there_is(server: Server) -> None:
+    """Conformance D1, K7, M7, M9."""
     async with await Client.connect(server.port) as client:
         assert (await client.ask("OPTIONS", "*"))["Public"] == METHODS
         assert (await client.ask("DANCE", "*"))["Public"] == METHODS
@@ -137,6 +140,7 @@ async def test_refusals_say_what_there_is(server: Server) -> None:
 
 
 async def test_a_description(server: Server) -> None:
+    """Conformance D4, D7, D9, D10, M14."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask("DESCRIBE", "/short.mp4", "Accept: application/sdp")
         assert answer["Content-Type"] == "application/sdp"
@@ -167,18 +171,21 @@ async def test_a_description(server: Server) -> None:
 async def test_the_base_is_the_presentation_as_the_client_names_its_server(
     server: Server, uri: str, base: str
 ) -> None:
+    """Conformance A10, D4."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask("DESCRIBE", uri)
         assert answer["Content-Base"] == base.format(port=server.port)
 
 
 async def test_a_path_alone_is_a_request_too(server: Server) -> None:
+    """Conformance M10."""
     async with await Client.connect(server.port) as client:
         client.send(b"DESCRIBE /short.mp4 RTSP/1.0\r\nCSeq: 1\r\n\r\n")
         assert (await client.answer())["Content-Base"] == client.url("/short.mp4/")
 
 
 async def test_behind_a_query_controls_are_absolute(server: Server) -> None:
+    """Conformance D6."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask("DESCRIBE", "/short.mp4?channel=1&subtype=0")
         controls = re.findall(r"a=control:(\S+)", answer.body.decode())
@@ -226,6 +233,7 @@ async def test_behind_a_query_controls_are_absolute(server: Server) -> None:
     ],
 )
 async def test_transports_that_are_refused(server: Server, sessions: Sessions, transport: str) -> None:
+    """Conformance H12, H34, T2, T10, T15."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask("SETUP", "/short.mp4/trackID=1", f"Transport: {transport}")
         assert answer.status == 461
@@ -235,6 +243,7 @@ async def test_transports_that_are_refused(server: Server, sessions: Sessions, t
 
 
 async def test_a_setup_without_transport(server: Server) -> None:
+    """Conformance T2."""
     async with await Client.connect(server.port) as client:
         assert (await client.ask("SETUP", "/short.mp4/trackID=1")).status == 461
 
@@ -269,6 +278,7 @@ async def test_a_setup_without_transport(server: Server) -> None:
     ],
 )
 async def test_transports_that_are_agreed(server: Server, transport: str, agreed: str) -> None:
+    """Conformance H12, T1, T3, T4, T6, T7, T9, T11."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask("SETUP", "/short.mp4/trackID=1", f"Transport: {transport}")
         assert answer.status == 200
@@ -278,12 +288,14 @@ async def test_transports_that_are_agreed(server: Server, transport: str, agreed
 
 
 async def test_several_transport_headers_are_one_list(server: Server) -> None:
+    """Conformance T1."""
     async with await Client.connect(server.port) as client:
         answer = await client.ask("SETUP", "/short.mp4/trackID=1", "Transport: RTP/SAVP;unicast", TCP)
         assert answer["Transport"].startswith("RTP/AVP/TCP;")
 
 
 async def test_a_track_alone_may_be_set_up_as_the_whole(server: Server) -> None:
+    """Conformance T16."""
     async with await Client.connect(server.port) as client:
         answer = await client.setup("/video.mp4/")
         session = f"Session: {answer.session}"
@@ -293,6 +305,7 @@ async def test_a_track_alone_may_be_set_up_as_the_whole(server: Server) -> None:
 
 
 async def test_channels_in_use_are_replaced_by_free_ones(server: Server) -> None:
+    """Conformance H13, T6, T14."""
     async with await Client.connect(server.port) as client:
         first = await client.setup("/short.mp4/trackID=1", 0)
         session = f"Session: {first.session}"
@@ -307,6 +320,7 @@ async def test_channels_in_use_are_replaced_by_free_ones(server: Server) -> None
 
 
 async def test_there_are_128_pairs_of_channels(server: Server) -> None:
+    """Conformance T6."""
     async with await Client.connect(server.port) as client:
         answers = [await client.setup("/video.mp4/trackID=1") for _ in range(129)]
         assert [answer.status for answer in answers] == [200] * 128 + [461]
@@ -314,6 +328,7 @@ async def test_there_are_128_pairs_of_channels(server: Server) -> None:
 
 
 async def test_the_same_track_again_and_again(server: Server, sessions: Sessions) -> None:
+    """Conformance H29, T14."""
     async with await Client.connect(server.port) as client:
         first = await client.setup("/short.mp4/trackID=1")
         session = f"Session: {first.session}"
@@ -333,6 +348,7 @@ async def test_the_same_track_again_and_again(server: Server, sessions: Sessions
 async def test_all_tracks_of_a_session_go_the_same_way(
     server: Server, ports: Ports, more_ports: Ports
 ) -> None:
+    """Conformance T12, T15."""
     async with await Client.connect(server.port) as client, await Client.connect(server.port) as other:
         tcp = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
         assert (await client.ask("SETUP", "/short.mp4/trackID=2", ports.transport, tcp)).status == 461
@@ -347,6 +363,7 @@ async def test_all_tracks_of_a_session_go_the_same_way(
 
 
 async def test_a_track_alone_may_change_its_transport(server: Server, ports: Ports) -> None:
+    """Conformance T14."""
     async with await Client.connect(server.port) as client, await Client.connect(server.port) as other:
         first = await client.ask("SETUP", "/short.mp4/trackID=1", ports.transport)
         session = f"Session: {first.session}"
@@ -364,6 +381,7 @@ async def test_a_track_alone_may_change_its_transport(server: Server, ports: Por
 
 
 async def test_too_many_sessions(server: Server, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conformance H14, T23."""
     monkeypatch.setattr(sessions, "_limits", Limits(sessions=2))
     async with await Client.connect(server.port) as client:
         for status in (200, 200, 453):

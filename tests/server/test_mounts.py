@@ -203,6 +203,7 @@ async def test_a_broken_file_is_tried_again(
 
 
 async def test_a_file_that_is_gone_is_no_longer_found(mounts: Mounts, folder: Path, tmp_path: Path) -> None:
+    """Conformance H35."""
     path = tmp_path / "movie.mp4"
     shutil.copy(folder / "brief.mp4", path)
     mounts.add("/movie", path)
@@ -217,6 +218,7 @@ async def test_a_file_that_is_gone_is_no_longer_found(mounts: Mounts, folder: Pa
 async def test_a_file_that_has_changed_is_opened_again(
     mounts: Mounts, folder: Path, tmp_path: Path, closed: list[FileSource]
 ) -> None:
+    """Conformance H35."""
     path = tmp_path / "movie.mp4"
     shutil.copy(folder / "brief.mp4", path)
     mounts.add("/movie", path)

@@ -137,6 +137,7 @@ class TestPlayOut:
 
     @in_virtual_time
     async def test_a_keyframe_is_spread_over_udp_only(self) -> None:
+        """Conformance R12."""
         for tcp in (False, True):
             room = theater(tcp=tcp)
             await room.play()
@@ -296,6 +297,7 @@ class TestPause:
 class TestSeek:
     @in_virtual_time
     async def test_to_the_keyframe_before(self) -> None:
+        """Conformance P4."""
         room = theater()
         answer = await room.play(4.0)
         assert answer.start == 3.0
@@ -735,6 +737,7 @@ class TestTrouble:
 
     @in_virtual_time
     async def test_a_file_that_goes_bad(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Conformance H35."""
         room = Theater(BrokenFilm(6.0, bad=2))
         await room.play()
         await room.until_the_end()
@@ -745,6 +748,7 @@ class TestTrouble:
     @pytest.mark.parametrize("stall", [0.05, 0.7, 3.0, 60.0])
     @in_virtual_time
     async def test_a_slow_connection(self, stall: float) -> None:
+        """Conformance H22, H23."""
         room = theater(tcp=True)
         begun = now()
         await room.play()
@@ -781,6 +785,7 @@ class TestTrouble:
 
     @in_virtual_time
     async def test_a_machine_that_was_held_up(self) -> None:
+        """Conformance H37."""
         room = theater()
         await room.play()
         await asyncio.sleep(1.0)

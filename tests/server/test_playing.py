@@ -69,6 +69,7 @@ def check_beginning(answer: Answer, video: list[Rtp], audio: list[Rtp]) -> None:
     ],
 )
 async def test_tcp(server: Server, wanted: str | None, start: float) -> None:
+    """Conformance P3, P4, P5, P8, P19, P20, R1, R2."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         answer = await client.ask("PLAY", "/short.mp4/", session, *([f"Range: {wanted}"] if wanted else []))
@@ -87,6 +88,7 @@ async def test_tcp(server: Server, wanted: str | None, start: float) -> None:
 
 
 async def test_udp(server: Server, ports: Ports, more_ports: Ports) -> None:
+    """Conformance P5, R1, R4, T4."""
     async with await Client.connect(server.port) as client:
         first = await client.ask("SETUP", "/short.mp4/trackID=1", ports.transport)
         session = f"Session: {first.session}"
@@ -106,6 +108,7 @@ async def test_udp(server: Server, ports: Ports, more_ports: Ports) -> None:
 
 
 async def test_a_sender_report_comes_with_the_first_packets(server: Server) -> None:
+    """Conformance R3, R4."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         answer = await client.ask("PLAY", "/short.mp4/", session)
@@ -129,6 +132,7 @@ async def test_a_sender_report_comes_with_the_first_packets(server: Server) -> N
 
 
 async def test_tracks_may_be_left_out(server: Server) -> None:
+    """Conformance P5."""
     async with await Client.connect(server.port) as client:
         session = f"Session: {(await client.setup('/short.mp4/trackID=2')).session}"
         answer = await client.ask("PLAY", "/short.mp4/", session, "Range: npt=1-")
@@ -141,6 +145,7 @@ async def test_tracks_may_be_left_out(server: Server) -> None:
 
 
 async def test_play_may_name_a_track(server: Server) -> None:
+    """Conformance P2, P20, T12."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         assert (await client.ask("PLAY", "/short.mp4/trackID=1", session)).status == 200
@@ -173,6 +178,7 @@ async def test_play_may_name_a_track(server: Server) -> None:
     ],
 )
 async def test_ranges_that_are_refused(server: Server, status: int, wanted: str) -> None:
+    """Conformance H17, P8, P9, P10."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         assert (await client.ask("PLAY", "/short.mp4/", session, f"Range: {wanted}")).status == status
@@ -196,6 +202,7 @@ async def test_ranges_that_are_refused(server: Server, status: int, wanted: str)
     ],
 )
 async def test_a_range_is_answered_in_its_unit(server: Server, wanted: str, answered: str) -> None:
+    """Conformance P3, P8."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         assert (await client.ask("PLAY", "/short.mp4/", session, f"Range: {wanted}"))["Range"] == answered
@@ -217,6 +224,7 @@ async def test_a_range_is_answered_in_its_unit(server: Server, wanted: str, answ
 async def test_there_is_one_rate(
     server: Server, headers: list[str], status: int, answered: dict[str, str]
 ) -> None:
+    """Conformance H17."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         answer = await client.ask("PLAY", "/short.mp4/", session, *headers)
@@ -228,6 +236,7 @@ async def test_there_is_one_rate(
 
 
 async def test_to_the_end_and_again(server: Server) -> None:
+    """Conformance P18, R4, R5."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client, "/brief.mp4")
         first = await client.ask("PLAY", "/brief.mp4/", session)
@@ -253,6 +262,7 @@ async def test_to_the_end_and_again(server: Server) -> None:
 
 
 async def test_a_closed_range_ends_as_with_a_pause(server: Server, sessions: Sessions) -> None:
+    """Conformance P13."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         answer = await client.ask("PLAY", "/short.mp4/", session, "Range: npt=1-1.2")
@@ -286,6 +296,7 @@ async def test_at_the_end_there_is_something(server: Server) -> None:
 
 
 async def test_seeks_go_on_in_sequence_and_time(server: Server) -> None:
+    """Conformance P3, P5, P7."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         seen, last = 0, 0
@@ -306,6 +317,7 @@ async def test_seeks_go_on_in_sequence_and_time(server: Server) -> None:
 
 
 async def test_a_pause_is_gone_on_from(server: Server, ports: Ports, more_ports: Ports) -> None:
+    """Conformance P12, P14."""
     async with await Client.connect(server.port) as client:
         session = await set_up_udp(client, ports, more_ports)
         first = await client.ask("PLAY", "/short.mp4/", session)
@@ -332,6 +344,7 @@ async def test_a_pause_is_gone_on_from(server: Server, ports: Ports, more_ports:
 
 
 async def test_play_while_playing_changes_nothing(server: Server) -> None:
+    """Conformance P12."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         await client.ask("PLAY", "/short.mp4/", session)
@@ -349,6 +362,7 @@ async def test_play_while_playing_changes_nothing(server: Server) -> None:
 
 
 async def test_teardown_says_goodbye_and_frees_all(server: Server, sessions: Sessions) -> None:
+    """Conformance K1, K3, R5."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         await client.ask("PLAY", "/short.mp4/", session)
@@ -367,6 +381,7 @@ async def test_teardown_says_goodbye_and_frees_all(server: Server, sessions: Ses
 
 @pytest.mark.parametrize("uri", ["/short.mp4", "/short.mp4/", "/", "*"])
 async def test_teardown_before_play_has_no_goodbye(server: Server, sessions: Sessions, uri: str) -> None:
+    """Conformance K1, R5."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         assert (await client.ask("TEARDOWN", uri, session)).status == 200
@@ -375,6 +390,7 @@ async def test_teardown_before_play_has_no_goodbye(server: Server, sessions: Ses
 
 
 async def test_teardown_of_a_track(server: Server, sessions: Sessions) -> None:
+    """Conformance K1."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         assert (await client.ask("TEARDOWN", "/short.mp4/trackID=3", session)).status == 404
@@ -392,6 +408,7 @@ async def test_teardown_of_a_track(server: Server, sessions: Sessions) -> None:
 
 
 async def test_an_empty_parameter_request_keeps_alive(server: Server) -> None:
+    """Conformance K6."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         for method in ("GET_PARAMETER", "SET_PARAMETER"):
@@ -402,6 +419,7 @@ async def test_an_empty_parameter_request_keeps_alive(server: Server) -> None:
 
 
 async def test_the_position_can_be_asked_for(server: Server) -> None:
+    """Conformance K7."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         assert (await client.ask("GET_PARAMETER", "/short.mp4", session, body=b"position\r\n")).status == 451
@@ -420,6 +438,7 @@ async def test_the_position_can_be_asked_for(server: Server) -> None:
 
 
 async def test_methods_in_states_they_are_not_valid_in(server: Server) -> None:
+    """Conformance P2, P14, T14."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         early = await client.ask("PAUSE", "/short.mp4/", session)
@@ -431,6 +450,7 @@ async def test_methods_in_states_they_are_not_valid_in(server: Server) -> None:
 
 
 async def test_teardown_of_a_track_that_plays_leaves_the_others_playing(server: Server) -> None:
+    """Conformance K1, K3."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         await client.ask("PLAY", "/short.mp4/", session)

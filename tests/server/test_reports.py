@@ -55,6 +55,7 @@ def postbox() -> Postbox:
 def test_first_report_is_due_at_once_and_the_next_in_seconds(
     senders: dict[int, Sender], postbox: Postbox
 ) -> None:
+    """Conformance R3."""
     reporter = Reporter(senders, postbox)
     assert reporter.due <= 0.0
     for sender in senders.values():
@@ -83,6 +84,7 @@ def test_a_track_that_begins_later_is_reported_as_soon_as_it_has(
 
 
 def test_all_reports_of_one_moment_agree(senders: dict[int, Sender], postbox: Postbox) -> None:
+    """Conformance R4."""
     for sender in senders.values():
         sender.count(2, 300)
     Reporter(senders, postbox).report(100.0, 1.5)
@@ -110,6 +112,7 @@ def test_restart_makes_reports_due(senders: dict[int, Sender], postbox: Postbox)
 
 
 def test_goodbye_of_those_that_have_sent(senders: dict[int, Sender], postbox: Postbox) -> None:
+    """Conformance R5."""
     senders[1].count(1, 100)
     Reporter(senders, postbox).goodbye(1000.0, 20.0)
     ((track, data),) = postbox.sent

@@ -35,6 +35,7 @@ def come(host: str, port: int = 5000) -> Connection:
 
 
 def test_so_many_in_all() -> None:
+    """Conformance H39."""
     roster = Roster(Limits(connections=2))
     first, second, third = come("10.0.0.1"), come("10.0.0.2"), come("10.0.0.3")
     assert [roster.add(one) for one in (first, second, third)] == [True, True, False]
@@ -48,6 +49,7 @@ def test_so_many_in_all() -> None:
 
 
 def test_so_many_from_one_address() -> None:
+    """Conformance H39."""
     roster = Roster(Limits(connections_per_address=1))
     first = come("10.0.0.1")
     assert roster.add(first)
@@ -82,6 +84,7 @@ def test_no_more_than_there_are_descriptors(
 def test_a_flood_is_told_of_in_few_lines(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Conformance H39."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     caplog.set_level(logging.WARNING)

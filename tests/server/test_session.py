@@ -115,6 +115,7 @@ def over_tcp(ssrc: int, first: int) -> Delivery:
 
 
 def test_ids_cannot_be_guessed(owner: Owner) -> None:
+    """Conformance T11."""
     sessions = Sessions()
     made = [sessions.create("/film", Film(), owner, "10.0.0.1") for _ in range(100)]
     assert len({session.id for session in made}) == 100
@@ -125,6 +126,7 @@ def test_ids_cannot_be_guessed(owner: Owner) -> None:
 
 
 def test_a_session_is_found_by_its_id_from_its_host_alone(owner: Owner) -> None:
+    """Conformance H19, P1, T13."""
     sessions = Sessions()
     session = sessions.create("/film", Film(), owner, "10.0.0.1")
     assert sessions.find(session.id, "10.0.0.1") is session
@@ -139,6 +141,7 @@ def test_a_session_is_found_by_its_id_from_its_host_alone(owner: Owner) -> None:
 
 
 def test_there_is_a_limit(owner: Owner) -> None:
+    """Conformance T23."""
     sessions = Sessions(limits=Limits(sessions=2))
     first = sessions.create("/film", Film(), owner, "10.0.0.1")
     sessions.create("/film", Film(), owner, "10.0.0.1")
@@ -150,6 +153,7 @@ def test_there_is_a_limit(owner: Owner) -> None:
 
 
 def test_there_is_a_limit_for_each_address(owner: Owner) -> None:
+    """Conformance H14, T23."""
     sessions = Sessions(limits=Limits(sessions_per_address=1))
     first = sessions.create("/film", Film(), owner, "10.0.0.1")
     sessions.create("/film", Film(), owner, "10.0.0.2")
@@ -180,6 +184,7 @@ def test_a_session_over_udp_is_found_by_its_addresses(owner: Owner) -> None:
 
 
 def test_a_session_behind_a_nat_is_found_by_what_it_reports_on(owner: Owner) -> None:
+    """Conformance K5."""
     sessions = Sessions()
     session = sessions.create("/film", Film(), owner, "10.0.0.1")
     sessions.deliver(session, 0, over_udp(7, 5000))

@@ -100,6 +100,7 @@ async def test_one_that_ends_is_started_again(folder: Path) -> None:
 
 
 async def test_none_is_left_when_the_supervisor_is_killed(folder: Path) -> None:
+    """Conformance H40."""
     async with serving(folder) as (process, _):
         workers = children(process)
         process.kill()

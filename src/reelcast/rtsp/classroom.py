@@ -76,9 +76,11 @@ def is_classroom(head: bytes) -> bool | None:
     assert line is not None
     if _OTHER_URI.match(line[0]):
         return False
+    if not _BEGUN.fullmatch(line[0]):
+        return False
     if line.end() < len(head):
         return _OPENING.fullmatch(line[0]) is not None
-    return None if size < MAX_START_BYTES and _BEGUN.fullmatch(line[0]) else False
+    return None if size < MAX_START_BYTES else False
 
 
 def parse_port(transport: str) -> int | None:

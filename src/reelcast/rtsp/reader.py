@@ -96,8 +96,11 @@ Event = Request | Response | Frame | Malformed
 class _FatalError(ProtocolError):
     """A head that leaves no way to tell where the next message begins."""
 
-    def __init__(self, message: str, status: int = 400, version: str = VERSION) -> None:
+    def __init__(
+        self, message: str, status: int = 400, *, cseq: int | None = None, version: str = VERSION
+    ) -> None:
         super().__init__(message, status)
+        self.cseq = cseq
         self.version = version
 
 
@@ -207,7 +210,7 @@ class Reader:
         try:
             self._message, length = _read_head(decode(bytes(self._buffer[:end])))
         except _FatalError as error:
-            return self._fail(events, str(error), error.status, error.version)
+            return self._fail(events, str(error), error.status, error.cseq, error.version)
         self._scanned = end
         self._needed = end + length
         self._state = Reader._body
@@ -223,8 +226,15 @@ class Reader:
         self._state = Reader._between
         return True
 
-    def _fail(self, events: list[Event], message: str, status: int = 400, version: str = VERSION) -> bool:
-        events.append(Malformed(status, message, fatal=True, version=version))
+    def _fail(
+        self,
+        events: list[Event],
+        message: str,
+        status: int = 400,
+        cseq: int | None = None,
+        version: str = VERSION,
+    ) -> bool:
+        events.append(Malformed(status, message, cseq, fatal=True, version=version))
         self._needed = 0
         self._state = Reader._finished
         return True
@@ -256,11 +266,11 @@ def _read_head(head: str) -> tuple[Request | Response | Malformed, int]:
     else:
         uri, _, version = rest.strip(" ").rpartition(" ")
         if first.startswith("HTTP/") or version.startswith("HTTP/"):
-            raise _FatalError("the other side speaks HTTP, not RTSP", 405, "HTTP/1.1")
+            raise _FatalError("the other side speaks HTTP, not RTSP", 405, version="HTTP/1.1")
         valid = bool(uri.strip(" ")) and version.startswith("RTSP/")
         message = Request(first, uri.strip(" "), headers, version=version)
     problem = _read_headers(lines, headers, strict=isinstance(message, Request))
-    length = _body_length(headers.get_all("Content-Length"))
+    length = _body_length(headers.get_all("Content-Length"), message.cseq)
     if not valid:
         return Malformed(400, f"{start[:80]!r} is no start line", message.cseq), length
     if not _SUPPORTED.fullmatch(message.version):
@@ -288,13 +298,14 @@ def _read_headers(lines: list[str], headers: Headers, *, strict: bool) -> str:
     return problem
 
 
-def _body_length(values: list[str]) -> int:
+def _body_length(values: list[str], cseq: int | None) -> int:
     """The one Content-Length, 0 where there is none (RFC 2326 section 4.4)."""
     if not values:
         return 0
     if len(set(values)) > 1 or not _LENGTH.fullmatch(values[0]):
-        raise _FatalError(f"Content-Length {', '.join(values)[:80]!r} is no length")
+        raise _FatalError(f"Content-Length {', '.join(values)[:80]!r} is no length", cseq=cseq)
     length = int(values[0])
     if length > MAX_BODY_BYTES:
-        raise _FatalError(f"a body of {length} bytes, where at most {MAX_BODY_BYTES} are taken", 413)
+        problem = f"a body of {length} bytes, where at most {MAX_BODY_BYTES} are taken"
+        raise _FatalError(problem, 413, cseq=cseq)
     return length

@@ -39,6 +39,7 @@ def payloads_of(*units: AccessUnit, size: int = 1452) -> list[tuple[bytes, bool]
 
 class TestPacketizer:
     def test_units_share_a_packet(self) -> None:
+        """Conformance F7."""
         first, second = units_of(3, 4)
         head = bytes((0, 32, 0, 3 << 3, 0, 4 << 3))
         assert payloads_of(first, second) == [(head + first.data + second.data, True)]
@@ -70,6 +71,7 @@ class TestPacketizer:
         assert len(payloads_of(first, replace(second, pts=1025, dts=1025))) == 2
 
     def test_fragments(self) -> None:
+        """Conformance F7."""
         small, big, last = units_of(5, 600, 7)
         payloads = payloads_of(small, big, last, size=268)
         head = bytes((0, 16)) + (600 << 3).to_bytes(2, "big")
@@ -250,6 +252,7 @@ class TestStreams:
 
 class TestFormatParameters:
     def test_written(self) -> None:
+        """Conformance D17."""
         assert ";".join(f"{name}={value}" for name, value in FORMAT.format_parameters(TRACK).items()) == (
             "streamtype=5;profile-level-id=1;mode=AAC-hbr;"
             "sizelength=13;indexlength=3;indexdeltalength=3;config=1190"

@@ -46,6 +46,7 @@ class TestPacketizer:
         assert payloads_of(frame(255)) == [b"\x10" + frame(255)]
 
     def test_fragments_are_of_one_size(self) -> None:
+        """Conformance F13."""
         payloads = payloads_of(frame(255 * 2 + 9))
         assert [len(one) for one in payloads] == [256, 256, 10]
         assert [one[0] for one in payloads] == [0x50, 0xD0, 0x90]
@@ -78,6 +79,7 @@ class TestPacketizer:
         assert len(payloads[0]) == 256
 
     def test_delimiters_and_tile_lists_are_left_out(self) -> None:
+        """Conformance F13."""
         assert payloads_of(TILE_LIST, frame(9)) == [b"\x10" + frame(9)]
 
     @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def payloads_of(data: bytes, size: int = 268, *, keyframe: bool = False) -> list
 
 class TestPacketizer:
     def test_single_nal_unit(self) -> None:
+        """Conformance F1."""
         assert payloads_of(annex_b(nal(0x41, 256))) == [nal(0x41, 256)]
 
     def test_one_byte_too_many_makes_fragments(self) -> None:
@@ -52,6 +53,7 @@ class TestPacketizer:
         assert payloads_of(annex_b(unit)) == [b"\x5c\x81" + unit[1:255], b"\x5c\x41" + unit[255:]]
 
     def test_fragments_are_of_one_size(self) -> None:
+        """Conformance F1, R11."""
         unit = nal(0x65, 1 + 254 * 3)
         payloads = payloads_of(annex_b(unit))
         assert [len(one) for one in payloads] == [256, 256, 256]
@@ -59,6 +61,7 @@ class TestPacketizer:
         assert b"".join(one[2:] for one in payloads) == unit[1:]
 
     def test_small_ones_share_a_packet(self) -> None:
+        """Conformance F1."""
         first, second = nal(0x01, 10), nal(0x41, 20, first=False)
         assert payloads_of(annex_b(first, second)) == [b"\x58\0\x0a" + first + b"\0\x14" + second]
 
@@ -85,11 +88,13 @@ class TestPacketizer:
         ],
     )
     def test_parameter_sets_before_keyframes(self, nals: list[bytes], expected: list[bytes]) -> None:
+        """Conformance D15."""
         (payload,) = payloads_of(annex_b(*nals), keyframe=True)
         (unit,) = H264Depacketizer(TRACK).receive(packet(payload, marker=True))
         assert list(split_nal_units(unit.data)) == expected
 
     def test_header_fields(self) -> None:
+        """Conformance R2."""
         unit = AccessUnit(annex_b(nal(0x41, 600)), (1 << 32) + 5, 3, False, 3000)
         (burst,) = H264Packetizer(TRACK, 268).packetize(unit)
         assert (burst.pts, burst.dts, burst.keyframe, burst.duration) == ((1 << 32) + 5, 3, False, 3000)
@@ -99,6 +104,7 @@ class TestPacketizer:
         assert {one.payload_type for one in packets} == {96}
 
     def test_types_of_the_payload_format_are_not_sent(self) -> None:
+        """Conformance F1."""
         assert payloads_of(annex_b(b"\x7cab", b"\x60a", nal(0x41, 9))) == [nal(0x41, 9)]
 
     @pytest.mark.parametrize("data", [b"", b"\0\0\0\x05\x65abcd", START, annex_b(b"\x1fab")])
@@ -321,6 +327,7 @@ class TestStreams:
 
 class TestFormatParameters:
     def test_written(self) -> None:
+        """Conformance D15."""
         assert FORMAT.format_parameters(TRACK) == {
             "packetization-mode": "1",
             "profile-level-id": "42C01E",

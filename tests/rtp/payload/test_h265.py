@@ -51,9 +51,11 @@ def payloads_of(data: bytes, *, keyframe: bool = False) -> list[bytes]:
 
 class TestPacketizer:
     def test_single_nal_unit(self) -> None:
+        """Conformance F3."""
         assert payloads_of(annex_b(nal(TRAIL, 256))) == [nal(TRAIL, 256)]
 
     def test_fragments_are_of_one_size(self) -> None:
+        """Conformance F3, R11."""
         unit = nal(IDR, 2 + 253 * 3, sub_layer=3)
         payloads = payloads_of(annex_b(unit))
         assert [one[:3] for one in payloads] == [b"\x62\x03\x93", b"\x62\x03\x13", b"\x62\x03\x53"]
@@ -65,6 +67,7 @@ class TestPacketizer:
         assert payloads_of(annex_b(unit)) == [b"\x62\x01\x81" + unit[2:255], b"\x62\x01\x41" + unit[255:]]
 
     def test_small_ones_share_a_packet(self) -> None:
+        """Conformance F3."""
         first, second = nal(TRAIL, 10), nal(TRAIL, 20, first=False)
         assert payloads_of(annex_b(first, second)) == [b"\x60\x01\0\x0a" + first + b"\0\x14" + second]
 
@@ -88,6 +91,7 @@ class TestPacketizer:
         assert unit.keyframe
 
     def test_types_of_the_payload_format_are_not_sent(self) -> None:
+        """Conformance F3."""
         others = [bytes((kind << 1, 1, 7)) for kind in range(48, 64)]
         assert payloads_of(annex_b(*others, b"\x02", nal(TRAIL, 9))) == [nal(TRAIL, 9)]
 
@@ -225,7 +229,7 @@ def base64(nal: bytes) -> str:
 
 class TestFormatParameters:
     def test_written(self) -> None:
-        """D16: all three, and what the SPS says of profile and level."""
+        """Conformance D16: d16: all three, and what the SPS says of profile and level."""
         assert FORMAT.format_parameters(TRACK) == {
             "profile-id": "4",
             "tier-flag": "0",

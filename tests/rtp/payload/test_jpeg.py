@@ -98,6 +98,7 @@ class TestPixels:
 
 class TestPacketizer:
     def test_first_packet(self) -> None:
+        """Conformance F5."""
         image = parse_image(picture())
         (first, *_) = payloads_of(picture())
         assert first[:8] == bytes((0, 0, 0, 0, 1, 255, 12, 8))
@@ -106,6 +107,7 @@ class TestPacketizer:
         assert first[140:] == image.scan[: 388 - 140]
 
     def test_offsets_and_sizes(self) -> None:
+        """Conformance F5."""
         payloads = payloads_of(picture())
         assert {len(one) for one in payloads[:-1]} == {388}
         assert 8 < len(payloads[-1]) <= 388
@@ -116,6 +118,7 @@ class TestPacketizer:
         assert offset == len(parse_image(picture()).scan)
 
     def test_restart_header_in_each_packet(self) -> None:
+        """Conformance F5."""
         payloads = payloads_of(with_restarts(12), 268)
         assert [one[4] for one in payloads] == [65]
         assert payloads[0][8:12] == b"\0\x0c\xff\xff"
@@ -129,7 +132,7 @@ class TestPacketizer:
 
     @pytest.mark.parametrize("size", [(2048, 16), (2041, 16), (16, 2041)])
     def test_size_beyond_the_header(self, size: tuple[int, int]) -> None:
-        """The size stands in a header extension, and nothing grows larger by it."""
+        """Conformance F5: the size stands in a header extension, and nothing grows larger by it."""
         packets = packets_of(send(JpegPacketizer(TRACK, 400), [AccessUnit(picture(*size), 0, 0)]))
         assert {one.payload[6:8] for one in packets} == {b"\0\0"}
         profile, segments = packets[0].extension or (0, b"")

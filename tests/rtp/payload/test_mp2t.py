@@ -21,6 +21,7 @@ def stretch(count: int, fill: int = 0) -> bytes:
 
 class TestPacketizer:
     def test_seven_in_a_packet(self) -> None:
+        """Conformance F10."""
         unit = AccessUnit(stretch(16), 900, 900, duration=1600)
         bursts = Mp2tPacketizer(TRACK, 1452).packetize(unit)
         assert [(one.pts, one.dts, one.duration, one.sizes) for one in bursts] == [

@@ -47,6 +47,7 @@ def units_of(head: bytes, count: int, start: int = 0) -> list[AccessUnit]:
 
 class TestPacketizer:
     def test_frames_share_a_packet(self) -> None:
+        """Conformance F10."""
         bursts = send(MpaPacketizer(TRACK, 1452), units_of(MP3, 7))
         assert [(one.pts, one.dts, one.duration) for one in bursts] == [
             (0, 0, 7053),
@@ -63,6 +64,7 @@ class TestPacketizer:
         assert [one.duration for one in bursts] == [4702, 4702, 4702]
 
     def test_fragments_of_one_size(self) -> None:
+        """Conformance F10."""
         (unit,) = units_of(LARGE, 1)
         (burst,) = MpaPacketizer(TRACK, 1016).packetize(unit)
         packets = packets_of([burst])

@@ -23,6 +23,7 @@ SIXTY = b"\xff\x83"
 
 class TestPacketizer:
     def test_one_packet_each(self) -> None:
+        """Conformance F9."""
         units = [AccessUnit(TWENTY + bytes(size), 960 * size, 960 * size) for size in range(3)]
         bursts = send(OpusPacketizer(TRACK, 1452), units)
         assert [(one.pts, one.dts, one.duration, one.keyframe) for one in bursts] == [
@@ -35,6 +36,7 @@ class TestPacketizer:
         assert {(one.marker, one.payload_type) for one in packets} == {(False, 96)}
 
     def test_too_large_goes_by_its_frames(self) -> None:
+        """Conformance F9."""
         data = SIXTY + b"\xfd\x31\xfd\x31" + b"a" * 449 + b"b" * 449 + b"c" * 600
         bursts = OpusPacketizer(TRACK, 1452).packetize(AccessUnit(data, 100, 90))
         assert [(one.pts, one.dts, one.duration) for one in bursts] == [
@@ -104,6 +106,7 @@ def test_losses(frames: list[bytes], size: int, lost: set[int], repeated: set[in
     ],
 )
 def test_format_parameters(parameters: dict[str, str], channels: int) -> None:
+    """Conformance D18."""
     payload_format = format_of("opus")
     track = payload_format.apply_parameters(Track("audio", "opus", 16000, 96, channels=1), parameters)
     assert (track.clock_rate, track.channels) == (48000, channels)

@@ -25,6 +25,7 @@ def sizes_of(track: Track, *units: AccessUnit, size: int = 1452) -> list[tuple[i
 
 class TestPacketizer:
     def test_twenty_milliseconds(self) -> None:
+        """Conformance F11."""
         assert sizes_of(PCMU, AccessUnit(bytes(400), 0, 0)) == [
             (0, 160, False),
             (160, 160, False),
@@ -64,6 +65,7 @@ class TestPacketizer:
             PcmPacketizer(STEREO, 1452).packetize(AccessUnit(bytes(6), 0, 0))
 
     def test_static_payload_type(self) -> None:
+        """Conformance F11."""
         (burst,) = send(PcmPacketizer(PCMU, 1452), [AccessUnit(bytes(160), 0, 0)])
         assert packets_of([burst])[0].payload_type == 0
 

@@ -44,6 +44,7 @@ def test_unknown_codec(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_made_for_a_track() -> None:
+    """Conformance R11."""
     track = Track("video", "h264", 90000, 96)
     unit = AccessUnit(b"\0\0\0\1\x65\x88" + b"a" * 5000, 7, 7)
     whole, small = (

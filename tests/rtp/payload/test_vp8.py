@@ -34,6 +34,7 @@ def test_one_packet() -> None:
 
 
 def test_parts_are_of_one_size_and_the_first_says_so() -> None:
+    """Conformance F12."""
     payloads = payloads_of(frame(255 * 2 + 1))
     assert [len(one) for one in payloads] == [256, 256, 2]
     assert [one[0] for one in payloads] == [0x10, 0, 0]

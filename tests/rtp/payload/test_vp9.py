@@ -36,6 +36,7 @@ def test_one_packet(keyframe: bool, descriptor: int) -> None:
 
 
 def test_parts_are_of_one_size_and_tell_beginning_and_end() -> None:
+    """Conformance F13."""
     payloads = payloads_of(frame(255 * 2 + 1), keyframe=False)
     assert [len(one) for one in payloads] == [256, 256, 2]
     assert [one[0] for one in payloads] == [0x48, 0x40, 0x44]
