@@ -134,7 +134,7 @@ class SessionDescription:
 
     def __str__(self) -> str:
         # Order as RFC 8866 section 5 wants it; a session without a name has a single dash.
-        name = _printable(self.name).strip() or "-"
+        name = self.name if _printable(self.name).strip() else "-"
         lines = [_line("v", "0"), _line("o", self.origin or _NO_ORIGIN), _line("s", name)]
         if self.information:
             lines.append(_line("i", self.information))
