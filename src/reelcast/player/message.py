@@ -41,6 +41,7 @@ class Message(QFrame):
         layout.setSpacing(14)
         layout.addWidget(self.label, 1)
         layout.addWidget(self.button)
+        self._layout = layout
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(NOTE_MS)
@@ -75,6 +76,6 @@ class Message(QFrame):
         """Stand at the foot of the parent, as wide as it allows."""
         space = self._over.size()
         width = min(MAX_WIDTH, space.width() - 2 * MARGIN)
-        height = max(self.heightForWidth(width), self.sizeHint().height())
+        height = self._layout.totalHeightForWidth(width)
         self.setGeometry((space.width() - width) // 2, space.height() - height - MARGIN, width, height)
         self.raise_()

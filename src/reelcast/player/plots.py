@@ -19,7 +19,7 @@ from reelcast.player.words import rate_text
 __all__ = ["CURVES", "Curve", "PlotsPane"]
 
 COLUMNS: Final = 2
-AXIS_WIDTH: Final = 32
+AXIS_WIDTH: Final = 36
 """Pixels for its numbers."""
 SPAN: Final = 120.0
 """Seconds that are shown at most, and in the beginning."""
@@ -160,5 +160,5 @@ def _short(value: float) -> str:
     """A number that fits beside an axis."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
+            return _short(value / size) + unit
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

@@ -122,6 +122,7 @@ QWidget#controls { border-top: 1px solid $line; }
 QWidget#side { border-left: 1px solid $line; }
 QSplitter::handle { background: $line; }
 QSplitter::handle:horizontal { width: 1px; }
+QSplitter::handle:vertical { height: 1px; }
 QToolTip { background: $raised; color: $text; border: 1px solid $line; padding: 4px 6px; }
 
 QLabel#title { font-size: 14px; font-weight: 600; }

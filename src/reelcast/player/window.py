@@ -386,7 +386,7 @@ def _hint(status: Status) -> str:
     if status.phase is Phase.CONNECTING:
         return "Connecting …"
     if status.phase is Phase.IDLE:
-        return "" if status.error is not None else "Press Setup to connect, or the space bar to play at once."
+        return "" if status.error else "Press Setup to connect, or the space bar to play at once."
     if status.phase is Phase.READY:
         return "Ready: press Play."
     return ""
