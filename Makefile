@@ -1,7 +1,7 @@
 # make demo   serve the sample movies and play one
 # make test   all tests, with the peers they need
 # make check  ruff and mypy
-# make bench  measure against other servers, write docs/benchmarks.md (12 minutes; leave the machine alone)
+# make bench  measure against other servers, write docs/benchmarks.md (16 minutes; leave the machine alone)
 # make fuzz   feed everything that takes bytes from strangers with any bytes, for SECONDS each (60); TARGETS="url sdp"
 # make lock   pin the development environment anew
 
@@ -26,7 +26,7 @@ check: $(READY)
 
 bench: $(READY) peers
 	@sh scripts/install-packages gcc libc6-dev gstreamer1.0-tools
-	@$(BIN)/python scripts/make_movies.py --out build/movies --only bench-1080p.mp4 bench-720p.mp4
+	@$(BIN)/python scripts/make_movies.py --out build/movies --only movie.mp4 bench-1080p.mp4 bench-720p.mp4
 	$(BIN)/python -m scripts.bench
 
 # Atheris has no wheel for every Python: it stands in a folder of its own, outside the lock.

@@ -5,7 +5,10 @@ servers      the contenders, each started anew for each run; gst_server, paced_s
 limit        what the kernel alone costs (limit.c)
 measure      one run of anything, in figures
 receivers    what receiving costs
+clients      ours beside OpenCV and PyAV; watchers, lossy_server, dead_cameras: who watches, and what
+cameras      many of ours in one process
 programme    all runs of a benchmark in their order, and their results in files
 figures      medians, ratios and verdicts over results
-report       docs/benchmarks.md; plots: its pictures
+report       docs/benchmarks.md; plots: its pictures; client_report, client_plots: of the clients;
+             tables: Markdown
 """

@@ -12,9 +12,12 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import av
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from scripts.bench.client_report import headline
+from scripts.bench.clients import install_opencv, opencv_version
 from scripts.bench.figures import cost_of, figure, line_of
 from scripts.bench.limit import compile_limit
 from scripts.bench.plots import draw
@@ -84,6 +87,8 @@ def _measure(options: argparse.Namespace, store: Store, console: Console) -> Non
     effort = QUICK if options.quick else Effort()
     effort = Effort(options.rounds or effort.rounds, options.seconds or effort.seconds, effort.fraction)
     folder = ROOT / "build" / "movies"
+    if "clients" in options.only and (reason := install_opencv()) is not None:
+        console.print(f"OpenCV is left out: {reason}", style="yellow")
     movies = Movies(make("bench-1080p.mp4", folder), make("bench-720p.mp4", folder))
     (options.results / MACHINE).write_text(
         "".join(f"{name}: {value}\n" for name, value in _machine(effort).items())
@@ -128,6 +133,8 @@ def _found(result: Result) -> str:
         return f"failed: {result.failure}"
     if result.experiment == "receivers":
         return f"{figure([result], 'gb_per_cpu_s') or 0:.3g} GB received for each CPU second"
+    if result.experiment in ("clients", "cameras"):
+        return headline(result)
     if result.experiment == "pacing":
         return f"{1e3 * (figure([result], 'pacing', 'p99') or 0):.3g} ms late at the 99th percentile"
     cost = cost_of([result])
@@ -159,6 +166,7 @@ def _machine(effort: Effort) -> dict[str, str]:
         "Machine": f"{os.cpu_count()} processors ({model}), shared by server and readers",
         "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "Peers": f"GStreamer {_version('gst-launch-1.0', '--version')}, ffmpeg {_version('ffmpeg', '-version')}",
+        "Clients": f"OpenCV {opencv_version()}, PyAV {av.__version__}",
         "Effort": f"{effort.rounds} rounds of each row, {effort.seconds:g} s measured in each run"
         + (f", one reader in {effort.fraction}: a trial, not a measurement" if effort.fraction > 1 else ""),
     }

@@ -1,4 +1,4 @@
-"""The pictures of docs/benchmarks.md, as SVG: costs of all contenders by row, and the cost curve."""
+"""The pictures of docs/benchmarks.md, as SVG: costs of all contenders by row, the cost curve, clients."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scripts.bench.client_plots import client_sheets
 from scripts.bench.figures import figure, line_of, select
 from scripts.bench.programme import Result
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS
@@ -39,6 +40,7 @@ def draw(results: Sequence[Result], folder: Path) -> list[str]:
             sheet = Figure(figsize=(9.0, 3.4), layout="constrained")
             _draw_curve(sheet.subplots(1, 2), results)
             drawn.append((sheet, "cost curve.svg"))
+        drawn += client_sheets(results)
         for sheet, name in drawn:
             sheet.savefig(folder / name.replace(" ", "-"), metadata={"Date": None})
     return [name.replace(" ", "-") for _, name in drawn]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
+from scripts.bench.clients import CAMERAS, CLIENT_CASES, EVERYBODY, measure_cameras, measure_clients
 from scripts.bench.limit import run_limit
 from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
 from scripts.bench.receivers import RECEIVERS, measure_receiver
@@ -30,8 +31,8 @@ __all__ = [
     "steps",
 ]
 
-Experiment = Literal["rows", "curve", "pacing", "receivers"]
-EXPERIMENTS: Final[tuple[Experiment, ...]] = ("rows", "curve", "pacing", "receivers")
+Experiment = Literal["rows", "curve", "pacing", "receivers", "clients", "cameras"]
+EXPERIMENTS: Final[tuple[Experiment, ...]] = ("rows", "curve", "pacing", "receivers", "clients", "cameras")
 
 CURVE: Final = (1, 10, 100, 1000, 2000)
 """Readers at the points of the cost curve."""
@@ -133,8 +134,10 @@ def steps(
         yield from _curve_steps(movies, effort)
     elif experiment == "pacing":
         yield from _pacing_steps(movies, effort)
-    else:
+    elif experiment == "receivers":
         yield from _receiver_steps(movies, effort)
+    else:
+        yield from _client_steps(experiment, movies, 2 * effort.seconds, effort)
 
 
 def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, number: int) -> Iterator[Step]:
@@ -192,6 +195,25 @@ def _receiver_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
                 return measure_receiver(name, movies, transport, effort.seconds)
 
             yield Step("receivers", transport, name, 1, 0, received)
+
+
+def _client_steps(experiment: Experiment, movies: Movies, seconds: float, effort: Effort) -> Iterator[Step]:
+    if experiment == "clients":
+        for case in CLIENT_CASES:
+
+            def watched(case: str = case) -> Figures:
+                return measure_clients(case, movies, seconds)
+
+            yield Step("clients", case, EVERYBODY, 1, 0, watched)
+        return
+    transports: tuple[Transport, ...] = ("udp", "tcp")
+    for transport in transports:
+        count = effort.readers(CAMERAS)
+
+        def received(transport: Transport = transport, count: int = count) -> Figures:
+            return measure_cameras(movies, transport, count, seconds)
+
+        yield Step("cameras", transport, OURS, count, 0, received)
 
 
 def rows_named(keys: list[str]) -> list[Row]:

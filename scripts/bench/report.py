@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from scripts.bench.analysis import ANALYSIS
+from scripts.bench.client_report import camera_section, client_section
 from scripts.bench.figures import Cost, Line, Verdict, figure, line_of, memory_per_reader, select
 from scripts.bench.programme import PACED, Result
 from scripts.bench.receivers import RECEIVERS
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
 from scripts.bench.servers import UNTRIED
+from scripts.bench.tables import MISSING, number, table
 
 __all__ = ["markdown", "table_row", "unreached"]
 
-MISSING = "–"
 PACING_AIM = 0.005
 """Seconds from due within which 99 % of all media leaves."""
 MEMORY_AIMS = {"VOD": 40e3, "live": 20e3}
@@ -50,9 +51,10 @@ METHOD = """\
 def markdown(results: Sequence[Result], machine: dict[str, str], plots: Sequence[str]) -> str:
     """The whole page. `plots` are the files in docs/plots that were drawn."""
     parts = [INTRODUCTION, _machine(machine), "## The table\n", _rows(results)]
-    parts += [f"![{name.removesuffix('.svg')}](plots/{name})\n" for name in plots]
-    for section in (_setup, _memory, _pacing, _curve, _receivers):
-        text = section(results)
+    of_clients = [name for name in plots if name.startswith("clients")]
+    parts += [f"![{name.removesuffix('.svg')}](plots/{name})\n" for name in plots if name not in of_clients]
+    sections = [section(results) for section in (_setup, _memory, _pacing, _curve, _receivers)]
+    for text in (*sections, camera_section(results), client_section(results, of_clients)):
         if text:
             parts.append(text)
     return "\n".join([*parts, ANALYSIS, METHOD])
@@ -69,18 +71,12 @@ def unreached(results: Sequence[Result]) -> list[str]:
 
 
 def _missed(line: Line) -> str:
-    missed = [f"{_number(v.found)} (to be {v.aim})" for v in line.verdicts if v.met is False]
+    missed = [f"{number(v.found)} (to be {v.aim})" for v in line.verdicts if v.met is False]
     return ", ".join([*missed, *([line.ours.trouble] if line.ours.trouble else [])])
 
 
 def _machine(machine: dict[str, str]) -> str:
     return "".join(f"- {name}: {value}\n" for name, value in machine.items())
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    heads = list(heads)
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def table_row(line: Line) -> tuple[str, ...]:
@@ -103,7 +99,7 @@ def _rows(results: Sequence[Result]) -> str:
     lines = [line_of(row, results) for row in ROWS]
     heads = ("row", "readers", OURS, "to reach", GSTREAMER, "times less", LIMIT, "times the limit", "reached")
     text = "CPU seconds of the server for each GB delivered; in brackets what a ratio has to be.\n\n"
-    text += _table(heads, map(table_row, lines))
+    text += table(heads, map(table_row, lines))
     troubles = [
         f"- {line.row.title}, {name}: {cost.trouble}.\n"
         for line in lines
@@ -119,7 +115,7 @@ def _rows(results: Sequence[Result]) -> str:
     for row in ROWS:
         alone = figure(select(results, "rows", row.key, VIDEO_LIMIT), "cpu_s_per_gb")
         if alone is not None:
-            text += f"\nThe limit of {row.title}, without the audio's packets: {_number(alone)}.\n"
+            text += f"\nThe limit of {row.title}, without the audio's packets: {number(alone)}.\n"
     missed = unreached(results)
     if missed:
         text += "\nNot reached:\n\n" + "".join(f"- {each}.\n" for each in missed)
@@ -129,21 +125,13 @@ def _rows(results: Sequence[Result]) -> str:
 def _cost(cost: Cost) -> str:
     if cost.cpu is None:
         return "failed" if cost.trouble else MISSING
-    return _number(cost.cpu) + (" (!)" if cost.trouble else "")
+    return number(cost.cpu) + (" (!)" if cost.trouble else "")
 
 
 def _verdict(verdict: Verdict | None) -> str:
     if verdict is None or verdict.found is None:
         return MISSING
-    return f"{_number(verdict.found)} ({verdict.aim.partition('×')[0]})"
-
-
-def _number(value: float | None, scale: float = 1.0) -> str:
-    """Three digits, or all before the point."""
-    if value is None:
-        return MISSING
-    value *= scale
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{number(verdict.found)} ({verdict.aim.partition('×')[0]})"
 
 
 def _setup(results: Sequence[Result]) -> str:
@@ -153,7 +141,7 @@ def _setup(results: Sequence[Result]) -> str:
         first = figure(runs, "first_packet_s", "p50")
         if p50 is None:
             return None
-        return contender, title, f"{runs[0].readers:,}", *(_number(value, 1e3) for value in (p50, p99, first))
+        return contender, title, f"{runs[0].readers:,}", *(number(value, 1e3) for value in (p50, p99, first))
 
     asked = [(name, each) for each in ROWS for name in (OURS, GSTREAMER) if name == OURS or not each.gentle]
     rows = [row(name, each.key, each.title) for name, each in asked]
@@ -161,7 +149,7 @@ def _setup(results: Sequence[Result]) -> str:
     if not found:
         return ""
     heads = ("server", "row", "readers", "median, ms", "99th percentile, ms", "first packet, median, ms")
-    return "## Setup latency\n\nConnect to PLAY response, 200 joins a second.\n\n" + _table(heads, found)
+    return "## Setup latency\n\nConnect to PLAY response, 200 joins a second.\n\n" + table(heads, found)
 
 
 def _memory(results: Sequence[Result]) -> str:
@@ -176,12 +164,12 @@ def _memory(results: Sequence[Result]) -> str:
             if slope is not None:
                 reached = "yes" if slope <= MEMORY_AIMS[kind] else "**no**"
                 between = " to ".join(f"{runs[0].readers:,}" for runs in pair)
-                cells = (_number(slope, 1e-3), _number(MEMORY_AIMS[kind], 1e-3), reached)
+                cells = (number(slope, 1e-3), number(MEMORY_AIMS[kind], 1e-3), reached)
                 rows.append((f"{kind}, {transport.upper()}", between, *cells))
     if not rows:
         return ""
     heads = ("2 Mbit/s and audio", "readers", "kB a reader", "at most", "reached")
-    return "## Memory\n\nResident memory that each reader more takes.\n\n" + _table(heads, rows)
+    return "## Memory\n\nResident memory that each reader more takes.\n\n" + table(heads, rows)
 
 
 def _pacing(results: Sequence[Result]) -> str:
@@ -192,11 +180,11 @@ def _pacing(results: Sequence[Result]) -> str:
             late = settled[1]
             reached = MISSING if late is None else "yes" if late <= PACING_AIM else "**no**"
             figures = [*settled, figure([run], "pacing", "p99")]
-            rows.append((case, f"{run.readers:,}", *(_number(value, 1e3) for value in figures), reached))
+            rows.append((case, f"{run.readers:,}", *(number(value, 1e3) for value in figures), reached))
     if not rows:
         return ""
     heads = ("row", "readers", "median", "99th percentile", "worst", "99th, with all joining", "within 5 ms")
-    return "## Pacing\n\nHow late media leaves, against when it is due, in ms.\n\n" + _table(heads, rows)
+    return "## Pacing\n\nHow late media leaves, against when it is due, in ms.\n\n" + table(heads, rows)
 
 
 def _curve(results: Sequence[Result]) -> str:
@@ -209,14 +197,14 @@ def _curve(results: Sequence[Result]) -> str:
         for transport in ("udp", "tcp"):
             runs = [run for run in select(results, "curve", transport, OURS) if run.readers == count]
             lost = figure(runs, "lost")
-            cells += [_number(figure(runs, "server", name)) for name in ("cpu_s_per_gb", "cores")]
+            cells += [number(figure(runs, "server", name)) for name in ("cpu_s_per_gb", "cores")]
             cells.append(MISSING if lost is None else f"{lost:,.0f}")
         rows.append((f"{count:,}", *cells))
     heads = (
         "readers",
         *(f"{way}, {what}" for way in ("UDP", "TCP") for what in ("CPU s a GB", "cores", "lost")),
     )
-    return "## The cost curve\n\nLive, 2 Mbit/s and audio.\n\n" + _table(heads, rows)
+    return "## The cost curve\n\nLive, 2 Mbit/s and audio.\n\n" + table(heads, rows)
 
 
 def _receivers(results: Sequence[Result]) -> str:
@@ -224,10 +212,10 @@ def _receivers(results: Sequence[Result]) -> str:
     for name in RECEIVERS:
         found = [select(results, "receivers", transport, name) for transport in ("udp", "tcp")]
         if any(found):
-            rates = (_number(figure(runs, "gb_per_cpu_s")) for runs in found)
-            rows.append((name, *rates, _number(figure(found[0], "memory"), 1e-6)))
+            rates = (number(figure(runs, "gb_per_cpu_s")) for runs in found)
+            rows.append((name, *rates, number(figure(found[0], "memory"), 1e-6)))
     if not rows:
         return ""
     heads = ("receiver", "UDP, GB a CPU s", "TCP, GB a CPU s", "memory, MB")
     text = "## Receiving\n\nThe 8 Mbit/s stream to access units, not decoded; eight processes of each.\n\n"
-    return text + _table(heads, rows)
+    return text + table(heads, rows)

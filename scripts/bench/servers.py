@@ -16,7 +16,7 @@ from scripts.bench.rows import GSTREAMER, OURS, Stream
 
 from reelcast.errors import ReelcastError
 
-__all__ = ["SERVERS", "UNTRIED", "Movies", "Server", "Serving", "gstreamer", "reelcast", "stop"]
+__all__ = ["SERVERS", "UNTRIED", "Movies", "Server", "Serving", "gstreamer", "reelcast", "running", "stop"]
 
 STOP_SECONDS: Final = 10.0
 HERE: Final = Path(__file__).parent
@@ -62,7 +62,7 @@ def stop(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def _running(command: Sequence[str | Path], lines: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def running(command: Sequence[str | Path], lines: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """A process, and the lines that it prints when it is ready."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -81,7 +81,7 @@ def reelcast(movies: Movies, program: Sequence[str | Path] = ("-m", "reelcast"))
     """Ours, as `reelcast serve` is."""
     live = ("--live", f"hd={movies.hd}", "--live", f"sd={movies.sd}")
     command = (sys.executable, *program, "serve", movies.sd, *live, "--host", "127.0.0.1", "--port", "0")
-    with _running(command, 3) as (process, urls):
+    with running(command, 3) as (process, urls):
         by_name = {url.rpartition("/")[2]: url for url in urls}
         yield Serving(process, {"hd": by_name["hd"], "sd": by_name["sd"], "vod": by_name[movies.sd.name]})
 
@@ -90,7 +90,7 @@ def reelcast(movies: Movies, program: Sequence[str | Path] = ("-m", "reelcast"))
 def gstreamer(movies: Movies) -> Iterator[Serving]:
     """gst-rtsp-server: live pipelines shared, VOD a pipeline for each reader."""
     command = (SYSTEM_PYTHON, HERE / "gst_server.py", movies.hd, movies.sd)
-    with _running(command, 1) as (process, (port,)):
+    with running(command, 1) as (process, (port,)):
         base = f"rtsp://127.0.0.1:{port}"
         yield Serving(process, {"hd": f"{base}/hd", "sd": f"{base}/sd", "vod": f"{base}/vod"})
 
