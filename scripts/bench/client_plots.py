@@ -12,14 +12,16 @@ from scripts.bench.rows import OURS
 from scripts.bench.watchers import OPENCV, PYAV
 from scripts.movies.scene import FRAMES
 
+from reelcast.load.plot import BLUE, FAINT, RED
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["client_sheets"]
 
-COLOURS: Final = {OURS: "#2f6f9f", OPENCV: "#c0392b", PYAV: "#d39b2a"}
-GOOD, FLAGGED, TORN, FAINT = "#3d8b5f", "#8795a1", "#c0392b", "#8795a1"
+COLOURS: Final = {OURS: BLUE, OPENCV: RED, PYAV: "#d39b2a"}
+GOOD, FLAGGED, TORN = "#3d8b5f", FAINT, RED
 
 
 def client_sheets(results: Sequence[Result]) -> list[tuple[Figure, str]]:
