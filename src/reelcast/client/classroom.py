@@ -166,6 +166,11 @@ class ClassroomSession:
         return str(self._dialogue.url)
 
     @property
+    def lost(self) -> bool:
+        """Whether its connection has ended."""
+        return self._dialogue.lost
+
+    @property
     def position(self) -> float:
         """The latest presentation time received, in seconds."""
         return self._reception.position
@@ -190,7 +195,9 @@ class ClassroomSession:
         await self._dialogue.demand("SETUP", "Transport", format_transport(port))
         self.state = after(self.state, "SETUP")
 
-    async def play(self, at: float | None, scale: float | None, segment: int) -> None:
+    async def play(
+        self, at: float | None, scale: float | None, segment: int, deadline: float | None = None
+    ) -> None:
         """PLAY on from where it stands; ProtocolError(456) for any other place or speed."""
         if scale not in (None, 1.0) or (at is not None and round(at, 1) != round(self.position, 1)):
             advice = "the classroom's server only plays on, at its own rate; open it again to begin anew"

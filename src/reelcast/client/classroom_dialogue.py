@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from reelcast.client.events import notify
 from reelcast.client.failures import lost, no_connection, refusal, unanswered
 from reelcast.client.transcript import Utterance
 from reelcast.errors import ProtocolError, ReelcastError
@@ -55,7 +56,7 @@ class ClassroomDialogue(asyncio.Protocol):
             async with asyncio.timeout(timeout):
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: self, self.url.host, self.url.port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise no_connection(error, self.url, timeout) from None
 
     @property
@@ -64,6 +65,11 @@ class ClassroomDialogue(asyncio.Protocol):
         assert self._transport is not None
         ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
         return ours[0], theirs[0]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._error is not None
 
     async def demand(self, method: str, header: str, value: str, timeout: float | None = None) -> None:
         """Ask, and wait for 200; raises TransportError, DeadlineError, RemoteError."""
@@ -143,7 +149,7 @@ class ClassroomDialogue(asyncio.Protocol):
     def _note(self, message: Request | Response, *, sent: bool) -> None:
         log.debug("%s %s", ">" if sent else "<", message)
         if self._on_message is not None:
-            self._on_message(Utterance(time.time(), sent, to_bytes(message).decode()))
+            notify(self._on_message, Utterance(time.time(), sent, to_bytes(message).decode()))
 
     def _fail(self, error: ReelcastError) -> None:
         if self._error is not None:

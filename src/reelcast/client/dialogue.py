@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from reelcast.client.events import notify
 from reelcast.client.failures import lost, no_connection, peer_of, refusal, unanswered
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance, transcribe
@@ -123,7 +124,7 @@ class Dialogue(asyncio.Protocol):
         try:
             async with asyncio.timeout(patience):
                 await loop.create_connection(lambda: self, self.url.host, self.url.port, ssl=encrypted)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise no_connection(error, self.url, patience) from None
 
     @property
@@ -132,6 +133,11 @@ class Dialogue(asyncio.Protocol):
         assert self._transport is not None
         ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
         return ours[0], theirs[0]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._error is not None
 
     async def ask(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -294,7 +300,7 @@ class Dialogue(asyncio.Protocol):
 
     def _note(self, message: Request | Response, *, sent: bool) -> None:
         if self._on_message is not None:
-            self._on_message(Utterance(time.time(), sent, transcribe(message)))
+            notify(self._on_message, Utterance(time.time(), sent, transcribe(message)))
 
     def _take_response(self, response: Response) -> None:
         log.debug("< %d %s", response.status, response.reason)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from reelcast.errors import ReelcastError
 from reelcast.track import Track
@@ -18,7 +20,20 @@ __all__ = [
     "Synchronized",
     "Waiting",
     "Watch",
+    "notify",
 ]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def notify(watcher: Callable[[T], None], news: T) -> None:
+    """Tell an application what it wants to know; what it raises is logged, and does not touch the stream."""
+    try:
+        watcher(news)
+    except Exception:
+        log.exception("! the application failed over %s", type(news).__name__)
 
 
 @dataclass(frozen=True, slots=True)

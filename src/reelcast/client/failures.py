@@ -36,11 +36,14 @@ def lost(cause: Exception | None, url: RtspUrl) -> TransportError:
     return TransportError(message, url=str(url), peer=peer_of(url))
 
 
-def no_connection(error: OSError, url: RtspUrl, timeout: float) -> ReelcastError:
+def no_connection(error: OSError | UnicodeError, url: RtspUrl, timeout: float) -> ReelcastError:
     """The connection could not be made: DeadlineError if it took too long, else TransportError."""
     if isinstance(error, TimeoutError):
         advice = "check address and port, and what may stand between, such as a firewall"
         return DeadlineError("connect", timeout, url=str(url), peer=peer_of(url), advice=advice)
+    if isinstance(error, UnicodeError):
+        message, advice = "cannot connect: no host has a name like this", "check the name of the host"
+        return TransportError(message, url=str(url), peer=peer_of(url), advice=advice)
     advice = ""
     # asyncio words failed connections as calls and tuples; the name resolver and TLS do not.
     cause = os.strerror(error.errno) if error.errno else str(error)

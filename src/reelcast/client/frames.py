@@ -55,9 +55,15 @@ class Frames:
         frame = await self._shelf.take()
         if frame is None:
             # How it ended: by StopAsyncIteration, or an error of the stream's.
-            await asyncio.shield(self._pump)
+            await asyncio.wait([self._pump])
+            if not self._pump.cancelled():
+                self._pump.result()
             raise StopAsyncIteration
         return frame
+
+    def forget(self, segment: int) -> None:
+        """Frames of this segment and of those before it are not wanted any more."""
+        self._shelf.forget(segment)
 
     def close(self) -> None:
         """Stop decoding; whoever waits for a frame meets the end."""
@@ -101,6 +107,7 @@ class _Shelf:
     def __init__(self, every: bool) -> None:
         self._every = every
         self._frames: deque[Frame] = deque()
+        self._past = -1
         self._closed = False
         self._changed = asyncio.Event()
 
@@ -108,12 +115,13 @@ class _Shelf:
         """Add frames; where every one is wanted, wait for room."""
         for frame in frames:
             if self._every:
-                while len(self._frames) >= AHEAD:
+                while len(self._frames) >= AHEAD and frame.segment > self._past:
                     await self._change()
             else:
                 self._frames = deque(each for each in self._frames if each.track != frame.track)
-            self._frames.append(frame)
-            self._changed.set()
+            if frame.segment > self._past:
+                self._frames.append(frame)
+                self._changed.set()
 
     async def take(self) -> Frame | None:
         """The next frame; None when nothing follows."""
@@ -124,6 +132,12 @@ class _Shelf:
         frame = self._frames.popleft()
         self._changed.set()
         return frame
+
+    def forget(self, segment: int) -> None:
+        """Frames up to this segment are of the past."""
+        self._past = segment
+        self._frames = deque(each for each in self._frames if each.segment > segment)
+        self._changed.set()
 
     def close(self) -> None:
         """Nothing follows what is there."""
@@ -151,10 +165,15 @@ class _Decoding:
 
     def decode(self, received: ReceivedUnit) -> list[Frame]:
         """What one more unit yields: usually one frame."""
-        if received.segment != self._segment:
-            self._segment = received.segment
-            self._decoders.clear()
-            self._units.clear()
+        if received.segment == self._segment:
+            return self._decode(received)
+        rest = self.flush()
+        self._segment = received.segment
+        self._decoders.clear()
+        self._units.clear()
+        return rest + self._decode(received)
+
+    def _decode(self, received: ReceivedUnit) -> list[Frame]:
         track = received.track
         decoder = self._decoders.get(track)
         if decoder is None:

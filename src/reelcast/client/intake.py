@@ -215,6 +215,8 @@ class Intake:
         """The first packet of a PLAY, or of another source, whose timestamps mean something else."""
         if self._source is not None and packet.ssrc != self._source:
             self._clock.reset()
+            # Who said goodbye before is not who speaks now.
+            self.ended = False
         if self._begun is not None:
             self._unwrapper = TimestampUnwrapper()
             self._place = replace(self._place, start=self._position, rtptime=None)

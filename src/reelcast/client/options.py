@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from reelcast.client.events import Event
+from reelcast.client.events import Event, notify
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.rtsp.authentication import Credentials
 
-__all__ = ["Dialect", "Options", "Transport", "Way"]
+__all__ = ["Dialect", "Options", "Transport", "Way", "check"]
 
 Transport = Literal["auto", "udp", "tcp"]
 Dialect = Literal["rtsp", "classroom", "auto"]
@@ -45,4 +46,25 @@ class Options:
     def tell(self, event: Event) -> None:
         """Tell who watches."""
         if self.on_event is not None:
-            self.on_event(event)
+            notify(self.on_event, event)
+
+
+def check(
+    *,
+    transport: str = "auto",
+    dialect: str = "rtsp",
+    at: float | None = None,
+    scale: float | None = None,
+    rtp_port: int | None = None,
+) -> None:
+    """Raise ValueError, in one line that says what would do, for an option that makes no sense."""
+    for name, value, known in (("transport", transport, Transport), ("dialect", dialect, Dialect)):
+        if value not in get_args(known):
+            choice = ", ".join(map(repr, get_args(known)))
+            raise ValueError(f"{name} must be one of {choice}, not {value!r}")
+    if at is not None and not 0 <= at < math.inf:
+        raise ValueError(f"at must be a time in seconds from 0 on, not {at!r}")
+    if scale is not None and (scale == 0 or not math.isfinite(scale)):
+        raise ValueError(f"scale must be a speed such as 2.0, and other than 0, not {scale!r}")
+    if rtp_port is not None and not 0 <= rtp_port < 65535:
+        raise ValueError(f"rtp_port must be a port up to 65534, with the next one for RTCP, not {rtp_port!r}")

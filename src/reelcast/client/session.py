@@ -177,6 +177,11 @@ class Session:
         return self.duration is None
 
     @property
+    def lost(self) -> bool:
+        """Whether its connection has ended: nothing can be asked of it any more."""
+        return self._dialogue.lost
+
+    @property
     def position(self) -> float:
         """The latest presentation time received, in seconds."""
         return max((each.intake.position for each in self.receptions), default=0.0)
@@ -220,12 +225,16 @@ class Session:
         # A first report at once opens the way through a NAT.
         reception.lane.punch(reception.intake.report(self._loop.time()))
 
-    async def play(self, at: float | None, scale: float | None, segment: int) -> None:
+    async def play(
+        self, at: float | None, scale: float | None, segment: int, deadline: float | None = None
+    ) -> None:
         """PLAY from a presentation time in seconds; without one, on from where it stands.
 
         `scale` asks for a speed, and stays what it was where none is given. `segment` numbers what comes: the
-        number of the last PLAY where this one goes on behind a PAUSE as if nothing had been.
+        number of the last PLAY where this one goes on behind a PAUSE as if nothing had been. `deadline` is that
+        of `open`, anew: it may be long since then.
         """
+        self._dialogue.deadline = deadline
         if self.state is State.PLAYING:
             # Not every server can seek while it plays, but all can behind a PAUSE.
             await self.pause()
@@ -243,6 +252,8 @@ class Session:
 
     async def first(self, seconds: float) -> None:
         """Wait for media; DeadlineError where none has come within some seconds, or why the session ended."""
+        # Who holds the server back before it has begun would never hear it begin.
+        self._dialogue.hold_back(False)
         try:
             async with asyncio.timeout(seconds):
                 await self._first.wait()
@@ -250,6 +261,8 @@ class Session:
             advice = f"it answers but sends nothing over {self.transport.upper()}; try the other transport"
             peer = peer_of(self._dialogue.url)
             raise DeadlineError("first packet", seconds, url=self.url, peer=peer, advice=advice) from None
+        finally:
+            self._dialogue.hold_back(self._held)
         if self._failure is not None:
             raise self._failure
         self._dialogue.deadline = None

@@ -16,18 +16,19 @@ import contextlib
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
 from reelcast.client.intake import ReceivedUnit
-from reelcast.client.options import Dialect, Options, Transport, Way
+from reelcast.client.options import Dialect, Options, Transport, Way, check
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.session import Outlets, Session
-from reelcast.client.statistics import Ledger, TrackStatistics
+from reelcast.client.statistics import Counted, Ledger, TrackStatistics
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import (
@@ -86,8 +87,9 @@ def connect(
     on_event      is told what happens (see `reelcast.client.events`), in the event loop
     on_message    is told what is said on the connection, both ways, without passwords
 
-    Raises ValueError for a number that makes no sense.
+    Raises ValueError for what makes no sense.
     """
+    check(transport=transport, dialect=dialect, at=at, scale=scale, rtp_port=rtp_port)
     policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
     options = Options(
         Timeouts.of(timeout), transport, dialect, credentials, policy, rtp_port, on_event, on_message
@@ -117,8 +119,11 @@ class Stream:
         self._ledger = Ledger()
         self._watch = events.Watch(options.tell)
         self._recovery: asyncio.Task[None] | None = None
-        self._reader: Frames | None = None
+        self._lost: ReelcastError | None = None
+        self._reader: weakref.ref[Frames] | None = None
         self._lock = asyncio.Lock()
+        self._limit: asyncio.Timeout | None = None
+        self._connected = False
         self._over = False
         self._closed = False
 
@@ -148,7 +153,10 @@ class Stream:
 
     @property
     def state(self) -> State:
-        """Init before it is opened, behind its end, and while it is lost; then Ready, Playing or Paused."""
+        """Init before it is opened, while it is lost, and when it is closed; then Ready, Playing or Paused.
+
+        Behind the end of a presentation it is still Playing.
+        """
         return self._session.state if self._session else State.INIT
 
     @property
@@ -168,43 +176,63 @@ class Stream:
 
     def statistics(self) -> tuple[TrackStatistics, ...]:
         """What was received so far, by track."""
-        return self._ledger.sums(self._session.receptions if self._session else (), self._queue.dropped)
+        return self._ledger.sums(_receptions(self._session), self._queue.dropped)
 
     # What can be done with it.
 
     async def open(self) -> None:
         """Connect, learn what there is, set up all tracks; and play, unless `connect` was told not to.
 
-        Raises ReelcastError or one of its kind, which names the URL and what was wrong: TransportError for no
-        connection, DeadlineError for silence, RemoteError for a refusal, ProtocolError for nonsense.
+        Nothing is done where it is open, or lost and being looked for. Raises ReelcastError or one of its kind,
+        which names the URL and what was wrong: TransportError for no connection, DeadlineError for silence,
+        RemoteError for a refusal, ProtocolError for nonsense.
         """
-        async with self._lock:
-            if self._session is None and not self._closed:
+        async with self._turn():
+            if self._session is None and self._recovery is None:
+                self._queue.reopen()
+                self._over = False
                 await self._bring_up(self._start)
 
     async def play(self, at: float | None = None, scale: float | None = None) -> None:
         """Play from a presentation time in seconds, or from where it stands; raises as `open`.
 
-        `scale` asks for another speed, which the server may answer with its own (see `scale`).
+        `scale` asks for another speed, which the server may answer with its own (see `scale`). Raises ValueError
+        for a number that makes no sense.
         """
-        async with self._lock:
+        check(at=at, scale=scale)
+        async with self._turn():
             session = self._opened()
-            first = session.state is State.READY
             at, self._sought = self._sought if at is None else at, None
+            over, self._over = self._over, False
             self._queue.reopen()
-            self._over = False
-            if first:
-                await self._bring_up((at, scale))
-                return
-            goes_on = at is None and session.state is State.PAUSED and not session.live
-            segment = self._segment if goes_on else self._segment + 1
-            await session.play(at, scale, segment)
-            self._segment = segment
+            try:
+                if session.state is State.READY or session.lost:
+                    await self._bring_up((at, scale))
+                else:
+                    await self._play_on(session, at, scale)
+            except BaseException:
+                if over:
+                    self._over = True
+                    self._queue.end(None)
+                raise
+
+    async def _play_on(
+        self, session: Session | ClassroomSession, at: float | None, scale: float | None
+    ) -> None:
+        """Play a session that was played before."""
+        goes_on = at is None and session.state is State.PAUSED and not session.live
+        segment = self._segment if goes_on else self._segment + 1
+        await session.play(at, scale, segment)
+        if at is not None and not session.live:
+            self._continuity.seek(at)
+        if not goes_on:
+            self._forget()
             self._queue.keep(segment)
+        self._segment = segment
 
     async def pause(self) -> None:
         """Halt; `play` goes on from there. RemoteError where the server cannot."""
-        async with self._lock:
+        async with self._turn():
             session = self._opened()
             if session.state is State.PLAYING:
                 await session.pause()
@@ -212,31 +240,60 @@ class Stream:
     async def seek(self, at: float) -> None:
         """Go to a presentation time in seconds; what is queued of the old place is forgotten.
 
-        A stream that is paused stays so, and goes on from there with `play`.
+        A stream that is paused stays so, and goes on from there with `play`, which raises where there is no such
+        place; ValueError for a number that makes no sense.
         """
+        check(at=at)
         if self.state is State.PLAYING:
             await self.play(at)
             return
-        async with self._lock:
+        async with self._turn():
             self._opened()
             self._queue.keep(None)
+            self._forget()
             self._continuity.seek(at)
             self._sought = at
 
     async def close(self) -> None:
-        """TEARDOWN, and the end of the connection; readers meet the end. Closing twice is no error."""
+        """TEARDOWN, and the end of the connection; readers meet the end. Closing twice is no error.
+
+        Who opens it, plays it or pauses it in another task meanwhile meets a ReelcastError.
+        """
         self._closed = True
-        if self._recovery is not None:
-            self._recovery.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._recovery
-            self._recovery = None
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.reschedule(0.0)
+        recovery, self._recovery = self._recovery, None
+        if recovery is not None:
+            recovery.cancel()
+            await asyncio.wait([recovery])
         self._queue.end(None)
+        if (reader := self._frames_reader()) is not None:
+            reader.close()
         async with self._lock:
-            playing = self._session is not None and not self._over
+            active = self._session is not None or recovery is not None
             await self._drop()
-        if playing:
+        if active and not self._over:
+            self._over = True
             self._options.tell(events.Ended(None))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One thing at a time; `close` ends it."""
+        url = without_userinfo(self._url)
+        async with self._lock:
+            if self._closed:
+                raise ReelcastError("the stream is closed", url=url, advice="`connect` makes another")
+            limit = self._limit = asyncio.timeout(None)
+            try:
+                async with limit:
+                    yield
+            except TimeoutError as error:
+                if isinstance(error, DeadlineError):
+                    raise
+                raise ReelcastError("the stream was closed meanwhile", url=url) from None
+            finally:
+                self._limit = None
 
     def units(self) -> Units:
         """Every access unit of all tracks, coded, in the order of their completion.
@@ -269,15 +326,24 @@ class Stream:
 
     def _read(self, *, newest: bool, reader: Frames | None) -> None:
         """One reader takes the place of another."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = reader
+        if (before := self._frames_reader()) is not None:
+            before.close()
+        self._reader = None if reader is None else weakref.ref(reader)
         self._queue.want(newest)
+
+    def _frames_reader(self) -> Frames | None:
+        """Who reads frames, if the application still has it."""
+        return None if self._reader is None else self._reader()
+
+    def _forget(self) -> None:
+        """What was decoded up to now is of the past."""
+        if (reader := self._frames_reader()) is not None:
+            reader.forget(self._segment)
 
     # How it opens.
 
     def _opened(self) -> Session | ClassroomSession:
-        if self._session is None:
+        if self._session is None or self._recovery is not None:
             raise ReelcastError(
                 "the stream is not open", url=without_userinfo(self._url), advice="open it, or wait for it"
             )
@@ -303,7 +369,7 @@ class Stream:
     async def _try(self, way: Way, start: Start | None, deadline: float | None, *, last: bool) -> None:
         """One attempt by one way, with what there is of a session, or a new one."""
         try:
-            if self._session is not None and self._session.transport != way:
+            if self._session is not None and (self._session.transport != way or self._session.lost):
                 await self._drop()
             if self._session is None:
                 self._session = await self._new_session(way, deadline)
@@ -312,9 +378,10 @@ class Stream:
                 session = self._session
                 self._queue.connect(session.hold_back if way == "tcp" else None)
                 self._segment += 1
-                await session.play(*start, self._segment)
+                self._connected = False
+                await session.play(*start, self._segment, deadline)
                 await session.first(self._patience(deadline, last))
-                self._options.tell(events.Connected(way))
+                self._tell_connected(session)
         except BaseException:
             await self._drop()
             raise
@@ -341,12 +408,20 @@ class Stream:
         """End what there is of a session; its figures are kept."""
         session, self._session = self._session, None
         if session is not None:
-            self._ledger.close(session.receptions, self._queue.dropped)
+            self._ledger.close(_receptions(session), self._queue.dropped)
             await session.close()
 
     # What comes of it.
 
+    def _tell_connected(self, session: Session | ClassroomSession) -> None:
+        """Media has come; told once a session, and before all that is told of its media."""
+        if not self._connected:
+            self._connected = True
+            self._options.tell(events.Connected(session.transport))
+
     def _take(self, received: ReceivedUnit) -> None:
+        if self._session is not None:
+            self._tell_connected(self._session)
         received = self._continuity.place(received, live=self._session is not None and self._session.live)
         self._watch.look(received.track, corrupt=received.corrupt, clock=received.clock)
         self._queue.put(received)
@@ -358,6 +433,8 @@ class Stream:
         elif self._recovery is None:
             self._options.tell(events.Disconnected(error))
             self._recovery = asyncio.get_running_loop().create_task(self._recover(error))
+        else:
+            self._lost = error
 
     def _finish(self, error: ReelcastError | None) -> None:
         self._over = True
@@ -368,7 +445,7 @@ class Stream:
         """Attempt after attempt; a session of old is never used again."""
         # A presentation goes on where it was; what is live is where it is. Who paused it plays it again.
         at = self.position if self.duration is not None else None
-        start: Start | None = (at, None)
+        start: Start | None = (at, None if self.scale == 1.0 else self.scale)
         if self.state is State.PAUSED:
             start, self._sought = None, at
         attempt = 1
@@ -379,19 +456,34 @@ class Stream:
             async with self._lock:
                 await self._drop()
             await asyncio.sleep(delay)
-            try:
-                async with self._lock:
-                    await self._bring_up(start)
+            failure = await self._try_again(start)
+            if failure is None:
                 self._recovery = None
                 return
-            except AuthenticationError as refusal:
-                error = refusal  # trying on would lock the account
-                break
-            except ReelcastError as failure:
-                error = failure
+            error = failure
+            if isinstance(error, AuthenticationError):
+                break  # trying on would lock the account
             attempt += 1
         self._recovery = None
         self._finish(error)
+
+    async def _try_again(self, start: Start | None) -> ReelcastError | None:
+        """One attempt; why it failed, or why what it brought was lost again at once."""
+        self._lost = None
+        try:
+            async with self._lock:
+                await self._bring_up(start)
+        except ReelcastError as failure:
+            return failure
+        except Exception as fault:
+            log.exception("! a fault while connecting again")
+            return ReelcastError(f"a fault while connecting: {fault!r}", url=without_userinfo(self._url))
+        return self._lost
+
+
+def _receptions(session: Session | ClassroomSession | None) -> Sequence[Counted]:
+    """What a session counts, once it is set up."""
+    return () if session is None or session.state is State.INIT else session.receptions
 
 
 def _after(error: ReelcastError, others: Sequence[Way]) -> tuple[Way, ...]:
