@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,6 +191,26 @@ class TestSelect:
         for track in (0, 1):
             own = chosen.sequences[chosen.tracks == track].tolist()
             assert own == list(range(len(own)))
+
+
+class TestRetimed:
+    GROUP = TestSelect.GROUP
+
+    def test_timestamps_are_those_of_the_runs(self) -> None:
+        runs = [replace(run, pts=run.pts / -2 + 0.025, due=run.due + 7.0) for run in self.GROUP.runs]
+        moved = self.GROUP.retimed(runs, TRACKS, index=-3, end=9.0, last=False)
+        assert (moved.index, moved.end, moved.last, moved.runs) == (-3, 9.0, False, tuple(runs))
+        assert moved.dues == tuple(run.due for run in runs)
+        expected = [round(run.pts * TRACKS[run.track].clock_rate) for run in runs for _ in range(run.count)]
+        assert moved.timestamps.astype(np.int32).tolist() == expected
+        assert min(expected) < 0
+        # All else is as it was, here and there.
+        assert packets_in(moved) == packets_in(self.GROUP)
+        assert moved.sequences.tolist() == self.GROUP.sequences.tolist()
+        assert self.GROUP.timestamps.max() == 27_000
+
+    def test_of_nothing(self) -> None:
+        assert len(group_of([]).retimed([], TRACKS, index=0, end=0.0, last=True)) == 0
 
 
 bursts_of_two_tracks = st.lists(

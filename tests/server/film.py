@@ -40,16 +40,18 @@ class Label(NamedTuple):
 
 
 class Film:
-    """Groups of one second: see `reelcast.server.playhead.Groups`.
+    """Groups of one second: see `reelcast.server.reel.Groups`.
 
     A keyframe begins every `gop` frames; where it is open, two pictures that are shown before the keyframe
-    follow it. Groups in `gates` come when their future is set.
+    follow it. Groups in `gates` come when their future is set; `asked`
+    has the numbers of those that were asked for.
     """
 
     def __init__(self, seconds: float, *, gop: int = 15, is_open: bool = False) -> None:
         self.tracks: tuple[Track, ...] = TRACKS
         self.duration: float | None = seconds
         self.gates: dict[int, asyncio.Future[None]] = {}
+        self.asked: list[int] = []
         self._gop = gop
         self._open = is_open
         self._bursts = [*self._pictures(round(10 * seconds)), *self._sounds(round(50 * seconds))]
@@ -103,6 +105,7 @@ class Film:
     # Groups
 
     def cached(self, index: int) -> Group | None:
+        self.asked.append(index)
         if index in self.gates or index >= len(self._groups):
             return None
         return self._groups[index]

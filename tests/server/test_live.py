@@ -108,6 +108,16 @@ async def test_a_place_cannot_be_chosen(folder: Path) -> None:
         await client.packets(0, 3)
 
 
+async def test_there_is_one_pace(folder: Path) -> None:
+    async with live(folder) as server, await Client.connect(server.port) as client:
+        session, _ = await set_up(client)
+        for headers in (["Scale: 2"], ["Scale: -1", "Speed: 4"], []):
+            answer = await client.ask("PLAY", "/live/", session, *headers)
+            assert answer["Range"] == "npt=now-"
+            told = {name: text for name, text in answer.headers.items() if name in ("scale", "speed")}
+            assert told == {header.partition(":")[0].lower(): "1.0" for header in headers}
+
+
 @pytest.mark.parametrize("batching", AVAILABLE, ids=lambda value: value.name)
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 async def test_udp(folder: Path, host: str, batching: Batching) -> None:

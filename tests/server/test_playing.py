@@ -212,16 +212,25 @@ async def test_a_range_is_answered_in_its_unit(server: Server, wanted: str, answ
     ("headers", "status", "answered"),
     [
         (["Scale: 1"], 200, {"scale": "1.0"}),
-        (["Scale: 2.5"], 200, {"scale": "1.0"}),
+        (["Scale: 2.5"], 200, {"scale": "2.5"}),
+        (["Scale: 0.5"], 200, {"scale": "0.5"}),
+        (["Scale: .333333333"], 200, {"scale": "0.333333"}),
+        (["Scale: 0.001"], 200, {"scale": "0.25"}),
+        (["Scale: 100"], 200, {"scale": "8.0"}),
+        (["Scale: -100"], 200, {"scale": "-8.0"}),
         (["Scale: -1e9"], 400, {}),
         (["Scale: 0"], 400, {}),
         (["Scale: inf"], 400, {}),
-        (["Speed: 4", "Scale: -1"], 200, {"speed": "1.0", "scale": "1.0"}),
+        (["Speed: 4", "Scale: -1"], 200, {"speed": "4.0", "scale": "-1.0"}),
+        (["Speed: 4", "Scale: 2"], 200, {"speed": "2.0", "scale": "2.0"}),
+        (["Speed: 100"], 200, {"speed": "4.0"}),
+        (["Speed: 0.1"], 200, {"speed": "0.25"}),
+        (["Speed: 0"], 400, {}),
         (["Speed: -1"], 400, {}),
         ([], 200, {}),
     ],
 )
-async def test_there_is_one_rate(
+async def test_the_nearest_rate_is_answered(
     server: Server, headers: list[str], status: int, answered: dict[str, str]
 ) -> None:
     """Conformance H17."""
@@ -230,6 +239,80 @@ async def test_there_is_one_rate(
         answer = await client.ask("PLAY", "/short.mp4/", session, *headers)
         assert answer.status == status
         assert {name: text for name, text in answer.headers.items() if name in ("scale", "speed")} == answered
+
+
+@pytest.mark.parametrize(
+    ("scale", "wanted", "status", "answered"),
+    [
+        ("2", "npt=1.5-2.5", 200, "npt=1.000-2.500"),
+        ("8", "smpte-25=0:00:02-", 200, "smpte-25=00:00:02:00-00:00:03:00"),
+        ("-1", "npt=2.5-0.5", 200, "npt=2.000-0.500"),
+        ("-2", "npt=3-", 200, "npt=2.000-0.000"),
+        ("-1", "smpte-25=0:00:02:20-0:00:00:10", 200, "smpte-25=00:00:02:00-00:00:00:10"),
+        ("-1", "npt=0.5-2.5", 457, ""),
+        ("1", "npt=2.5-0.5", 457, ""),
+        ("-1", "npt=3.1-0", 457, ""),
+        ("2", "clock=20260101T000000Z-", 456, ""),
+    ],
+)
+async def test_a_range_at_another_scale(
+    server: Server, scale: str, wanted: str, status: int, answered: str
+) -> None:
+    async with await Client.connect(server.port) as client:
+        session = await set_up(client)
+        answer = await client.ask("PLAY", "/short.mp4/", session, f"Range: {wanted}", f"Scale: {scale}")
+        assert (answer.status, answer.headers.get("range", "")) == (status, answered)
+
+
+@pytest.mark.parametrize(
+    ("scale", "start", "seconds"), [("2", 0.0, 1.5), ("8", 0.0, 0.375), ("-4", 3.0, 0.5)], ids=str
+)
+async def test_what_is_sent_at_another_scale(
+    server: Server, scale: str, start: float, seconds: float
+) -> None:
+    async with await Client.connect(server.port) as client:
+        session = await set_up(client)
+        # The natural scale first: its numbers go on.
+        await client.ask("PLAY", "/short.mp4/", session)
+        await client.packets(0, 3)
+        await client.packets(2, 3)
+        await client.ask("PAUSE", "/short.mp4/", session)
+        video, audio = len(client.frames[0]), len(client.frames[2])
+        answer = await client.ask("PLAY", "/short.mp4/", session, f"Range: npt={start}-", f"Scale: {scale}")
+        assert answer["Scale"] == f"{scale}.0"
+        await client.until(lambda: all(rtcp_kinds(client.frames[track][-1])[-1] == 203 for track in (1, 3)))
+        packets = rtp(client, 0)
+        assert gaps(packets) == []
+        first = packets[video]
+        assert (first.sequence, first.timestamp) == answer.rtp_info[0][1:]
+        assert (packets[-1].timestamp - first.timestamp) % (1 << 32) <= seconds * 90_000
+        assert len(client.frames[2]) == audio
+        # Without the header, and at its end, all is as it was.
+        answer = await client.ask("PLAY", "/short.mp4/", session)
+        assert "scale" not in answer.headers
+        assert answer.range == (0.0, 3.0)
+        sound = await client.packets(2, audio + 2)
+        assert sound[audio].sequence == answer.rtp_info[1][1]
+        assert gaps(sound) == []
+
+
+async def test_while_playing_nothing_asked_is_nothing_changed(server: Server) -> None:
+    async with await Client.connect(server.port) as client:
+        session = await set_up(client)
+        await client.ask("PLAY", "/short.mp4/", session, "Scale: 0.5")
+        assert (await client.ask("PLAY", "/short.mp4/", session))["Scale"] == "0.5"
+        # From here on at another, as VLC asks for it.
+        assert (await client.ask("PLAY", "/short.mp4/", session, "Scale: 2"))["Scale"] == "2.0"
+        # And back, as rtspsrc does.
+        assert "scale" not in (await client.ask("PLAY", "/short.mp4/", session, "Range: npt=1-")).headers
+
+
+async def test_sound_alone_has_one_scale(server: Server) -> None:
+    async with await Client.connect(server.port) as client:
+        session = f"Session: {(await client.setup('/short.mp4/trackID=2')).session}"
+        answer = await client.ask("PLAY", "/short.mp4/", session, "Scale: 2")
+        assert (answer["Scale"], answer.range) == ("1.0", (0.0, 3.0))
+        await client.packets(0, 3)
 
 
 # To the end

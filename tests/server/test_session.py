@@ -18,7 +18,7 @@ from reelcast.server import session as module
 from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
 from reelcast.server.session import GRACE, Delivery, Session, Sessions
-from reelcast.server.source import Playing
+from reelcast.server.source import Pace, Playing
 from reelcast.track import Track
 
 
@@ -32,7 +32,7 @@ class Player:
         self.position = 1.5
         self.said: list[str] = []
 
-    async def play(self, start: float | None, end: float | None) -> Playing:
+    async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         raise NotImplementedError
 
     def begin(self) -> None:

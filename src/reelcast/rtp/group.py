@@ -160,9 +160,21 @@ class Group:
         for run in chosen:
             runs.append(replace(run, first=len(packets)))
             packets.extend(range(run.first, run.first + run.count))
-        rows = np.stack([self.tracks, self.flags, self.timestamps, self.offsets, self.sizes], axis=1)
-        taken = rows[packets].astype(np.int64) if packets else np.empty((0, 5), np.int64)
+        taken = self._rows()[packets] if packets else np.empty((0, 5), np.int64)
         return Group(self.index, self.data, tuple(runs), taken, end=self.end, last=self.last)
+
+    def retimed(
+        self, runs: Sequence[Run], tracks: Sequence[Track], *, index: int, end: float, last: bool
+    ) -> Group:
+        """The same packets at the times of `runs`, which are its own with other times; sharing its data."""
+        stamps = [round(run.pts * tracks[run.track].clock_rate) for run in runs]
+        rows = self._rows()
+        rows[:, 2] = np.repeat(np.array(stamps, np.int64), [run.count for run in self.runs]) & 0xFFFFFFFF
+        return Group(index, self.data, tuple(runs), rows, end=end, last=last)
+
+    def _rows(self) -> NDArray[np.int64]:
+        rows = np.stack([self.tracks, self.flags, self.timestamps, self.offsets, self.sizes], axis=1)
+        return rows.astype(np.int64)
 
 
 def _numbered(tracks: NDArray[np.uint8]) -> NDArray[np.uint32]:

@@ -30,7 +30,7 @@ from reelcast.server.methods import Services
 from reelcast.server.negotiation import LOWEST_PORT
 from reelcast.server.pacer import Pacer
 from reelcast.server.session import Delivery, Session
-from reelcast.server.source import Playing
+from reelcast.server.source import Pace, Playing
 from reelcast.track import Track
 
 __all__ = ["Film", "Projector", "answer"]
@@ -237,7 +237,7 @@ class Projector:
         """The time of the frame that is sent next, in seconds."""
         return self._queue[0][0] if self._queue else self._position
 
-    async def play(self, start: float | None, end: float | None) -> Playing:
+    async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """Have the next frames read; there is no other place to play from than where it stands."""
         while not self._queue and (reading := self._read_on()) is not None:
             # Shielded: a client that goes away must not leave a file open that is being read.

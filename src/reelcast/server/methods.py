@@ -14,6 +14,7 @@ from reelcast.rtp.description import describe
 from reelcast.rtsp.headers import (
     RtpInfo,
     SessionHeader,
+    format_decimal,
     format_tokens,
     parse_parameters,
     parse_scale,
@@ -30,7 +31,7 @@ from reelcast.server.mounts import Found, Mounts
 from reelcast.server.negotiation import agree
 from reelcast.server.pacer import Pacer
 from reelcast.server.session import Session, Sessions
-from reelcast.server.source import Playing
+from reelcast.server.source import Pace, Playing
 
 __all__ = ["METHODS", "Call", "Services", "answer"]
 
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 FEATURES = frozenset({"play.basic"})
 """Feature tags that a Require header may name (RFC 7826 section 11.1)."""
+_ASKING = ("Range", "Scale", "Speed")
+"""Headers by which a PLAY asks for another way of playing."""
 _SERVER = f"reelcast/{version('reelcast')}"
 
 
@@ -260,11 +263,13 @@ def _track_of(found: Found) -> int:
 
 async def _play(call: Call) -> Reply:
     session = call.joined()
-    header = call.request.headers.get("Range")
-    wanted = Range.parse(header) if header is not None else Range()
+    header, pace = call.request.headers.get("Range"), _pace(call.request)
+    wanted = Range.parse(header, backwards=pace.scale < 0) if header is not None else Range()
     start, end = wanted.to_npt()
     player = session.ready(call.services.pacer)
-    playing = await player.play(start, end)
+    # While it plays, a PLAY that asks for nothing asks whether the session is still there.
+    asks = session.state is not State.PLAYING or any(name in call.request.headers for name in _ASKING)
+    playing = await player.play(start, end, pace if asks else None)
     # Meanwhile another connection may have ended the session, or changed its tracks.
     call.services.sessions.find(session.id, session.host)
     if session.player is not player:
@@ -274,22 +279,26 @@ async def _play(call: Call) -> Reply:
     if playing.start is not None:
         answered = Range.of_npt(wanted.unit, playing.start, playing.end)
     headers = [("Range", str(answered)), ("RTP-Info", _rtp_info(session, playing))]
-    headers += _rates(call.request)
+    headers += _rates(call.request, playing.pace)
     place = "now" if playing.start is None else f"{playing.start:.3f}"
     call.outcome = f"from {place}" + ("" if header is None else f" for {header[:60]}")
     return Reply(call.reply(200, *headers), player.begin)
 
 
-def _rates(request: Request) -> list[tuple[str, str]]:
-    """Only the natural rate is played; a client that asks for another is told so (RFC 2326 section 12.34)."""
-    rates: list[tuple[str, str]] = []
+def _pace(request: Request) -> Pace:
+    """What the request asks for; without headers, the natural rate (gst's rtspsrc goes back to it so)."""
     scale, speed = request.headers.get("Scale"), request.headers.get("Speed")
-    if scale is not None:
-        parse_scale(scale)
-        rates.append(("Scale", "1.0"))
-    if speed is not None:
-        parse_speed(speed)
-        rates.append(("Speed", "1.0"))
+    return Pace(1.0 if scale is None else parse_scale(scale), 1.0 if speed is None else parse_speed(speed))
+
+
+def _rates(request: Request, pace: Pace) -> list[tuple[str, str]]:
+    """The values chosen, which may be others than were asked for (RFC 2326 sections 12.34 and 12.35)."""
+    rates: list[tuple[str, str]] = []
+    if pace.scale != 1.0 or "Scale" in request.headers:
+        rates.append(("Scale", format_decimal(pace.scale)))
+    # Some read a Speed that they did not ask for as the answer to their Scale.
+    if "Speed" in request.headers:
+        rates.append(("Speed", format_decimal(pace.speed)))
     return rates
 
 

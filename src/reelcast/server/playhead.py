@@ -1,7 +1,9 @@
 """A session's place in a file: which runs are due, and what their NPT is in the session's RTP time.
 
-RTP sequence numbers and timestamps go on without a jump whatever the reader does (RFC 2326 appendix B): a
-seek moves `shift`, the difference between RTP time and NPT, so that the new place follows on what was sent last.
+Times are those of the session's `Reel`, on which NPT is `scale` times as far: only `play`, `pause` and `position`
+speak of NPT. What is due, and the epoch that it counts from, are in seconds of sending: `speed` tells those apart.
+RTP sequence numbers and timestamps go on without a jump whatever the reader does (RFC 2326 appendix B): a seek
+moves `shift`, the difference between RTP time and the reel's, so that the new place follows on what was sent last.
 """
 
 from __future__ import annotations
@@ -10,8 +12,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from reelcast.errors import ProtocolError
 from reelcast.media.groups import leading_track
@@ -20,11 +20,11 @@ from reelcast.net.flight import Flight
 from reelcast.rtp.group import Group, Run
 from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.server.pacer import TICK, Pacer
+from reelcast.server.reel import Groups, Reel, Start, honoured
 from reelcast.server.reports import Reporter
-from reelcast.server.source import Playing
-from reelcast.track import Track
+from reelcast.server.source import Pace, Playing
 
-__all__ = ["Groups", "Playhead"]
+__all__ = ["Playhead"]
 
 log = logging.getLogger(__name__)
 
@@ -32,38 +32,8 @@ GOODBYE_WAIT = 0.05
 """Seconds between the last packet and the goodbye: ffmpeg reads what came by RTCP first, and ends."""
 RETRY = 0.01
 """Seconds until a connection that had no room is looked at again."""
-_SAME_TIME = 1e-4
-"""Seconds within which two tracks' times, each rounded to its own clock, are the same."""
-
-
-class Groups(Protocol):
-    """Where a playhead gets its media from."""
-
-    tracks: tuple[Track, ...]
-    duration: float | None
-
-    def cached(self, index: int) -> Group | None:
-        """A group that is in memory."""
-
-    def load(self, index: int) -> asyncio.Task[Group | None]:
-        """Read a group, None behind the end."""
-
-    async def start_before(self, seconds: float) -> tuple[Group, Run | None]:
-        """The last place at or before `seconds` where decoding can start; no run means the very start."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """Where playing began: of the first groups, only what belongs to it is sent."""
-
-    group: int
-    run: Run
-
-    def admits(self, group: Group, run: Run) -> bool:
-        # Pictures that follow a keyframe but are shown before it refer to what was not sent.
-        if run.pts < self.run.pts - _SAME_TIME:
-            return False
-        return run.track != self.run.track or group.index > self.group or run.burst >= self.run.burst
+TOLD = 0.0005
+"""Seconds by which a client that was told the duration in milliseconds may be behind it."""
 
 
 class Playhead:
@@ -88,7 +58,9 @@ class Playhead:
         self._said_goodbye = False
         self._stopped = False
         self._stalled = False
-        self._start: _Start | None = None
+        self._pace = Pace()
+        self._reel = Reel(groups)
+        self._start: Start | None = None
         self._until: float | None = None
         self._group: Group | None = None
         self._chosen: Sequence[Run] = ()
@@ -103,28 +75,33 @@ class Playhead:
 
     # What a session asks for
 
-    async def play(self, start: float | None, end: float | None) -> Playing:
+    async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """See `Player.play`."""
         duration = self._groups.duration
-        if start is not None and duration is not None and start > duration:
+        if start is not None and duration is not None and start > duration + TOLD:
             raise ProtocolError(f"npt={start:.3f} is behind the end, which is at {duration:.3f}", 457)
-        if start is None and self._playing:
+        pace = self._pace if pace is None else honoured(pace, self._groups.tracks, self._senders)
+        if start is None and self._playing and pace == self._pace:
             return self._answer(self._place())
-        if start is None and self._flight is not None:
-            self._end_at(self._bounded(end))
+        if start is None and self._flight is not None and pace.scale == self._pace.scale:
+            self._go_on(pace, end)
             return self._answer(self._next_pts())
-        group, run = await self._groups.start_before(start or 0.0)
-        self.pause()
+        if start is None:
+            origin = (duration or 0.0) if pace.scale < 0 else 0.0
+            start = self.position if self._flight is not None else origin
+        found = await self._groups.start_before(start)
+        self._halt()
         self._leave()
-        self._jump(group, run)
-        self._until = self._bounded(end)
-        self._enter(group)
-        return self._answer(0.0 if run is None else run.pts)
+        self._pace, self._reel = pace, Reel(self._groups, pace.scale, found)
+        self._jump()
+        self._until = self._reel.until(end)
+        self._enter(found[0])
+        return self._answer(self._reel.begin)
 
     @property
     def position(self) -> float:
         """The NPT that is being played, or was when playing stopped; seconds."""
-        return self._place()
+        return self._reel.npt(self._place())
 
     def begin(self) -> None:
         """Send what `play` prepared; see `Player.begin`."""
@@ -138,16 +115,11 @@ class Playhead:
 
     def pause(self) -> float:
         """Stop sending, keep the place; its NPT in seconds."""
-        place = self._place()
-        if self._playing:
-            self._playing = self._stalled = False
-            self._pacer.discard(self)
-            self._finish_burst()
-        return place
+        return self._reel.npt(self._halt())
 
     def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
         """Send these tracks from now on; see `Player.rewire`."""
-        playing, place = self._playing, self.pause()
+        playing, place = self._playing, self._halt()
         self._leave()
         gone = [track for track, sender in self._senders.items() if ssrcs.get(track) != sender.ssrc]
         self._reporter.goodbye(asyncio.get_running_loop().time(), place, gone)
@@ -162,7 +134,7 @@ class Playhead:
 
     def stop(self) -> None:
         """Stop for good, and say goodbye."""
-        place = self.pause()
+        place = self._halt()
         self._stopped, self._loading = True, None
         self._say_goodbye(place)
 
@@ -203,10 +175,12 @@ class Playhead:
         """All of this group is sent: go on to the next, or come to the end."""
         assert self._flight is not None
         group = self._flight.group
-        if self._final:
+        if self._final or not (self._reel.whole or self._dues):
+            # Between keyframes that are far apart, time passes all the same.
             end = self._epoch + self._end_of(group)
             if now < end:
                 return end
+        if self._final:
             self._end()
             return None
         self._leave()
@@ -218,10 +192,23 @@ class Playhead:
         return self._epoch + self._dues[0] if self._dues else now
 
     def _end_of(self, group: Group) -> float:
-        """When the last group is over, on the presentation's time axis."""
-        if self._until is not None:
-            return self._until
-        return max(group.end, self._dues[-1] + GOODBYE_WAIT) if self._dues else group.end
+        """When a group is over, in seconds of sending."""
+        if self._final and self._until is not None:
+            return self._until / self._pace.speed
+        end = group.end / self._pace.speed
+        return max(end, self._dues[-1] + GOODBYE_WAIT) if self._dues else end
+
+    def _halt(self) -> float:
+        """Stop sending, keep the place."""
+        place = self._place()
+        if self._playing:
+            self._playing = self._stalled = False
+            self._pacer.discard(self)
+            self._finish_burst()
+            if not self._reel.whole:
+                # Since the last keyframe, the picture stood still and time went on.
+                self._reached = max(self._reached, place)
+        return place
 
     def _end(self) -> None:
         place = self._place()
@@ -241,28 +228,33 @@ class Playhead:
     # Groups
 
     def _enter(self, group: Group, start: int = 0) -> None:
-        """Make a group the one that is being sent, from packet `start` on."""
-        index, last = group.index, group.last
-        self._group, self._chosen, self._from = group, group.runs, start
-        final = last or (self._until is not None and bool(group.dues) and group.dues[-1] >= self._until)
+        """Make a group of the file the one that is being sent, from packet `start` of what is played of it on."""
+        self._group, self._from = group, start
+        group = self._reel.cut(group)
+        index, self._chosen = group.index, group.runs
+        reached = group.dues[-1] if group.dues else group.end
+        final = group.last or (self._until is not None and reached >= self._until)
         if self._start is not None and index > self._start.group + 1:
             self._start = None
-        if start or self._start is not None or self._until is not None or not self._whole:
+        if start or self._start or self._until is not None or self._reel.silent or not self._whole:
             self._chosen = [run for run in group.runs if run.first >= start and self._admits(group, run)]
             group = group.select(self._chosen)
         self._flight = Flight(group, stamp(group, self._senders, self._carrier.channels))
-        self._dues = self._carrier.dues(group)
+        dues, speed = self._carrier.dues(group), self._pace.speed
+        self._dues = dues if speed == 1.0 else [due / speed for due in dues]
         self._next = self._counted = 0
         self._final = final
         self._upcoming = self._loading = None
         if not final:
-            self._fetch(index + 1)
+            self._fetch(self._reel.number(index + 1))
 
-    def _end_at(self, until: float | None) -> None:
-        """Play on to another end than the one that the present group was chosen for."""
-        if until != self._until:
-            self._until = until
+    def _go_on(self, pace: Pace, end: float | None) -> None:
+        """Play on, at another speed or to another end than the present group was chosen for."""
+        until = self._reel.until(end)
+        if pace != self._pace or until != self._until:
+            self._halt()
             self._leave()
+            self._pace, self._until = pace, until
             self._enter_again()
 
     def _enter_again(self) -> None:
@@ -279,7 +271,9 @@ class Playhead:
         self._whole = len(self._senders) == len(self._groups.tracks)
 
     def _admits(self, group: Group, run: Run) -> bool:
-        if run.track not in self._senders or (self._start and not self._start.admits(group, run)):
+        if run.track not in self._senders or run.track in self._reel.silent:
+            return False
+        if self._start is not None and not self._start.admits(group, run):
             return False
         return self._until is None or run.due < self._until
 
@@ -334,30 +328,32 @@ class Playhead:
 
     # Time
 
-    def _jump(self, group: Group, run: Run | None) -> None:
-        """Let a new place follow on what was sent last."""
-        place = 0.0 if run is None else run.pts
+    def _jump(self) -> None:
+        """Let the beginning of the reel follow on what was sent last."""
+        place = self._reel.begin
         if any(sender.packets for sender in self._senders.values()):
             self._shift += self._reached - place
             for track, sender in self._senders.items():
                 sender.offset = self._bases[track] + round(self._shift * sender.clock_rate) & 0xFFFFFFFF
-        self._reached = place
-        self._start = None if run is None else _Start(group.index, run)
+        self._reached, self._start = place, self._reel.start
 
     def _place(self) -> float:
-        """The NPT that is being played, or was when playing stopped."""
-        if not self._playing:
-            return self._reached if self.ended else max(0.0, self._next_pts())
-        duration = self._groups.duration
-        place = max(0.0, asyncio.get_running_loop().time() - self._epoch)
-        return place if duration is None else min(place, duration)
+        """What is being played, or was when playing stopped."""
+        if self._playing:
+            place = self._time_at(asyncio.get_running_loop().time())
+        else:
+            place = self._reached if self.ended or not self._reel.whole else self._next_pts()
+        return self._reel.within(place)
+
+    def _time_at(self, now: float) -> float:
+        return (now - self._epoch) * self._pace.speed
 
     def _first_due(self) -> float:
         """When what comes next is due, or up to a tick before: so that frames fall on ticks, not audio."""
         if self._flight is None or self._next == len(self._dues):
-            return self._reached
+            return self._reached / self._pace.speed
         first, rest = self._dues[self._next], self._flight.group.runs[self._next :]
-        frame = next((run.due for run in rest if run.track == self._leading), first)
+        frame = next((run.due / self._pace.speed for run in rest if run.track == self._leading), first)
         return first - (first - frame) % TICK
 
     def _next_pts(self) -> float:
@@ -365,12 +361,8 @@ class Playhead:
         if self._flight is not None and self._next < len(self._dues):
             rest = self._flight.group.runs[self._next :]
             shown = [run.pts for run in rest if run.track == self._leading] or [run.pts for run in rest]
-            return max(0.0, min(shown))
+            return self._reel.within(min(shown))
         return self._reached
-
-    def _bounded(self, end: float | None) -> float | None:
-        duration = self._groups.duration
-        return None if end is None or (duration is not None and end >= duration) else end
 
     def _answer(self, start: float) -> Playing:
         unsent = {} if self._flight is None else self._unsent(self._flight)
@@ -380,13 +372,14 @@ class Playhead:
             if track in unsent and self._flight is not None:
                 sequence = self._flight.sequence(unsent[track])
             first[track] = sequence, sender.timestamp(start)
-        return Playing(start, self._until if self._until is not None else self._groups.duration, first)
+        end = self._reel.limit if self._until is None else self._reel.npt(self._until)
+        return Playing(self._reel.npt(start), end, first, self._pace)
 
     def _report(self) -> None:
         if self._playing:
             self._count()
             now = asyncio.get_running_loop().time()
-            self._reporter.report(now, now - self._epoch)
+            self._reporter.report(now, self._time_at(now))
 
     def _finish_burst(self) -> None:
         """Send the rest of a frame that was begun: half of one is no use to anybody."""

@@ -10,7 +10,19 @@ from reelcast.net.carrier import Carrier
 from reelcast.server.pacer import Pacer
 from reelcast.track import Track
 
-__all__ = ["Player", "Playing", "Source"]
+__all__ = ["Pace", "Player", "Playing", "Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a presentation is played, and sent.
+
+    scale   seconds of NPT in a second of RTP time; negative is backwards (RFC 2326 section 12.34)
+    speed   seconds of RTP time that are sent in a second (section 12.35)
+    """
+
+    scale: float = 1.0
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +32,13 @@ class Playing:
     start    NPT of the first frame that is sent, seconds; None is now, of a live source
     end      NPT where playing ends, None for a live source
     first    of each track: the sequence number of the packet sent next, the RTP timestamp of `start`
+    pace     as it was chosen: the nearest to what was asked for
     """
 
     start: float | None
     end: float | None
     first: Mapping[int, tuple[int, int]]
+    pace: Pace = Pace()
 
 
 class Player(Protocol):
@@ -39,9 +53,10 @@ class Player(Protocol):
     def position(self) -> float:
         """The NPT that is being played, or was when playing stopped; seconds."""
 
-    async def play(self, start: float | None, end: float | None) -> Playing:
+    async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """Prepare to play from `start` (seconds; None: from where it is) to `end` (None: to the end).
 
+        `pace` is what is wanted, None for what it was.
         Raises ProtocolError 457 where the range lies outside the media, MediaError where that went bad.
         """
 

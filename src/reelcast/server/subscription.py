@@ -13,7 +13,7 @@ from reelcast.net.flight import Aired
 from reelcast.rtp.sender import Sender
 from reelcast.server.pacer import Pacer
 from reelcast.server.reports import Reporter
-from reelcast.server.source import Playing
+from reelcast.server.source import Pace, Playing
 
 __all__ = ["OnAir", "Place", "Subscription"]
 
@@ -96,7 +96,7 @@ class Subscription:
         catching_up = self._playing and not self.joined and not self._carrier.eager
         return self._place[0] if catching_up else None
 
-    async def play(self, start: float | None, end: float | None) -> Playing:
+    async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """Prepare to play what is on now: `start` may be 0 or None, which mean that too."""
         if start:
             raise ProtocolError("this stream is live: there is only now", 457)
