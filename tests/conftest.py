@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from scripts.make_movies import ROOT, make
+
+# The same examples in every run, however busy the machine is; `make fuzz` looks for new ones.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
 
 TEST_MOVIES = ("movie.Mjpeg", "movie.mp4", "movie-bframes.mp4")
 
