@@ -23,6 +23,7 @@ from scripts.bench.watchers import OPENCV, PYAV, TASKS, TIMED_PYAV, Frames, Imag
 from scripts.movies.marks import draw_mark
 
 import reelcast
+from reelcast.client.stream import Transport
 from reelcast.errors import DeadlineError
 from reelcast.net.messages import Destination, MessageSocket
 
@@ -126,7 +127,9 @@ def test_torn_pictures_are_found() -> None:
 
 @pytest.mark.parametrize(("camera", "step"), [(silent, "OPTIONS"), (half_working, "first packet")])
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_dead_cameras(camera: Callable[[], AbstractContextManager[str]], step: str, transport: str) -> None:
+def test_dead_cameras(
+    camera: Callable[[], AbstractContextManager[str]], step: str, transport: Transport
+) -> None:
     with camera() as url, pytest.raises(DeadlineError) as caught:
         reelcast.open(url, transport=transport, timeout=0.5)
     assert caught.value.step == step

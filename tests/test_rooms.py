@@ -97,3 +97,9 @@ def test_importing_reelcast_is_cheap() -> None:
     code = "import sys, reelcast; print({'av', 'asyncio', 'numpy', 'typer', 'PySide6'} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"
+
+
+def test_the_client_loads_decoders_when_it_decodes() -> None:
+    code = "import sys, reelcast.client.sync; print({'av', 'numpy'} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "set()"

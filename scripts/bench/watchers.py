@@ -16,12 +16,15 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 from scripts.movies.marks import read_mark
+
+if TYPE_CHECKING:
+    from reelcast.client.stream import Transport
 
 __all__ = [
     "DEFAULT",
@@ -56,7 +59,7 @@ Frames = Generator[tuple[Image, bool], None, None]
 def _ours(url: str, transport: str) -> Frames:
     import reelcast
 
-    way = "auto" if transport == DEFAULT else transport
+    way: Transport = "udp" if transport == "udp" else "tcp" if transport == "tcp" else "auto"
     with reelcast.open(url, transport=way) as stream:
         for frame in stream.frames(every=True, corrupt="flag"):
             yield frame.to_ndarray("bgr24"), frame.corrupt

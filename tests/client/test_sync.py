@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
+import os
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from scripts.movies.marks import read_mark
 
 import reelcast
-from reelcast.errors import DeadlineError, RemoteError
+from reelcast.client import events
+from reelcast.errors import DeadlineError, ReelcastError, RemoteError
 from reelcast.rtsp.states import State
 from reelcast.server.app import Server
 
@@ -82,3 +90,150 @@ def test_to_the_end(url: str) -> None:
 def test_errors_are_raised_here(url: str) -> None:
     with pytest.raises(RemoteError, match="404"):
         reelcast.open(f"{url}.not")
+
+
+def test_its_options_are_those_of_connect() -> None:
+    made, opened = inspect.signature(reelcast.connect), inspect.signature(reelcast.open)
+    assert opened.parameters == made.parameters
+    assert (made.return_annotation, opened.return_annotation) == ("Stream", "SyncStream")
+
+
+def test_what_is_printed_of_it(url: str) -> None:
+    with reelcast.open(url.replace("//", "//user:secret@"), transport="tcp") as stream:
+        assert repr(stream) == f"<SyncStream {url}: Playing over tcp>"
+        assert repr(next(stream.frames(every=True))).startswith("<Frame of h264 at 0.000 s, ")
+        assert repr(next(stream.units())).startswith("<ReceivedUnit of ")
+
+
+def test_a_deadline_names_the_stream(url: str) -> None:
+    with reelcast.open(url) as stream:
+        stream.pause()
+        with pytest.raises(DeadlineError, match=f"^{url}: no frame within 0.2 s"):
+            all(stream.read(timeout=0.2) for _ in range(100))
+
+
+def test_readers_come_and_go(url: str) -> None:
+    """Each begins at a keyframe, and `read` with a new one where another was in between."""
+    with reelcast.open(url) as stream:
+        assert stream.read() is not None
+        next(stream.units())
+        assert stream.read() is not None
+
+
+def test_several_threads_read_one_stream(url: str) -> None:
+    found: list[reelcast.Frame | None] = []
+    with reelcast.open(url) as stream:
+        readers = [threading.Thread(target=lambda: found.append(stream.read())) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+    shown = [frame.pts for frame in found if frame is not None]
+    assert len(set(shown)) == 8
+
+
+def test_what_watches_a_stream_cannot_wait_for_it(url: str) -> None:
+    """It would wait for itself."""
+    errors: list[ReelcastError] = []
+    opened: list[reelcast.SyncStream] = []
+
+    def watch(event: events.Event) -> None:
+        try:
+            opened[0].pause()
+        except ReelcastError as error:
+            errors.append(error)
+
+    with reelcast.open(url, play=False, on_event=watch) as stream:
+        opened.append(stream)
+        stream.play()
+    assert "cannot wait" in str(errors[0])
+
+
+def test_ctrl_c_while_it_waits(url: str) -> None:
+    """The stream is as good as before, and its next call too."""
+    with reelcast.open(url) as stream:
+        stream.pause()
+        interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+
+        def wait() -> None:
+            interrupt.start()
+            list(stream)
+
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+        interrupt.join()
+        stream.play()
+        assert stream.read(timeout=10.0) is not None
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other threads bring about."""
+    deadline = time.monotonic() + 20.0
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def decoders() -> int:
+    """Threads that decode."""
+    return sum(thread.name.startswith("reelcast-decode") for thread in threading.enumerate())
+
+
+def test_what_nobody_has_is_closed(url: str) -> None:
+    told: list[events.Event] = []
+    for _ in reelcast.open(url, on_event=told.append):
+        gc.collect()
+        assert told[-1] != events.Ended(None)
+        break
+    gc.collect()
+    until(lambda: told[-1] == events.Ended(None))
+    until(lambda: decoders() == 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux has them")
+def test_nothing_is_left_of_many_streams(url: str) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    with reelcast.open(url) as stream:
+        stream.read()
+    until(lambda: decoders() == 0)
+    before, threads = descriptors(), threading.active_count()
+    for number in range(20):
+        with reelcast.open(url, transport=("udp", "tcp")[number % 2]) as stream:
+            assert stream.read() is not None
+    # The server is in this process too, and closes its sockets in its own time.
+    until(lambda: descriptors() <= before and threading.active_count() <= threads)
+
+
+PROGRAM = """
+import os, sys, reelcast
+stream = reelcast.open(sys.argv[1])
+frames = stream.frames(every=True)
+next(frames)
+if sys.argv[2] == "fork":
+    child = os.fork()
+    if not child:
+        try:
+            stream.pause()
+        except reelcast.ReelcastError as error:
+            with reelcast.open(sys.argv[1]) as other:
+                print(error, other.read() is not None, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    next(frames)
+print("done")
+"""
+
+
+@pytest.mark.parametrize("way", ["exit", "fork"])
+def test_a_program_that_ends_with_its_streams_open(url: str, way: str) -> None:
+    """Quietly; and what it forked off has streams of its own."""
+    if way == "fork" and not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, url, way]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    lines = ran.stdout.splitlines()
+    assert (ran.stderr, ran.returncode, lines[-1]) == ("", 0, "done")
+    if way == "fork":
+        assert lines[0] == "the stream belongs to the process that opened it True"

@@ -44,6 +44,10 @@ class Frame:
     segment: int
     picture: Picture | Samples
 
+    def __repr__(self) -> str:
+        marks = " key" * self.key + " corrupt" * self.corrupt
+        return f"<Frame of {self.track.codec} at {self.pts:.3f} s, {self.clock} time {self.time}{marks}>"
+
     @property
     def age(self) -> float:
         """Seconds since it arrived: more than some frame times mean that the application lags."""

@@ -62,6 +62,11 @@ class ReceivedUnit:
     corrupt: bool = False
     segment: int = 0
 
+    def __repr__(self) -> str:
+        marks = " key" * self.unit.keyframe + " corrupt" * self.corrupt
+        size = len(self.unit.data)
+        return f"<ReceivedUnit of {self.track.codec} at {self.pts:.3f} s, {size} bytes{marks}>"
+
     @property
     def age(self) -> float:
         """Seconds since it arrived."""

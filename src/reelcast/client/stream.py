@@ -134,7 +134,15 @@ class Stream:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def __repr__(self) -> str:
+        return f"<Stream {self.url}: {self.state.value} over {self.transport}>"
+
     # What it is.
+
+    @property
+    def url(self) -> str:
+        """What it was made for, without user and password."""
+        return without_userinfo(self._url)
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -280,10 +288,9 @@ class Stream:
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """One thing at a time; `close` ends it."""
-        url = without_userinfo(self._url)
         async with self._lock:
             if self._closed:
-                raise ReelcastError("the stream is closed", url=url, advice="`connect` makes another")
+                raise ReelcastError("the stream is closed", url=self.url, advice="`connect` makes another")
             limit = self._limit = asyncio.timeout(None)
             try:
                 async with limit:
@@ -291,7 +298,7 @@ class Stream:
             except TimeoutError as error:
                 if isinstance(error, DeadlineError):
                     raise
-                raise ReelcastError("the stream was closed meanwhile", url=url) from None
+                raise ReelcastError("the stream was closed meanwhile", url=self.url) from None
             finally:
                 self._limit = None
 
@@ -344,9 +351,7 @@ class Stream:
 
     def _opened(self) -> Session | ClassroomSession:
         if self._session is None or self._recovery is not None:
-            raise ReelcastError(
-                "the stream is not open", url=without_userinfo(self._url), advice="open it, or wait for it"
-            )
+            raise ReelcastError("the stream is not open", url=self.url, advice="open it, or wait for it")
         return self._session
 
     async def _bring_up(self, start: Start | None) -> None:
@@ -477,7 +482,7 @@ class Stream:
             return failure
         except Exception as fault:
             log.exception("! a fault while connecting again")
-            return ReelcastError(f"a fault while connecting: {fault!r}", url=without_userinfo(self._url))
+            return ReelcastError(f"a fault while connecting: {fault!r}", url=self.url)
         return self._lost
 
 

@@ -5,67 +5,126 @@
             show(frame.to_ndarray("bgr24"))
 
 All streams of a process share one event loop in one thread, which is started with the first of them. Nothing is
-done twice here: each call is handed to the `Stream` beneath and waited for.
+done twice here: each call is handed to the `Stream` beneath and waited for. Several threads may use one stream;
+a process that was forked off may not use those of its parent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any, Generic, Literal, Self, TypeVar
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, cast
 
-from reelcast.client.frame import Frame
 from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Stream, TrackStatistics, connect
-from reelcast.errors import DeadlineError
+from reelcast.errors import DeadlineError, ReelcastError
 from reelcast.rtsp.states import State
 from reelcast.track import Kind, Track
+
+if TYPE_CHECKING:
+    from reelcast.client.frame import Frame
 
 __all__ = ["SyncStream", "open"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
-def open(url: str, **options: Any) -> SyncStream:
+def _with_options_of(model: Callable[P, object]) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """Give a function the parameters of another, for type checkers, editors and `help`."""
+
+    def give(function: Callable[..., T]) -> Callable[P, T]:
+        own = inspect.signature(function).return_annotation
+        cast(Any, function).__signature__ = inspect.signature(model).replace(return_annotation=own)
+        return function
+
+    return give
+
+
+@_with_options_of(connect)
+def open(*arguments: Any, **options: Any) -> SyncStream:
     """Connect to an RTSP URL and play it; takes the options of `reelcast.connect` and raises as `Stream.open`.
 
-    Returns when the first packet has come.
+    Returns when the first packet has come. What watches it (`on_event`, `on_message`) is called in another thread,
+    and must not wait for the stream there.
     """
-    return SyncStream(connect(url, **options))
+    return SyncStream(connect(*arguments, **options))
 
 
 class _Loop:
-    """The event loop of all streams, in a thread that does not keep the program from ending."""
+    """The event loop of all streams of a process, in a thread that does not keep the program from ending."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
         self._guard = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do it there, and wait for it; Ctrl-C cancels it."""
-        with self._guard:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="reelcast", daemon=True).start()
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        loop = self._started()
+        future = asyncio.run_coroutine_threadsafe(work(), loop)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
 
+    def start(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Do it there some time, if that is still possible."""
+        loop = self._loop
+        if loop is not None and self._process == os.getpid():
+            loop.call_soon_threadsafe(lambda: loop.create_task(work()))
 
-_LOOP = _Loop()
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._process != os.getpid():
+            raise ReelcastError(
+                "the stream belongs to the process that opened it", advice="open it behind the fork"
+            )
+        if self._thread is threading.current_thread():
+            raise ReelcastError(
+                "what watches a stream cannot wait for it", advice="let another thread do what is to be done"
+            )
+        with self._guard:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="reelcast", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+_loop = _Loop()
+
+
+def _forked() -> None:
+    """Threads do not live on in a forked process: it gets a loop of its own."""
+    global _loop
+    _loop = _Loop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class SyncStream:
-    """A `Stream` whose methods wait; `open` makes it. It iterates over the newest frames of video."""
+    """A `Stream` whose methods wait; `open` makes it. It iterates over the newest frames of video.
+
+    One that nobody has any more, nor what reads it, is closed.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._loop = _loop
         self._frames: _Frames[Frame] | None = None
-        _LOOP.run(stream.open())
+        self._loop.run(stream.open)
+        weakref.finalize(self, self._loop.start, stream.close).atexit = False
+
+    def __repr__(self) -> str:
+        return f"<Sync{repr(self._stream)[1:]}"
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +134,11 @@ class SyncStream:
 
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()
+
+    @property
+    def url(self) -> str:
+        """What it was opened with, without user and password."""
+        return self._stream.url
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -93,7 +157,7 @@ class SyncStream:
 
     @property
     def state(self) -> State:
-        """Ready, Playing or Paused; Init when it is over or lost."""
+        """Ready, Playing or Paused; Init while it is lost, and when it is closed."""
         return self._stream.state
 
     @property
@@ -112,24 +176,27 @@ class SyncStream:
 
     def play(self, at: float | None = None, scale: float | None = None) -> None:
         """See `Stream.play`."""
-        _LOOP.run(self._stream.play(at, scale))
+        self._loop.run(lambda: self._stream.play(at, scale))
 
     def pause(self) -> None:
         """See `Stream.pause`."""
-        _LOOP.run(self._stream.pause())
+        self._loop.run(self._stream.pause)
 
     def seek(self, at: float) -> None:
         """See `Stream.seek`."""
-        _LOOP.run(self._stream.seek(at))
+        self._loop.run(lambda: self._stream.seek(at))
 
     def read(self, timeout: float | None = None) -> Frame | None:
         """The next frame of video, the newest there is; None at the end.
 
         Raises DeadlineError where none comes within `timeout` seconds; the stream goes on.
         """
+        return self._loop.run(lambda: self._read(timeout))
+
+    async def _read(self, timeout: float | None) -> Frame | None:
         if self._frames is None:
-            self._frames = self.frames()
-        return self._frames.next(timeout)
+            self._frames = _Frames(self, self._stream.frames())
+        return await self._frames.get(timeout)
 
     def frames(
         self,
@@ -139,21 +206,31 @@ class SyncStream:
         corrupt: Literal["drop", "flag"] = "drop",
     ) -> _Frames[Frame]:
         """See `Stream.frames`."""
-        return _Frames(self._stream.frames(kinds, every=every, corrupt=corrupt))
+        return self._reader(lambda: self._stream.frames(kinds, every=every, corrupt=corrupt))
 
     def units(self) -> _Frames[ReceivedUnit]:
         """See `Stream.units`."""
-        return _Frames(self._stream.units())
+        return self._reader(self._stream.units)
+
+    def _reader(self, make: Callable[[], AsyncIterator[T]]) -> _Frames[T]:
+        """A reader in the place of another; nothing of the stream is touched in this thread."""
+
+        async def replace() -> _Frames[T]:
+            self._frames = None
+            return _Frames(self, make())
+
+        return self._loop.run(replace)
 
     def close(self) -> None:
         """TEARDOWN, and the end of the connection. Closing twice is no error."""
-        _LOOP.run(self._stream.close())
+        self._loop.run(self._stream.close)
 
 
 class _Frames(Generic[T]):
-    """An asynchronous iterator, waited for."""
+    """An asynchronous iterator, waited for; it has its stream, so that nobody else need have it."""
 
-    def __init__(self, source: AsyncIterator[T]) -> None:
+    def __init__(self, stream: SyncStream, source: AsyncIterator[T]) -> None:
+        self._stream = stream
         self._source = source
 
     def __iter__(self) -> Self:
@@ -167,9 +244,10 @@ class _Frames(Generic[T]):
 
     def next(self, timeout: float | None) -> T | None:
         """The next item; None at the end, DeadlineError where it does not come in time."""
-        return _LOOP.run(self._next(timeout))
+        return self._stream._loop.run(lambda: self.get(timeout))
 
-    async def _next(self, timeout: float | None) -> T | None:
+    async def get(self, timeout: float | None) -> T | None:
+        """The same, in the event loop."""
         try:
             async with asyncio.timeout(timeout):
                 return await anext(self._source, None)
@@ -178,4 +256,4 @@ class _Frames(Generic[T]):
         except TimeoutError:
             if timeout is None:
                 raise
-            raise DeadlineError("frame", timeout) from None
+            raise DeadlineError("frame", timeout, url=self._stream.url) from None

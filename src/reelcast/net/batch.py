@@ -12,9 +12,8 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from reelcast.net.flight import Flight
 from reelcast.net.messages import (
     CMSG,
     IOVEC_SIZE,
@@ -25,7 +24,10 @@ from reelcast.net.messages import (
     is_segmentation_error,
     segment_control,
 )
-from reelcast.rtp.group import Run
+
+if TYPE_CHECKING:
+    from reelcast.net.flight import Flight
+    from reelcast.rtp.group import Run
 
 __all__ = ["Batch", "MessageBatch", "PlainBatch", "SegmentedBatch", "batch_for"]
 
