@@ -66,7 +66,7 @@ class TestWrite:
         assert str(SessionDescription()) == "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
     def test_values_cannot_begin_a_line(self) -> None:
-        assert str(SessionDescription(name="\0\0")) == str(SessionDescription())
+        assert str(SessionDescription(origin="\0", name="\0\0")) == str(SessionDescription())
         description = SessionDescription(name="a\r\nm=video\0", attributes=(("x", "1\nb"),))
         assert str(description).splitlines()[2:] == ["s=a m=video ", "t=0 0", "a=x:1 b"]
 

@@ -134,8 +134,9 @@ class SessionDescription:
 
     def __str__(self) -> str:
         # Order as RFC 8866 section 5 wants it; a session without a name has a single dash.
+        origin = self.origin if _printable(self.origin).strip() else _NO_ORIGIN
         name = self.name if _printable(self.name).strip() else "-"
-        lines = [_line("v", "0"), _line("o", self.origin or _NO_ORIGIN), _line("s", name)]
+        lines = [_line("v", "0"), _line("o", origin), _line("s", name)]
         if self.information:
             lines.append(_line("i", self.information))
         lines += [

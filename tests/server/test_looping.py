@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -214,3 +215,14 @@ class TestTrouble:
         shifts = sorted({shift for _, shift in pairs})
         assert all(b - a == pytest.approx(shifts[1]) for a, b in pairwise(shifts))
         assert list(islice(shifts, 1)) == [0.0]
+
+
+async def test_one_who_gives_up_does_not_end_it_for_others(opened: Opener) -> None:
+    """A broadcast goes to rest while its file is read, and the next reader wakes it: both want the same group."""
+    feed = opened("every.mp4")
+    impatient = asyncio.create_task(taken(feed, 1))
+    await asyncio.sleep(0)
+    other = asyncio.create_task(taken(feed, 1))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert len(await other) == 1

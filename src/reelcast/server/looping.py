@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from reelcast.errors import MediaError
@@ -60,4 +61,5 @@ class LoopingFile:
 
     async def _group(self, index: int) -> Group | None:
         group = self._source.cached(index)
-        return group if group is not None else await self._source.load(index)
+        # Shielded: the broadcast may go to rest, and be woken by a reader who waits for the same group.
+        return group if group is not None else await asyncio.shield(self._source.load(index))
