@@ -25,6 +25,7 @@ from reelcast.track import Kind, Track
 VIDEO = Track("video", "h264", 90_000, 96, width=64, height=36, frame_rate=25.0)
 AUDIO = Track("audio", "pcmu", 8_000, 0, channels=1)
 FRAME_SECONDS = 0.04
+CHANNELS = 1
 
 
 def picture(number: int, width: int = 64, height: int = 36) -> Picture:
@@ -159,7 +160,7 @@ class ReelStream:
 
     def _frames(self, number: int, segment: int) -> Iterator[Frame]:
         pts = number * FRAME_SECONDS
-        shown: tuple[Picture | Samples, ...] = (picture(number), samples(number))
+        shown: tuple[Picture | Samples, ...] = (picture(number), samples(number, CHANNELS))
         for track, made in zip(self.tracks, shown, strict=False):
             yield Frame(
                 track=track,

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 from tests.player.reel import picture
 
-from reelcast.media.raster import Scaler
 from reelcast.player.screen import Screen, fitted
 from reelcast.player.theme import LIGHT
 
@@ -35,16 +34,6 @@ def test_it_never_exceeds_the_space(width: int, height: int, space_width: int, s
     fit_width, fit_height = fitted(width, height, space_width, space_height)
     assert 1 <= fit_width <= space_width
     assert 1 <= fit_height <= space_height
-
-
-@pytest.mark.parametrize("size", [(64, 36), (32, 18), (200, 113), (0, 0)])
-def test_a_raster_has_the_size_that_is_wanted(size: tuple[int, int]) -> None:
-    raster = Scaler().raster(picture(100).frame, *size)
-    assert (raster.width, raster.height) == (max(1, size[0]), max(1, size[1]))
-    assert raster.stride >= 4 * raster.width
-    assert len(raster.data) >= raster.stride * raster.height
-    middle = raster.stride * (raster.height // 2) + 4 * (raster.width // 2)
-    assert raster.data[middle : middle + 3] == bytes([100] * 3)
 
 
 def test_without_a_picture_there_is_a_line_of_text(application: QApplication) -> None:

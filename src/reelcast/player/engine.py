@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from reelcast.client.transcript import Utterance
 from reelcast.errors import ReelcastError
 from reelcast.media.decode import Samples
 from reelcast.player.figures import Figures
+from reelcast.player.orders import Action, Orders
 from reelcast.player.playout import Playout
 from reelcast.player.sound import Output
 from reelcast.player.source import Connect, Source, Stream
@@ -43,9 +44,6 @@ MAX_LINES: Final = 2000
 """Messages of the dialogue that are kept: hours of keepalives."""
 MAX_CHANNELS: Final = 2
 """Channels of the audio device: more are mixed by nobody, so the front ones are heard."""
-
-
-Action = Callable[[], Awaitable[None]]
 
 
 class Engine:
@@ -68,10 +66,7 @@ class Engine:
         self._notify = notify
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name="reelcast player", daemon=True)
-        self._orders: deque[tuple[str, Action]] = deque()
-        self._ordered = asyncio.Event()
-        self._current: asyncio.Task[None] | None = None
-        self._carried_out = ""
+        self._orders = Orders("load", self._failed)
         self._stream: Stream | None = None
         self._pump: asyncio.Task[None] | None = None
         self._device_thread = ThreadPoolExecutor(1, "reelcast-device")
@@ -79,9 +74,9 @@ class Engine:
         self._mute = False
         self._segment: int | None = None
         self._latest = 0.0
+        self._plays = 0
         self._jumping = False
         self._peeking = False
-        self._stopped = False
 
     def start(self) -> None:
         """Begin to obey."""
@@ -166,18 +161,7 @@ class Engine:
 
     def _order(self, name: str, action: Action, *, urgent: bool = False) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody obeys any more
-            self._loop.call_soon_threadsafe(self._take_order, name, action, urgent)
-
-    def _take_order(self, name: str, action: Action, urgent: bool) -> None:
-        if urgent:
-            # What is loaded stays loaded, whatever comes right behind.
-            self._orders = deque(order for order in self._orders if order[0] == "load")
-            if self._current is not None and self._carried_out != "load":
-                self._current.cancel()
-        elif self._orders and self._orders[-1][0] == name:
-            self._orders.pop()
-        self._orders.append((name, action))
-        self._ordered.set()
+            self._loop.call_soon_threadsafe(self._orders.take, name, action, urgent)
 
     def _work(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -185,42 +169,17 @@ class Engine:
 
     async def _obey(self) -> None:
         looking = asyncio.create_task(self._look())
-        while not self._stopped:
-            await self._ordered.wait()
-            self._ordered.clear()
-            while self._orders:
-                self._carried_out, action = self._orders.popleft()
-                await self._carry_out(action)
+        await self._orders.obey()
         looking.cancel()
         self._device_thread.shutdown(wait=False)
 
-    async def _carry_out(self, action: Action) -> None:
-        self._current = asyncio.ensure_future(self._attempt(action))
-        try:
-            await asyncio.wait((self._current,))
-            if not self._current.cancelled():
-                self._current.result()  # raises what no order may raise: it is seen, not lost
-        finally:
-            self._current = None
-
-    async def _attempt(self, action: Action) -> None:
-        try:
-            await action()
-        except ReelcastError as error:
-            self._jumping = self._peeking = False
-            if self._stream is None:
-                self._tell(phase=Phase.IDLE, error=error)
-            else:
-                self._tell(error=error)
-        except Exception as error:
-            log.exception("! a fault in the player")
-            self._tell(error=ReelcastError(f"a fault in the player: {error!r}"))
+    def _failed(self, error: Exception) -> None:
+        phase = self.status.phase if self._stream is not None else Phase.IDLE
+        self._tell(phase=phase, error=_known(error))
 
     async def _stop(self) -> None:
-        try:
-            await self._end_stream()
-        finally:
-            self._stopped = True
+        self._orders.end()
+        await self._end_stream()
 
     # What orders do.
 
@@ -277,10 +236,16 @@ class Engine:
         self._jumping = at is not None or scale is not None
         self._peeking = not playing
         if self._jumping:
-            # At once, for what receives may be waiting for room.
             self.playout.run(False, time.monotonic())
+        try:
+            await self._stream.play(at, scale)
+        except BaseException:
+            self._jumping = self._peeking = False
+            self.playout.run(self.status.phase is Phase.PLAYING, time.monotonic())
+            raise
+        self._plays += 1
+        if self._jumping:
             self.playout.flush()
-        await self._stream.play(at, scale)
         self.playout.change_rate(self._stream.scale, time.monotonic())
         self.playout.run(playing, time.monotonic())
         if self._pump is None or self._pump.done():
@@ -316,19 +281,23 @@ class Engine:
 
     async def _receive(self, stream: Stream) -> None:
         try:
-            async for frame in stream.frames(("video", "audio"), every=True, corrupt="flag"):
-                await self._take(frame)
-        except ReelcastError as error:
-            self._order("fail", partial(self._fail, error))
-            return
+            plays = 0
+            while plays < self._plays:
+                # Once more where a PLAY has come while the end was still being played.
+                plays = self._plays
+                async for frame in stream.frames(("video", "audio"), every=True, corrupt="flag"):
+                    await self._take(frame)
+                self.playout.finish()
+                await self._until(partial(self._is_played, plays))
         except Exception as error:
-            log.exception("! a fault in the player")
-            self._order("fail", partial(self._fail, ReelcastError(f"a fault in the player: {error!r}")))
+            self._order("fail", partial(self._fail, _known(error)))
             return
-        self.playout.finish()
-        await self._until(lambda: self.playout.finished(time.monotonic()))
         self.playout.run(False, time.monotonic())
         self._tell(phase=Phase.ENDED, waiting=None)
+
+    def _is_played(self, plays: int) -> bool:
+        """Whether all that will come was played, or another PLAY has come."""
+        return self._plays > plays or self.playout.finished(time.monotonic())
 
     async def _fail(self, error: ReelcastError) -> None:
         """The stream is lost for good; its last picture stays."""
@@ -354,7 +323,7 @@ class Engine:
         if self._peeking:
             self._peeking = False
             self._order("halt", self._halt_behind_peek)
-        await self._until(self.playout.room)
+        await self._until(lambda: self._jumping or self.playout.room())
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait for what other threads bring about: they take a picture or some samples every few milliseconds."""
@@ -412,3 +381,11 @@ class Engine:
     def _tell(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
         self._notify()
+
+
+def _known(error: Exception) -> ReelcastError:
+    """The error as it is shown; one that nobody foresaw is no reason for a dead window."""
+    if isinstance(error, ReelcastError):
+        return error
+    log.error("! a fault in the player", exc_info=error)
+    return ReelcastError(f"a fault in the player: {error!r}")

@@ -72,17 +72,17 @@ LIGHT = Theme(
     hover="#e0e3eb",
     line="#dfe2e9",
     text="#1c2030",
-    faint="#676e80",
+    faint="#5d6476",
     disabled="#a9afbd",
     accent="#3563e0",
     on_accent="#ffffff",
-    good="#1c8a4c",
+    good="#167a41",
     warning="#a06a00",
     danger="#c8373c",
     danger_surface="#fdecec",
     warning_surface="#fdf4e0",
     stage="#e6e8ee",
-    curves=("#3563e0", "#1c8a4c", "#c8373c", "#a06a00", "#7a4fd0", "#0f8a90"),
+    curves=("#3563e0", "#167a41", "#c8373c", "#a06a00", "#7a4fd0", "#0f8a90"),
 )
 
 
