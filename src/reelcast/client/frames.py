@@ -158,6 +158,7 @@ class _Decoding:
         self._segment: int | None = None
         self._decoders: dict[Track, VideoDecoder | AudioDecoder] = {}
         self._units: dict[tuple[Track, int], ReceivedUnit] = {}
+        self._latest: dict[Track, int] = {}
 
     def wants(self, received: ReceivedUnit) -> bool:
         """Whether a unit is to be decoded at all."""
@@ -171,6 +172,7 @@ class _Decoding:
         self._segment = received.segment
         self._decoders.clear()
         self._units.clear()
+        self._latest.clear()
         return rest + self._decode(received)
 
     def _decode(self, received: ReceivedUnit) -> list[Frame]:
@@ -202,8 +204,21 @@ class _Decoding:
         return decoder
 
     def _frames(self, track: Track, pictures: Iterable[Picture | Samples]) -> list[Frame]:
-        units = ((self._units.pop((track, picture.pts), None), picture) for picture in pictures)
-        return [_frame(received, picture) for received, picture in units if received is not None]
+        frames: list[Frame] = []
+        for picture in pictures:
+            received = self._units.pop((track, picture.pts), None)
+            if received is not None:
+                frame = _frame(received, picture)
+                if self._in_order(frame, picture.pts):
+                    frames.append(frame)
+        return frames
+
+    def _in_order(self, frame: Frame, ticks: int) -> bool:
+        """Whether it follows what came last: where references are lost, FFmpeg shows some pictures too late."""
+        if frame.corrupt and not frame.key and ticks < self._latest.get(frame.track, ticks):
+            return False
+        self._latest[frame.track] = ticks
+        return True
 
 
 def _frame(received: ReceivedUnit, picture: Picture | Samples) -> Frame:
