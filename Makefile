@@ -3,6 +3,7 @@
 # make check  ruff and mypy
 # make bench  measure against other servers, write docs/benchmarks.md (16 minutes; leave the machine alone)
 # make fuzz   feed everything that takes bytes from strangers with any bytes, for SECONDS each (60); TARGETS="url sdp"
+# make soak   be hard on a server: connections by the thousand, readers that vanish or stop reading (4 minutes)
 # make lock   pin the development environment anew
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench fuzz format lock peers movies clean
+.PHONY: demo test check bench fuzz soak format lock peers movies clean
 
 demo: $(READY) movies
 	@$(BIN)/python scripts/demo.py
@@ -36,6 +37,9 @@ ATHERIS := build/fuzz/atheris
 fuzz: $(READY)
 	@[ -d $(ATHERIS) ] || $(BIN)/python -m pip install --quiet --no-deps --target $(ATHERIS) atheris
 	PYTHONPATH=$(ATHERIS) $(BIN)/python -m scripts.fuzz --seconds $(SECONDS) $(TARGETS)
+
+soak: $(READY)
+	$(BIN)/python -m scripts.soak
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

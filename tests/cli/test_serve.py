@@ -198,6 +198,40 @@ async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -
                 assert rtcp_kinds(ports.reports()[-1]) == [200, 202, 203]
 
 
+async def test_a_goodbye_to_a_hundred(folder: Path) -> None:
+    """Conformance H40: SIGTERM with readers of every kind."""
+    film = folder / "a film.mp4"
+    options = "--live", f"live={film}", "--host", "127.0.0.1", "--port", "0"
+    async with (
+        serving(film, *options, lines=2) as (process, shown),
+        contextlib.AsyncExitStack() as stack,
+    ):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        over_tcp: list[Client] = []
+        over_udp: list[Ports] = []
+        for number in range(100):
+            client = await stack.enter_async_context(await Client.connect(port))
+            path = "/live" if number % 4 < 2 else "/a%20film.mp4"
+            if number % 2:
+                over_tcp.append(client)
+                answer = await client.setup(f"{path}/trackID=1")
+            else:
+                over_udp.append(stack.enter_context(Ports()))
+                answer = await client.ask("SETUP", f"{path}/trackID=1", over_udp[-1].transport)
+            assert (await client.ask("PLAY", path, f"Session: {answer.session}")).status == 200
+        await asyncio.gather(*(client.packets(0, 1) for client in over_tcp))
+        await asyncio.gather(*(ports.packets(1) for ports in over_udp))
+        process.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 0
+        assert b"Traceback" not in errors
+        for client in over_tcp:
+            await client.gone()
+            assert 203 in rtcp_kinds(client.frames[1][-1])
+        for ports in over_udp:
+            assert 203 in rtcp_kinds(ports.reports()[-1])
+
+
 async def test_limits(folder: Path) -> None:
     """Conformance T23."""
     options = "--max-connections", "3", "--max-connections-per-address", "2", "--max-sessions", "2"

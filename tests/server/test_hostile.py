@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -14,6 +15,7 @@ import resource
 import shutil
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +24,13 @@ import pytest
 import pytest_asyncio
 from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 
+from reelcast.net.fanout import MAX_QUEUE_BYTES
+from reelcast.net.interleaved import InterleavedWriter
 from reelcast.server import Limits, Server, care
+from reelcast.server.connection import Connection
+from reelcast.server.playhead import Playhead
+from reelcast.server.session import Session
+from reelcast.server.subscription import Subscription
 
 TCP = "Transport: RTP/AVP/TCP;unicast"
 KINDS = ("tcp", "udp", "second", "play", "seek", "range", "pause", "track", "teardown", "wait")
@@ -515,6 +523,58 @@ async def test_readers_that_are_killed(attacked: Server) -> None:
                 await client.ask("PLAY", "/video.mp4", f"Session: {over_tcp.session}")
                 await ports.packets(2)
             client.reset()
+
+
+def _instances() -> Counter[str]:
+    """How many objects there are of those that a reader brings along."""
+    gc.collect()
+    kinds = (Connection, Session, Playhead, Subscription, InterleavedWriter)
+    return Counter(type(item).__name__ for item in gc.get_objects() if isinstance(item, kinds))
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_nothing_is_left_of_readers_that_vanish(attacked: Server, movies: Path, transport: str) -> None:
+    """Conformance H21, K2: not an object of all that they had, of a file and of a live stream."""
+    attacked.mount("/live", movies / "movie.mp4", live=True)
+    before = _instances()
+    for number in range(40):
+        path = "/live" if number % 2 else "/short.mp4"
+        async with await Client.connect(attacked.port) as client:
+            with Ports() as ports:
+                over_tcp = transport == "tcp"
+                way = TCP if over_tcp else ports.transport
+                session = f"Session: {(await client.ask('SETUP', f'{path}/trackID=1', way)).session}"
+                assert (await client.ask("PLAY", path, session)).status == 200
+                await (client.packets(0, 1) if over_tcp else ports.packets(1))
+            client.reset()
+    await until(lambda: _instances() <= before)
+
+
+async def test_readers_that_stop_reading_beside_others(attacked: Server, movies: Path) -> None:
+    """Conformance H22: of a live stream, too, the others get every packet, and what waits is bounded."""
+    attacked.mount("/live", movies / "movie.mp4", live=True)
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def play(receive_buffer: int = 0) -> Client:
+            connecting = Client.connect(attacked.port, receive_buffer=receive_buffer)
+            client = await stack.enter_async_context(await connecting)
+            session = f"Session: {(await client.setup('/live/trackID=1')).session}"
+            assert (await client.ask("PLAY", "/live", session)).status == 200
+            return client
+
+        stalled = [await play(2048) for _ in range(10)]
+        readers = [await play() for _ in range(10)]
+        for client in stalled:
+            client.stop_reading()
+        for connection in attacked._connections:
+            connection._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDBUF, 2048
+            )
+        await until(lambda: sum(not one.writer.idle for one in attacked._connections) >= len(stalled))
+        counts = [len(client.frames[0]) + 15 for client in readers]
+        for client, count in zip(readers, counts, strict=True):
+            assert gaps(await client.packets(0, count)) == []
+        assert all(one.writer.queued() < 2 * MAX_QUEUE_BYTES for one in attacked._connections)
 
 
 async def test_no_files_left(attacked: Server) -> None:
