@@ -153,6 +153,21 @@ async def test_a_reader_that_is_replaced_before_it_began(server: ScriptedServer)
         assert await reading == []
 
 
+async def test_one_reader_takes_the_place_of_another(server: ScriptedServer) -> None:
+    """Also while the one before waits: what comes is for the new one."""
+    async with connect(server.url, transport="tcp", timeout=5.0) as stream:
+        before = stream.units()
+        for _ in range(3):
+            await anext(before)
+        waiting = asyncio.create_task(anext(before, None))
+        await asyncio.sleep(0)
+        units = stream.units()
+        assert await waiting is None
+        server.send_media(*map(audio, range(3, 6)))
+        assert [round((await anext(units)).pts, 3) for _ in range(3)] == [0.06, 0.08, 0.1]
+        assert await anext(before, None) is None
+
+
 # Losses
 
 

@@ -89,17 +89,26 @@ class UnitQueue:
         """What was over goes on: a presentation is played again."""
         self._ended, self._error = False, None
 
-    async def get(self) -> ReceivedUnit:
-        """The next unit; at the end, StopAsyncIteration or the error."""
-        while not self._units:
+    async def get(self, reader: Units | None = None) -> ReceivedUnit:
+        """The next unit; StopAsyncIteration or the error at the end, and the former for a closed reader."""
+        while reader is None or not reader.closed:
+            if self._units:
+                return self._next()
             if self._ended:
                 raise self._error or StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
+        raise StopAsyncIteration
+
+    def _next(self) -> ReceivedUnit:
         received = self._units.popleft()
         self._bytes -= len(received.unit.data)
         self._look()
         return received
+
+    def wake(self) -> None:
+        """Let who waits look again."""
+        self._changed.set()
 
     def _fits(self, received: ReceivedUnit) -> bool:
         if self._hold_back is not None and not self.newest:
@@ -137,13 +146,22 @@ class UnitQueue:
 
 
 class Units:
-    """An asynchronous iterator of what a queue brings. Waiting may be cancelled, and no unit is lost."""
+    """An asynchronous iterator of what a queue brings. Waiting may be cancelled, and no unit is lost.
+
+    closed   True when another reader has taken its place
+    """
 
     def __init__(self, queue: UnitQueue) -> None:
+        self.closed = False
         self._queue = queue
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> ReceivedUnit:
-        return await self._queue.get()
+        return await self._queue.get(self)
+
+    def close(self) -> None:
+        """Leave the rest to another reader; whoever waits for a unit here meets the end."""
+        self.closed = True
+        self._queue.wake()

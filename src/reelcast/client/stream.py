@@ -120,7 +120,7 @@ class Stream:
         self._watch = events.Watch(options.tell)
         self._recovery: asyncio.Task[None] | None = None
         self._lost: ReelcastError | None = None
-        self._reader: weakref.ref[Frames] | None = None
+        self._reader: weakref.ref[Frames | Units] | None = None
         self._lock = asyncio.Lock()
         self._limit: asyncio.Timeout | None = None
         self._connected = False
@@ -276,8 +276,9 @@ class Stream:
             recovery.cancel()
             await asyncio.wait([recovery])
         self._queue.end(None)
-        if (reader := self._frames_reader()) is not None:
-            reader.close()
+        reader = self._present_reader()
+        if reader is not None and not isinstance(reader, Units):
+            reader.close()  # what is queued can still be had coded, but nothing is decoded any more
         async with self._lock:
             active = self._session is not None or recovery is not None
             await self._drop()
@@ -307,8 +308,9 @@ class Stream:
 
         Ends where the presentation ends; raises ReelcastError where it is lost for good.
         """
-        self._read(newest=False, reader=None)
-        return Units(self._queue)
+        units = Units(self._queue)
+        self._read(newest=False, reader=units)
+        return units
 
     def frames(
         self,
@@ -331,20 +333,21 @@ class Stream:
         self._read(newest=not every, reader=frames)
         return frames
 
-    def _read(self, *, newest: bool, reader: Frames | None) -> None:
+    def _read(self, *, newest: bool, reader: Frames | Units) -> None:
         """One reader takes the place of another."""
-        if (before := self._frames_reader()) is not None:
+        if (before := self._present_reader()) is not None:
             before.close()
-        self._reader = None if reader is None else weakref.ref(reader)
+        self._reader = weakref.ref(reader)
         self._queue.want(newest)
 
-    def _frames_reader(self) -> Frames | None:
-        """Who reads frames, if the application still has it."""
+    def _present_reader(self) -> Frames | Units | None:
+        """Who reads, if the application still has it."""
         return None if self._reader is None else self._reader()
 
     def _forget(self) -> None:
         """What was decoded up to now is of the past."""
-        if (reader := self._frames_reader()) is not None:
+        reader = self._present_reader()
+        if reader is not None and not isinstance(reader, Units):
             reader.forget(self._segment)
 
     # How it opens.
