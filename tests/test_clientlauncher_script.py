@@ -89,7 +89,9 @@ def test_without_a_display_it_asks_on_the_terminal(
 def test_without_a_display_and_a_terminal_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     Played(monkeypatch, "there is no display")
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    assert launch(monkeypatch) == "clientlauncher.py: there is no display: give a URL, and --headless"
+    assert launch(monkeypatch) == (
+        "clientlauncher.py: there is no display, and nothing to play: name it on the command line"
+    )
 
 
 def test_without_its_environment_it_says_what_to_do(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
+from reelcast import player
 from reelcast.cli import play as module
 from reelcast.cli import progress
 from reelcast.cli.main import main
 from reelcast.cli.play import play as verb
+from reelcast.cli.verb import Way
 from reelcast.client.stream import TrackStatistics
 from reelcast.errors import DeadlineError
 from reelcast.player.source import Source
@@ -153,3 +155,30 @@ def test_summary_of_video_that_was_too_much() -> None:
     assert progress.summary(statistics, 2.0, "udp") == (
         "video h264 640x360: 50 units, 500 packets over udp, 1.00 Mbit/s, 3 lost, jitter 12.3 ms, 2 dropped here"
     )
+
+
+@pytest.mark.parametrize("option", ["--start", "--duration"])
+async def test_options_that_a_window_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["reelcast", "play", "rtsp://host/", option, "3"])
+    with pytest.raises(SystemExit):
+        main()
+    error = "reelcast: a window has no --start and no --duration: use --headless with them\n"
+    assert capsys.readouterr().err == error
+
+
+def test_a_window_plays_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[Source | None, bool]] = []
+
+    def run(source: Source | None, *, play: bool) -> int:
+        opened.append((source, play))
+        return 0
+
+    monkeypatch.setattr(player, "available", lambda: None)
+    monkeypatch.setattr(player, "run", run)
+    for url in ("rtsp://host/", None):
+        with pytest.raises(SystemExit) as left:
+            verb(url, transport=Way.TCP)
+        assert left.value.code == 0
+    assert opened == [(Source("rtsp://host/", "tcp"), True), (None, True)]

@@ -187,6 +187,14 @@ def test_an_error_is_a_line_with_a_retry(window: Window, reel: Reel, wait: Wait)
     assert not window.message.isVisible()
 
 
+def test_connecting_again(window: Window, reel: Reel, wait: Wait) -> None:
+    playing(window, wait)
+    window.controls.tools["retry"].click()
+    wait(lambda: reel.methods == ["open", "play", "close", "open", "play"])
+    QTest.keyClick(window, Qt.Key.Key_R)
+    wait(lambda: reel.methods[5:] == ["close", "open", "play"])
+
+
 def test_a_stream_that_is_looked_for(window: Window, reel: Reel, wait: Wait) -> None:
     playing(window, wait)
     stream = reel.streams[0]

@@ -37,6 +37,8 @@ def play(
     """Play a stream in a window, or receive it without one and report rate, loss and delay."""
     source = Source(url, transport.value, timeout=timeout) if url is not None else None
     if not headless:
+        if start is not None or duration is not None:
+            raise ReelcastError("a window has no --start and no --duration: use --headless with them")
         show(source, play_at_once=True)
         return
     if source is None:
@@ -57,7 +59,7 @@ def show(source: Source | None, *, play_at_once: bool = False) -> None:
     if source is None and sys.stdin.isatty():
         source = prompt(input, print)
     if source is None:
-        raise ReelcastError(f"{reason}: give a URL, and --headless")
+        raise ReelcastError(f"{reason}, and nothing to play: name it on the command line")
     print(f"{reason}: playing without a window", file=sys.stderr)
     run(_play(source, None, None, Console(highlight=False)))
 

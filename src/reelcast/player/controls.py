@@ -112,7 +112,7 @@ class SeekBar(QSlider):
 class Controls(QWidget):
     """Shows how things stand, and tells what is wanted.
 
-    pressed     the name of a button: those of `BUTTONS`, "snapshot", "full screen", "mute"
+    pressed     the name of a button: those of `BUTTONS`, "mute", "retry", "snapshot", "full screen"
     shown       a panel was switched on or off
     sought      seconds; sped: a scale; volume: 0.0 to 1.0
     """
@@ -135,6 +135,7 @@ class Controls(QWidget):
         }
         self.tools = {
             "mute": flat_button("Mute (M)"),
+            "retry": flat_button("Connect again (R)"),
             "snapshot": flat_button("Save this picture (S)"),
             "full screen": flat_button("Full screen (F)"),
         }
@@ -164,6 +165,7 @@ class Controls(QWidget):
         for name, button in self.buttons.items():
             button.setEnabled(name in enabled)
             restyle(button, "lead", name == lead)
+        self.tools["retry"].setEnabled(status.source is not None)
         self.speed.setText(f"{status.scale:g}×")
         self.speed.setEnabled(status.phase is Phase.PLAYING and not status.live)
         self.set_theme(theme, muted=muted)
@@ -232,6 +234,7 @@ class Controls(QWidget):
         row.addWidget(self.tools["mute"])
         row.addWidget(self.loudness)
         row.addSpacing(12)
+        row.addWidget(self.tools["retry"])
         row.addWidget(self.tools["snapshot"])
         for panel in self.panels.values():
             panel.setCheckable(True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pyqtgraph
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from reelcast.player.figures import Sample
@@ -83,23 +82,37 @@ class PlotsPane(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self.values: dict[str, QLabel] = {}
+        self._theme = theme
+        self._plots: dict[str, Any] = {}
+        self._lines: dict[str, Any] = {}
+        self._base: dict[str, Any] = {}
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make the curves, when they are wanted for the first time: loading pyqtgraph takes its time."""
+        super().showEvent(event)
+        if not self._plots:
+            self._lay_out()
+
+    def _lay_out(self) -> None:
         layout = QGridLayout(self)
         layout.setContentsMargins(14, 12, 14, 10)
         layout.setHorizontalSpacing(18)
         layout.setVerticalSpacing(2)
-        self.values: dict[str, QLabel] = {}
-        self._plots: dict[str, Any] = {}
-        self._lines: dict[str, Any] = {}
-        self._base: dict[str, Any] = {}
         for number, curve in enumerate(CURVES):
             row, column = divmod(number, COLUMNS)
             layout.addLayout(self._caption(curve), 2 * row, column)
             layout.addWidget(self._plot(curve), 2 * row + 1, column)
             layout.setRowStretch(2 * row + 1, 1)
-        self.set_theme(theme)
+        self.set_theme(self._theme)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw in other colours."""
+        self._theme = theme
+        if not self._plots:
+            return
+        import pyqtgraph
+
         for curve, colour in zip(CURVES, theme.curves, strict=True):
             plot, line = self._plots[curve.name], self._lines[curve.name]
             plot.setBackground(theme.surface)
@@ -113,7 +126,9 @@ class PlotsPane(QWidget):
             self._base[curve.name].setPen(pyqtgraph.mkPen(theme.line))
 
     def refresh(self, samples: Sequence[Sample], now: float) -> None:
-        """Draw these; `now` by the samples' clock."""
+        """Draw these, where they are seen; `now` by the samples' clock."""
+        if not self._plots:
+            return
         times = np.array([each.time - now for each in samples])
         for curve in CURVES:
             found = [curve.value(each) for each in samples]
@@ -140,6 +155,8 @@ class PlotsPane(QWidget):
         return row
 
     def _plot(self, curve: Curve) -> QWidget:
+        import pyqtgraph
+
         plot = pyqtgraph.PlotWidget()
         item = plot.getPlotItem()
         item.hideButtons()

@@ -119,6 +119,7 @@ class Window(QWidget):
             "pause": self.engine.pause,
             "teardown": self.engine.tear_down,
             "mute": self.mute,
+            "retry": self.engine.retry,
             "snapshot": self.snapshot,
             "full screen": self.full_screen.toggle,
         }
