@@ -173,7 +173,7 @@ async def test_a_broken_movie_is_refused_and_the_others_are_served(folder: Path,
             assert (await client.ask("DESCRIBE", "/a%20film.mp4")).status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -> None:
     """Conformance H40."""
     film = folder / "a film.mp4"

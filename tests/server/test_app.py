@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -410,6 +411,18 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(
 
 async def test_stopping_what_never_began() -> None:
     await Server("127.0.0.1", 0).stop()
+
+
+def test_a_terminal_that_closes_ends_it_unless_that_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = [signal.SIGINT, signal.SIGTERM]
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_DFL)
+    assert app._ending_signals() == [*ending, signal.SIGHUP]
+    # nohup
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    assert app._ending_signals() == ending
+    # Windows
+    monkeypatch.delattr(signal, "SIGHUP")
+    assert app._ending_signals() == ending
 
 
 async def test_what_is_mounted_may_change(server: Server, folder: Path, tmp_path: Path, ports: Ports) -> None:
