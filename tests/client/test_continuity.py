@@ -44,3 +44,10 @@ def test_a_seek_moves_it() -> None:
     continuity.place(unit(9.0, 0.0, 1), live=False)
     continuity.seek(2.0)
     assert continuity.position == 2.0
+
+
+def test_backwards_the_latest_is_the_least() -> None:
+    continuity = Continuity()
+    for each in (unit(9.0, 0.0, 1), unit(7.0, 1.0, 1), unit(8.0, 1.0, 1)):
+        assert continuity.place(each, live=False, backwards=True) is each
+    assert continuity.position == 7.0

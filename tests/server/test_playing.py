@@ -233,6 +233,7 @@ async def test_a_range_is_answered_in_its_unit(server: Server, wanted: str, answ
 async def test_the_nearest_rate_is_answered(
     server: Server, headers: list[str], status: int, answered: dict[str, str]
 ) -> None:
+    """Conformance P15, P16."""
     """Conformance H17."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
@@ -270,6 +271,7 @@ async def test_a_range_at_another_scale(
 async def test_what_is_sent_at_another_scale(
     server: Server, scale: str, start: float, seconds: float
 ) -> None:
+    """Conformance P15."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         # The natural scale first: its numbers go on.

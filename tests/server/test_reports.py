@@ -118,3 +118,16 @@ def test_goodbye_of_those_that_have_sent(senders: dict[int, Sender], postbox: Po
     ((track, data),) = postbox.sent
     assert track == 1
     assert [type(report) for report in parse(data)] == [SenderReport, SourceDescription, Bye]
+
+
+def test_a_muted_track_is_reported_on_and_says_goodbye(senders: dict[int, Sender], postbox: Postbox) -> None:
+    reporter = Reporter(senders, postbox)
+    senders[0].count(1, 100)
+    reporter.report(100.0, 0.0)
+    assert postbox.taken() == [0]
+    reporter.muted = {1}
+    reporter.report(100.02, 0.02)
+    assert postbox.taken() == [1]
+    assert reporter.due > 100.5
+    reporter.goodbye(1000.0, 20.0)
+    assert postbox.taken() == [0, 1]

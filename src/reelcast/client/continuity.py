@@ -27,7 +27,7 @@ class Continuity:
         """The presentation goes on from this time, in seconds."""
         self.position = at
 
-    def place(self, received: ReceivedUnit, *, live: bool) -> ReceivedUnit:
+    def place(self, received: ReceivedUnit, *, live: bool, backwards: bool = False) -> ReceivedUnit:
         """The unit with its time on the one axis; `live` where the source has no end."""
         if received.segment != self._segment:
             known, self._segment = self._segment is not None, received.segment
@@ -39,6 +39,6 @@ class Continuity:
                 self.position = received.pts
         if self._offset:
             received = replace(received, pts=received.pts + self._offset)
-        self.position = max(self.position, received.pts)
+        self.position = (min if backwards else max)(self.position, received.pts)
         self._arrival = received.arrival
         return received

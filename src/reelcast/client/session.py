@@ -184,7 +184,8 @@ class Session:
     @property
     def position(self) -> float:
         """The latest presentation time received, in seconds."""
-        return max((each.intake.position for each in self.receptions), default=0.0)
+        latest = max if self.scale > 0 else min
+        return latest((each.intake.position for each in self.receptions), default=0.0)
 
     def hold_back(self, held: bool) -> None:
         """Let the server wait, where the transport can; no silence is counted meanwhile."""
@@ -238,10 +239,11 @@ class Session:
         if self.state is State.PLAYING:
             # Not every server can seek while it plays, but all can behind a PAUSE.
             await self.pause()
-        headers = (
-            [] if at is None and self.state is State.PAUSED else [("Range", str(Range(start=at or 0.0)))]
-        )
         scale = self.scale if scale is None else scale
+        headers: list[tuple[str, str]] = []
+        if at is not None or self.state is not State.PAUSED:
+            first = (self.duration or 0.0) if scale < 0 else 0.0
+            headers.append(("Range", str(Range(start=first if at is None else at))))
         if scale != 1.0 or self.scale != 1.0:
             headers.append(("Scale", format_decimal(scale, 3)))
         self._early, self._over = [], False

@@ -430,7 +430,9 @@ class Stream:
     def _take(self, received: ReceivedUnit) -> None:
         if self._session is not None:
             self._tell_connected(self._session)
-        received = self._continuity.place(received, live=self._session is not None and self._session.live)
+        live = self._session is not None and self._session.live
+        backwards = self._session is not None and self._session.scale < 0
+        received = self._continuity.place(received, live=live, backwards=backwards)
         self._watch.look(received.track, corrupt=received.corrupt, clock=received.clock)
         self._queue.put(received)
 

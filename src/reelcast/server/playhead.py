@@ -335,7 +335,7 @@ class Playhead:
             self._shift += self._reached - place
             for track, sender in self._senders.items():
                 sender.offset = self._bases[track] + round(self._shift * sender.clock_rate) & 0xFFFFFFFF
-        self._reached, self._start = place, self._reel.start
+        self._reached, self._start, self._reporter.muted = place, self._reel.start, self._reel.silent
 
     def _place(self) -> float:
         """What is being played, or was when playing stopped."""

@@ -6,7 +6,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from reelcast.rtp.clock import unix_to_ntp
@@ -38,13 +38,15 @@ class Reports(Protocol):
 class Reporter:
     """Tells the reader how the tracks' RTP timestamps relate to the clock.
 
-    due   when the next report is to be sent, on the pacer's time axis; at once in the beginning
+    due     when the next report is to be sent, on the pacer's time axis; at once in the beginning
+    muted   tracks of which nothing is sent for now, but whose time goes on
     """
 
-    __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "due")
+    __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "due", "muted")
 
     def __init__(self, senders: Mapping[int, Sender], carrier: Reports) -> None:
         self.due = self._regular = 0.0
+        self.muted: Collection[int] = ()
         self._initial = True
         self._silent = set(senders)
         self._senders = senders
@@ -55,7 +57,7 @@ class Reporter:
         self.due = self._regular = 0.0
 
     def report(self, now: float, media_time: float) -> None:
-        """Send a report for each track that has sent anything; `media_time` (seconds) is being played now.
+        """Send a report for each track that has sent anything or is muted; `media_time` (seconds) is played now.
 
         Between two regular times, only for tracks that had not begun before.
         """
@@ -65,7 +67,8 @@ class Reporter:
             self._initial = False
         ntp = ntp_at(now)
         for track, sender in self._senders.items():
-            if sender.packets and (regular or track in self._silent):
+            begun = sender.packets or track in self.muted
+            if begun and (regular or track in self._silent):
                 self._silent.discard(track)
                 description = SourceDescription(sender.ssrc, _CNAME)
                 self._carrier.report(track, compound(sender.report(ntp, media_time), description))
@@ -78,11 +81,14 @@ class Reporter:
         self.restart()
 
     def goodbye(self, now: float, media_time: float, tracks: Iterable[int] | None = None) -> None:
-        """Say that nothing follows, of some tracks or all; not where nothing was ever sent (section 6.3.7)."""
+        """Say that nothing follows, of some tracks or all; not where nothing was ever sent (section 6.3.7).
+
+        What was only reported on ends too: readers wait for the goodbyes of all tracks.
+        """
         ntp = ntp_at(now)
         for track in list(self._senders) if tracks is None else tracks:
             sender = self._senders[track]
-            if sender.packets:
+            if sender.packets or track not in self._silent:
                 description = SourceDescription(sender.ssrc, _CNAME)
                 report = sender.report(ntp, media_time)
                 self._carrier.report(track, compound(report, description, Bye((sender.ssrc,))))
