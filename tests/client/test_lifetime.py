@@ -263,6 +263,37 @@ async def test_playing_again_in_vain_leaves_it_over(server: ScriptedServer) -> N
         assert [unit async for unit in stream.units()] == []
 
 
+async def test_playing_again_when_the_server_is_back(server: ScriptedServer) -> None:
+    """A movie is over, its server hangs up and refuses, and is there again later."""
+    server.on_play = sends(2, leaves=True)
+    stream, _ = watched(server)
+    async with stream:
+        assert len([unit async for unit in stream.units()]) == 2
+        server.hang_up()
+        await until(lambda: stream._session is not None and stream._session.lost)
+        describe, server.answers["DESCRIBE"] = server.answers["DESCRIBE"], reply(503)
+        for _ in range(2):
+            with pytest.raises(RemoteError, match="503"):
+                await stream.play(at=0.0)
+        assert stream.state is State.INIT
+        server.answers["DESCRIBE"] = describe
+        await stream.play(at=0.0)
+        assert len([unit async for unit in stream.units()]) == 2
+
+
+async def test_a_live_source_has_no_places(server: ScriptedServer) -> None:
+    """Its times go on over a seek, wherever that was to lead."""
+    server.answers["DESCRIBE"] = reply(200, body=LIVE)
+    stream, _ = watched(server)
+    async with stream:
+        units = stream.units()
+        before = [await anext(units) for _ in range(3)]
+        await stream.pause()
+        await stream.seek(0.0)
+        await stream.play()
+        assert (await anext(units)).pts > before[-1].pts
+
+
 async def test_a_reader_that_does_not_read_and_a_server_that_comes_back(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -209,12 +209,13 @@ class Stream:
         """
         check(at=at, scale=scale)
         async with self._turn():
-            session = self._opened()
+            # What is over may be played again, also where its session has gone since.
+            session = self._session if self._over else self._opened()
             at, self._sought = self._sought if at is None else at, None
             over, self._over = self._over, False
             self._queue.reopen()
             try:
-                if session.state is State.READY or session.lost:
+                if session is None or session.state is State.READY or session.lost:
                     await self._bring_up((at, scale))
                 else:
                     await self._play_on(session, at, scale)
@@ -256,10 +257,11 @@ class Stream:
             await self.play(at)
             return
         async with self._turn():
-            self._opened()
+            session = self._opened()
             self._queue.keep(None)
             self._forget()
-            self._continuity.seek(at)
+            if not session.live:
+                self._continuity.seek(at)
             self._sought = at
 
     async def close(self) -> None:
