@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -300,6 +301,24 @@ async def test_messages_are_to_be_finished(mortal: Server, monkeypatch: pytest.M
             await asyncio.sleep(0.01)
         await slow.gone()
     assert slow.order == []
+
+
+async def test_the_time_of_day_may_jump(
+    server: Server, sessions: Sessions, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance H37: an hour ahead, an hour back; neither sessions nor media go by it."""
+    monkeypatch.setattr(care, "CARE_SECONDS", 0.02)
+    true_time = time.time
+    async with await Client.connect(server.port) as client:
+        session = await set_up(client, ports)
+        await client.ask("PLAY", "/short.mp4", session)
+        packets = await ports.packets(3)
+        for jump in (3600, -3600):
+            monkeypatch.setattr(time, "time", lambda jump=jump: true_time() + jump)
+            packets += await ports.packets(10)
+            assert (await client.ask("OPTIONS", "*", session)).status == 200
+        assert gaps(packets) == []
+        assert len(sessions) == 1
 
 
 # How readers leave
