@@ -53,6 +53,14 @@ def test_pictures_are_shown_at_their_times_once_enough_is_in_store(playout: Play
     assert playout.counts == Counts(shown=8)
 
 
+def test_what_is_upcoming_can_be_made_ready(playout: Playout[str]) -> None:
+    assert playout.upcoming() is None
+    film(playout, 0, 2, 0.0)
+    assert playout.upcoming() == playout.upcoming() == "0"
+    playout.due(0.0)
+    assert playout.upcoming() == "1"
+
+
 def test_a_slow_camera_is_not_waited_for_for_ever(playout: Playout[str]) -> None:
     playout.run(True, 0.0)
     playout.add_picture(50.0, "a", 1, 10.0)

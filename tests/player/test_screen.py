@@ -43,5 +43,11 @@ def test_without_a_picture_there_is_a_line_of_text(application: QApplication) ->
     assert screen.grab().toImage().pixelColor(2, 2).name() == LIGHT.stage
     screen.show_picture(picture(200))
     assert screen.grab().toImage().pixelColor(480, 270).name() == "#c8c8c8"
+    screen.prepare(picture(50))
+    assert screen.grab().toImage().pixelColor(480, 270).name() == "#c8c8c8"
+    ready = picture(60)
+    screen.prepare(ready)
+    screen.show_picture(ready)
+    assert screen.grab().toImage().pixelColor(480, 270).name() == "#3c3c3c"
     screen.show_picture(None)
     assert screen.grab().toImage().pixelColor(2, 2).name() == LIGHT.stage

@@ -173,6 +173,11 @@ class Playout(Generic[P]):
                 return None
             return self._latest_until(clock)
 
+    def upcoming(self) -> P | None:
+        """The picture that is due next, most likely: it can be made ready."""
+        with self._lock:
+            return self._pictures[0][2] if self._pictures else None
+
     def next_due(self, now: float) -> float | None:
         """Seconds until `due` has something to say, at most; None where that depends on what comes."""
         with self._lock:

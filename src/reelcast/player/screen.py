@@ -21,6 +21,27 @@ def fitted(width: int, height: int, space_width: int, space_height: int) -> tupl
     return max(1, round(space_height * width / height)), space_height
 
 
+class _Rendered:
+    """A picture in the pixels of the screen."""
+
+    def __init__(
+        self, picture: Picture | None, space: tuple[int, int], ratio: float, raster: Raster | None
+    ) -> None:
+        self.picture = picture
+        self.space = space
+        self.image = QImage()
+        # The image refers to the raster's memory.
+        self._raster = raster
+        if raster is not None:
+            self.image = QImage(
+                raster.data, raster.width, raster.height, raster.stride, QImage.Format.Format_RGB32
+            )
+            self.image.setDevicePixelRatio(ratio)
+
+
+_NOTHING = _Rendered(None, (0, 0), 1.0, None)
+
+
 class Screen(QWidget):
     """Paints one picture at a time; where there is none, a line of text.
 
@@ -40,8 +61,8 @@ class Screen(QWidget):
         self.picture: Picture | None = None
         self._theme = theme
         self._scaler = Scaler()
-        self._raster: Raster | None = None
-        self._image = QImage()
+        self._shown = _NOTHING
+        self._ready = _NOTHING
         self._hint = label("hint")
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._hint.setWordWrap(True)
@@ -66,28 +87,25 @@ class Screen(QWidget):
         """Paint this picture from now on; None for none."""
         self.picture = picture
         self._hint.setVisible(picture is None)
-        self._render()
+        if picture is None:
+            self._shown = _NOTHING
+        else:
+            self.prepare(picture)
+            self._shown = self._ready
         self.update()
 
-    def _render(self) -> None:
-        if self.picture is None:
-            self._raster, self._image = None, QImage()
-            return
+    def prepare(self, picture: Picture) -> None:
+        """Make ready what is to be shown next: scaling takes milliseconds, and it shall not be late."""
         ratio = self.devicePixelRatioF()
         space = round(self.width() * ratio), round(self.height() * ratio)
-        size = fitted(self.picture.width, self.picture.height, *space)
-        raster = self._scaler.raster(self.picture.frame, *size)
-        self._image = QImage(
-            raster.data, raster.width, raster.height, raster.stride, QImage.Format.Format_RGB32
-        )
-        self._image.setDevicePixelRatio(ratio)
-        # The image refers to the raster's memory.
-        self._raster = raster
+        if self._ready.picture is not picture or self._ready.space != space:
+            raster = self._scaler.raster(picture.frame, *fitted(picture.width, picture.height, *space))
+            self._ready = _Rendered(picture, space, ratio, raster)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The same picture in another size."""
         super().resizeEvent(event)
-        self._render()
+        self.show_picture(self.picture)
         self.resized.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
@@ -98,10 +116,10 @@ class Screen(QWidget):
         """The picture in the middle, the stage around it."""
         painter = QPainter(self)
         stage = QColor(self._theme.stage)
-        if self._image.isNull():
+        if self._shown.image.isNull():
             painter.fillRect(self.rect(), stage)
             return
-        size = self._image.deviceIndependentSize()
+        size = self._shown.image.deviceIndependentSize()
         left, top = (self.width() - size.width()) / 2, (self.height() - size.height()) / 2
         ratio = self.devicePixelRatioF()
         # On whole device pixels: else each pixel would be mixed of four.
@@ -113,4 +131,4 @@ class Screen(QWidget):
             QRectF(left + size.width(), top, self.width() - left - size.width(), size.height()),
         ):
             painter.fillRect(rest, stage)
-        painter.drawImage(QPointF(left, top), self._image)
+        painter.drawImage(QPointF(left, top), self._shown.image)

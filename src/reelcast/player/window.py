@@ -244,14 +244,15 @@ class Window(QWidget):
         if now - self._refreshed >= REFRESH_SECONDS:
             self._refreshed = now
             self._show_place(now)
-        wait = self.engine.playout.next_due(now)
+        upcoming = self.engine.playout.upcoming()
+        if upcoming is not None:
+            self.picture.prepare(_picture(upcoming))
+        wait = self.engine.playout.next_due(time.monotonic())
         milliseconds = IDLE_TICK_MS if wait is None else min(IDLE_TICK_MS, int(wait * 1000))
         self._tick_timer.start(milliseconds)
 
     def _show_frame(self, frame: Frame) -> None:
-        picture = frame.picture
-        assert isinstance(picture, Picture)
-        self.picture.show_picture(picture)
+        self.picture.show_picture(_picture(frame))
         self._behind = None if frame.time is None else time.time() - frame.time
         self.header.show_damage(frame.corrupt)
 
@@ -379,6 +380,11 @@ class Window(QWidget):
         self._tick_timer.stop()
         self.engine.stop()
         super().closeEvent(event)
+
+
+def _picture(frame: Frame) -> Picture:
+    assert isinstance(frame.picture, Picture)
+    return frame.picture
 
 
 def _hint(status: Status) -> str:
