@@ -69,7 +69,7 @@ def decoders() -> int:
 async def test_playing_long_after_setting_up(server: ScriptedServer) -> None:
     """The deadline for the opening is none for what is played later."""
     async with connect(server.url, transport="tcp", timeout=0.2, play=False) as stream:
-        assert stream._session is not None
+        assert stream._link.session is not None
         deadline = asyncio.get_running_loop().time() + 0.25
         await until(lambda: asyncio.get_running_loop().time() > deadline)
         await stream.play()
@@ -244,7 +244,7 @@ async def test_playing_again_when_the_server_has_hung_up(server: ScriptedServer)
     async with stream:
         assert len([unit async for unit in stream.units()]) == 2
         server.hang_up()
-        await until(lambda: stream._session is not None and stream._session.lost)
+        await until(lambda: stream._link.session is not None and stream._link.session.lost)
         assert stream.state is State.PLAYING
         await stream.play(at=0.0)
         assert len([unit async for unit in stream.units()]) == 2
@@ -270,7 +270,7 @@ async def test_playing_again_when_the_server_is_back(server: ScriptedServer) -> 
     async with stream:
         assert len([unit async for unit in stream.units()]) == 2
         server.hang_up()
-        await until(lambda: stream._session is not None and stream._session.lost)
+        await until(lambda: stream._link.session is not None and stream._link.session.lost)
         describe, server.answers["DESCRIBE"] = server.answers["DESCRIBE"], reply(503)
         for _ in range(2):
             with pytest.raises(RemoteError, match="503"):
@@ -302,8 +302,8 @@ async def test_a_reader_that_does_not_read_and_a_server_that_comes_back(
     stream, told = watched(server)
     async with stream:
         await until(lambda: stream._queue.full)
-        assert isinstance(stream._session, Session)
-        stream._session._dialogue.hold_back(False)
+        assert isinstance(stream._link.session, Session)
+        stream._link.session._dialogue.hold_back(False)
         server.hang_up()
         await until(lambda: told.count(events.Connected("tcp")) == 2)
     assert server.methods.count("PLAY") == 2
@@ -377,8 +377,8 @@ async def test_a_source_that_leaves_and_another_that_comes(server: ScriptedServe
         server.send_media(goodbye(), channel=1)
         server.send_media(audio(100, ssrc=7))
         await anext(units)
-        assert isinstance(stream._session, Session)
-        assert not stream._session.receptions[0].intake.ended
+        assert isinstance(stream._link.session, Session)
+        assert not stream._link.session.receptions[0].intake.ended
     assert [type(event) for event in told][-1] is events.Ended
 
 

@@ -71,7 +71,7 @@ async def test_changed_on_the_way(url: str, transport: Transport) -> None:
             pictures: list[float] = []
             while len(pictures) < 3 or (scale == 1.0 and kinds != {"video", "audio"}):
                 frame = await anext(frames)
-                if frame.segment != stream._segment:
+                if frame.segment != stream._link.segment:
                     continue
                 kinds.add(frame.track.kind)
                 if frame.track.kind == "video":

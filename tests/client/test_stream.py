@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
+from reelcast.client import link as link_module
 from reelcast.client import queue as queue_module
 from reelcast.client import session as module
-from reelcast.client import stream as stream_module
 from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Stream, Transport, connect
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
@@ -22,7 +22,7 @@ from reelcast.rtsp.message import Request, Response
 
 @pytest.fixture(autouse=True)
 def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "UDP_SILENCE", 0.02)
+    monkeypatch.setattr(link_module, "UDP_SILENCE", 0.02)
     for name in ("TICK", "END_SILENCE"):
         monkeypatch.setattr(module, name, 0.02)
 

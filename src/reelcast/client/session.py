@@ -360,7 +360,7 @@ class Session:
         units = reception.intake.media(data, self._heard, wall)
         if units:
             self._deliver(reception, units, wall)
-        if not self._first.is_set():
+        if not self._first.is_set() and reception.packets.received:
             self._first.set()
 
     def _deliver(self, reception: Reception, units: Sequence[ReceivedUnit], wall: float) -> None:

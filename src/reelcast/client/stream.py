@@ -14,34 +14,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import random
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal, Self
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Literal, Self
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
 from reelcast.client.intake import ReceivedUnit
-from reelcast.client.options import Dialect, Options, Transport, Way, check
+from reelcast.client.link import Link, Start
+from reelcast.client.options import Dialect, Options, Transport, check
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.session import Outlets, Session
-from reelcast.client.statistics import Counted, Ledger, TrackStatistics
+from reelcast.client.statistics import TrackStatistics
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import (
     AuthenticationError,
     DeadlineError,
-    ProtocolError,
     ReelcastError,
-    RemoteError,
-    TransportError,
 )
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
-from reelcast.rtsp.url import RtspUrl, without_userinfo
+from reelcast.rtsp.url import without_userinfo
 from reelcast.track import Kind, Track
 
 if TYPE_CHECKING:
@@ -50,13 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["Stream", "TrackStatistics", "Transport", "connect"]
 
 log = logging.getLogger(__name__)
-
-Start = tuple[float | None, float | None]
-"""Where to begin, in seconds, and with what scale."""
-UDP_SILENCE: Final = 3.0
-"""Seconds after PLAY in which something must come over UDP, before TCP is tried; half of the time that is left
-where that is less."""
-UNSUPPORTED_TRANSPORT: Final = 461
 
 
 def connect(
@@ -111,19 +101,15 @@ class Stream:
         self._options = options
         self._start = (at, scale) if play else None
         self._sought: float | None = None
-        self._session: Session | ClassroomSession | None = None
-        self._ways = options.ways
         self._queue = UnitQueue()
+        self._link = Link(url, options, self._queue, Outlets(self._take, self._end))
         self._continuity = Continuity()
-        self._segment = 0
-        self._ledger = Ledger()
         self._watch = events.Watch(options.tell)
         self._recovery: asyncio.Task[None] | None = None
         self._lost: ReelcastError | None = None
         self._reader: weakref.ref[Frames | Units] | None = None
         self._lock = asyncio.Lock()
         self._limit: asyncio.Timeout | None = None
-        self._connected = False
         self._over = False
         self._closed = False
 
@@ -147,17 +133,17 @@ class Stream:
     @property
     def tracks(self) -> tuple[Track, ...]:
         """Those that are received, in the order described."""
-        return self._session.tracks if self._session else ()
+        return session.tracks if (session := self._link.session) else ()
 
     @property
     def duration(self) -> float | None:
         """Of the presentation in seconds; None for a live source."""
-        return self._session.duration if self._session else None
+        return session.duration if (session := self._link.session) else None
 
     @property
     def transport(self) -> str:
         """How media comes: "udp", "tcp" or "classroom"; what is tried next while there is no session."""
-        return self._session.transport if self._session else self._ways[0]
+        return self._link.transport
 
     @property
     def state(self) -> State:
@@ -165,7 +151,7 @@ class Stream:
 
         Behind the end of a presentation it is still Playing.
         """
-        return self._session.state if self._session else State.INIT
+        return session.state if (session := self._link.session) else State.INIT
 
     @property
     def position(self) -> float:
@@ -175,7 +161,7 @@ class Stream:
     @property
     def scale(self) -> float:
         """Presentation seconds in a second, as the server chose."""
-        return self._session.scale if self._session else 1.0
+        return session.scale if (session := self._link.session) else 1.0
 
     @property
     def waiting(self) -> int:
@@ -184,7 +170,7 @@ class Stream:
 
     def statistics(self) -> tuple[TrackStatistics, ...]:
         """What was received so far, by track."""
-        return self._ledger.sums(_receptions(self._session), self._queue.dropped)
+        return self._link.statistics()
 
     # What can be done with it.
 
@@ -196,10 +182,10 @@ class Stream:
         RemoteError for a refusal, ProtocolError for nonsense.
         """
         async with self._turn():
-            if self._session is None and self._recovery is None:
+            if self._link.session is None and self._recovery is None:
                 self._queue.reopen()
                 self._over = False
-                await self._bring_up(self._start)
+                await self._link.bring_up(self._start)
 
     async def play(self, at: float | None = None, scale: float | None = None) -> None:
         """Play from a presentation time in seconds, or from where it stands; raises as `open`.
@@ -210,13 +196,13 @@ class Stream:
         check(at=at, scale=scale)
         async with self._turn():
             # What is over may be played again, also where its session has gone since.
-            session = self._session if self._over else self._opened()
+            session = self._link.session if self._over else self._opened()
             at, self._sought = self._sought if at is None else at, None
             over, self._over = self._over, False
             self._queue.reopen()
             try:
                 if session is None or session.state is State.READY or session.lost:
-                    await self._bring_up((at, scale))
+                    await self._link.bring_up((at, scale))
                 else:
                     await self._play_on(session, at, scale)
             except BaseException:
@@ -230,14 +216,14 @@ class Stream:
     ) -> None:
         """Play a session that was played before."""
         goes_on = at is None and session.state is State.PAUSED and not session.live
-        segment = self._segment if goes_on else self._segment + 1
+        segment = self._link.segment if goes_on else self._link.segment + 1
         await session.play(at, scale, segment)
         if at is not None and not session.live:
             self._continuity.seek(at)
         if not goes_on:
             self._forget()
             self._queue.keep(segment)
-        self._segment = segment
+        self._link.segment = segment
 
     async def pause(self) -> None:
         """Halt; `play` goes on from there. RemoteError where the server cannot."""
@@ -282,8 +268,8 @@ class Stream:
         if reader is not None and not isinstance(reader, Units):
             reader.close()  # what is queued can still be had coded, but nothing is decoded any more
         async with self._lock:
-            active = self._session is not None or recovery is not None
-            await self._drop()
+            active = self._link.session is not None or recovery is not None
+            await self._link.drop()
         if active and not self._over:
             self._over = True
             self._options.tell(events.Ended(None))
@@ -350,90 +336,21 @@ class Stream:
         """What was decoded up to now is of the past."""
         reader = self._present_reader()
         if reader is not None and not isinstance(reader, Units):
-            reader.forget(self._segment)
-
-    # How it opens.
+            reader.forget(self._link.segment)
 
     def _opened(self) -> Session | ClassroomSession:
-        if self._session is None or self._recovery is not None:
+        session = self._link.session
+        if session is None or self._recovery is not None:
             raise ReelcastError("the stream is not open", url=self.url, advice="open it, or wait for it")
-        return self._session
-
-    async def _bring_up(self, start: Start | None) -> None:
-        """A session that is set up, and plays if wanted; by another way where one does not work."""
-        opening = self._options.timeouts.opening
-        deadline = None if opening is None else asyncio.get_running_loop().time() + opening
-        while True:
-            way, *others = self._ways
-            try:
-                await self._try(way, start, deadline, last=not others)
-                return
-            except (ProtocolError, RemoteError, DeadlineError, TransportError) as error:
-                self._ways = _after(error, others)
-                if not self._ways:
-                    self._ways = self._options.ways
-                    raise
-                log.info("%s; trying %s", error, self._ways[0])
-                self._options.tell(events.FellBack(error))
-
-    async def _try(self, way: Way, start: Start | None, deadline: float | None, *, last: bool) -> None:
-        """One attempt by one way, with what there is of a session, or a new one."""
-        try:
-            if self._session is not None and (self._session.transport != way or self._session.lost):
-                await self._drop()
-            if self._session is None:
-                self._session = await self._new_session(way, deadline)
-                await self._session.set_up(self._options.rtp_port)
-            if start is not None:
-                session = self._session
-                self._queue.connect(session.hold_back if way == "tcp" else None)
-                self._segment += 1
-                self._connected = False
-                await session.play(*start, self._segment, deadline)
-                await session.first(self._patience(deadline, last))
-                self._tell_connected(session)
-        except BaseException:
-            await self._drop()
-            raise
-
-    async def _new_session(self, way: Way, deadline: float | None) -> Session | ClassroomSession:
-        outlets = Outlets(self._take, self._end)
-        if way != "classroom":
-            return await Session.open(self._url, way, self._options, outlets, deadline)
-        url = RtspUrl.parse(self._url)
-        options = self._options
-        return await ClassroomSession.open(
-            url.host, url.port, url.path.lstrip("/"), options.timeouts, outlets, options.on_message
-        )
-
-    def _patience(self, deadline: float | None, last: bool) -> float:
-        """Seconds to wait for media; where there is another way, only so many that it can be tried too."""
-        patience = self._options.timeouts.first_packet
-        left = math.inf if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0.0)
-        if not last:
-            patience, left = min(patience, UDP_SILENCE), left / 2
-        return patience if patience <= left else round(left, 1)
-
-    async def _drop(self) -> None:
-        """End what there is of a session; its figures are kept."""
-        session, self._session = self._session, None
-        if session is not None:
-            self._ledger.close(_receptions(session), self._queue.dropped)
-            await session.close()
+        return session
 
     # What comes of it.
 
-    def _tell_connected(self, session: Session | ClassroomSession) -> None:
-        """Media has come; told once a session, and before all that is told of its media."""
-        if not self._connected:
-            self._connected = True
-            self._options.tell(events.Connected(session.transport))
-
     def _take(self, received: ReceivedUnit) -> None:
-        if self._session is not None:
-            self._tell_connected(self._session)
-        live = self._session is not None and self._session.live
-        backwards = self._session is not None and self._session.scale < 0
+        self._link.tell_connected()
+        session = self._link.session
+        live = session is not None and session.live
+        backwards = session is not None and session.scale < 0
         received = self._continuity.place(received, live=live, backwards=backwards)
         self._watch.look(received.track, corrupt=received.corrupt, clock=received.clock)
         self._queue.put(received)
@@ -466,7 +383,7 @@ class Stream:
             log.info("%s; connecting again in %.1f s", error, delay)
             self._options.tell(events.Waiting(delay, attempt, error))
             async with self._lock:
-                await self._drop()
+                await self._link.drop()
             await asyncio.sleep(delay)
             failure = await self._try_again(start)
             if failure is None:
@@ -484,26 +401,10 @@ class Stream:
         self._lost = None
         try:
             async with self._lock:
-                await self._bring_up(start)
+                await self._link.bring_up(start)
         except ReelcastError as failure:
             return failure
         except Exception as fault:
             log.exception("! a fault while connecting again")
             return ReelcastError(f"a fault while connecting: {fault!r}", url=self.url)
         return self._lost
-
-
-def _receptions(session: Session | ClassroomSession | None) -> Sequence[Counted]:
-    """What a session counts, once it is set up."""
-    return () if session is None or session.state is State.INIT else session.receptions
-
-
-def _after(error: ReelcastError, others: Sequence[Way]) -> tuple[Way, ...]:
-    """The ways that may work where one has failed like this."""
-    if isinstance(error, DeadlineError) and error.step != "first packet":
-        # Who does not answer to OPTIONS may speak the classroom's dialect, which does not have it.
-        return tuple(way for way in others if way == "classroom" and error.step == "OPTIONS")
-    if isinstance(error, DeadlineError) or error.status == UNSUPPORTED_TRANSPORT:
-        return tuple(way for way in others if way == "tcp")
-    # The assignment's programs fall over what they do not expect.
-    return tuple(way for way in others if way == "classroom" and isinstance(error, TransportError))
