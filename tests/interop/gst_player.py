@@ -3,9 +3,10 @@
 usage: gst_player.py URL udp|tcp FOLDER STEP...
 
 A step is one of `run SECONDS` (from the first picture on), `hear SECONDS` (until so much sound was played),
-`pause SECONDS`, `seek SECONDS` (flushing, to the keyframe) and `end` (run to the end of the stream). Everything
-that was played is written to FOLDER: the pictures, small and grey, to `pictures`; the sound, one channel of 16
-bits, to `sound`; and a line of JSON for each buffer to `buffers`.
+`pause SECONDS`, `seek SECONDS` (flushing, to the keyframe), `speed RATE` (all pictures, from where it is), `skip
+RATE` (the same, but the server may leave pictures out) and `end` (run to the end of the stream). Everything that
+was played is written to FOLDER: the pictures, small and grey, to `pictures`; the sound, one channel of 16 bits, to
+`sound`; and a line of JSON for each buffer to `buffers`.
 """
 
 from __future__ import annotations
@@ -142,8 +143,18 @@ class Player:
                 sys.exit(f"seek to {seconds} s failed")
             # What was before is flushed now, and what follows is still on its way.
             self.epoch += 1
+        elif name in ("speed", "skip"):
+            self.change_rate(seconds, gst.SeekFlags.SKIP if name == "skip" else gst.SeekFlags.NONE)
         else:
             sys.exit(f"unknown step {name}")
+
+    def change_rate(self, rate: float, flags: Any) -> None:
+        _, place = self.pipeline.query_position(gst.Format.TIME)
+        flags |= gst.SeekFlags.FLUSH
+        until = gst.SeekType.NONE, -1
+        if not self.pipeline.seek(rate, gst.Format.TIME, flags, gst.SeekType.SET, place, *until):
+            sys.exit(f"a rate of {rate} failed")
+        self.epoch += 1
 
     def close(self) -> None:
         self.pipeline.set_state(gst.State.NULL)

@@ -21,6 +21,7 @@ TRANSPORTS = ("udp", "tcp")
 PICTURE_SHAPE = (108, 192)
 SAMPLE_BYTES = 2
 RATE = 48_000
+KEYFRAME_DISTANCE = 50
 PLACE_TOLERANCE = 1 / FRAME_RATE
 """Seconds; rtspsrc follows the arrival of packets, and so its times wander by less than a frame."""
 
@@ -122,3 +123,31 @@ async def test_seeks_forward_and_back(rtsp: str, tmp_path: Path) -> None:
         places = [pts for epoch, pts, _ in played.pictures if epoch == 1]
         steps_taken = [later - earlier for earlier, later in pairwise(places)]
         assert max(steps_taken) < 2 * PLACE_TOLERANCE
+
+
+async def test_plays_faster(rtsp: str, tmp_path: Path) -> None:
+    """By Speed, all pictures and the sound come sooner; by Scale, fewer pictures, and none of the sound."""
+    calls = [
+        (transport, *steps)
+        for transport in TRANSPORTS
+        for steps in (("run 1", "speed 2", "run 2"), ("run 1", "seek 12", "run 1", "skip 8", "run 1"))
+    ]
+    plays = await asyncio.gather(
+        *(
+            play(f"{rtsp}/movie.mp4", transport, tmp_path / f"{number}", *steps)
+            for number, (transport, *steps) in enumerate(calls)
+        )
+    )
+    for (_, *steps), played in zip(calls, plays, strict=True):
+        marks = played.marks(2 if "skip 8" in steps else 1)
+        first = marks[0]
+        assert first is not None
+        assert first % KEYFRAME_DISTANCE == 0
+        if "speed 2" in steps:
+            assert_in_order(marks, first)
+            assert len(marks) > 2.4 * FRAME_RATE
+            assert played.sound[1] > 2.4
+        else:
+            # As above, the last may not be shown.
+            assert marks == list(range(first, FRAMES, KEYFRAME_DISTANCE))[: len(marks)]
+            assert 2 not in played.sound
