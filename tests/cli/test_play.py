@@ -168,6 +168,13 @@ async def test_options_that_a_window_does_not_have(
     assert capsys.readouterr().err == error
 
 
+async def test_without_a_window_there_must_be_a_url(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(monkeypatch) == 1
+    assert capsys.readouterr().err == "reelcast: there is nothing to play: give a URL\n"
+
+
 def test_a_window_plays_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[tuple[Source | None, bool]] = []
 

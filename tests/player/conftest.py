@@ -38,10 +38,11 @@ def wait(application: QApplication) -> Wait:
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
+        application.processEvents()
         while not condition():
             assert time.monotonic() < deadline, "it never came true"
-            application.processEvents()
             time.sleep(0.002)
+            application.processEvents()
 
     return wait
 
@@ -65,7 +66,7 @@ def window(application: QApplication, reel: Reel, wait: Wait) -> Iterator[Window
     window = Window(reel.connect, NullDevice(), theme=DARK)
     window.load(SOURCE)
     window.show()
-    wait(lambda: window.controls.buttons["setup"].isEnabled())
+    wait(lambda: window.controls.buttons["setup"].isEnabled() and window.isActiveWindow())
     yield window
     window.close()
     window.deleteLater()

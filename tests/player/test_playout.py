@@ -102,6 +102,7 @@ def test_time_stands_when_nothing_is_left_and_goes_on_when_there_is(playout: Pla
     playout.due(0.0)
     playout.due(0.4)
     playout.due(1.0)
+    assert playout.due(1.1) is None
     assert playout.counts.starved == 1
     assert playout.position(5.0) == pytest.approx(0.36)
     assert playout.stored(5.0) == 0.0

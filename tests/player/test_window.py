@@ -253,7 +253,7 @@ def test_full_screen(window: Window, application: QApplication, wait: Wait) -> N
     assert not window.header.isVisible()
     QTest.mouseMove(window.picture, QPoint(40, 40))
     wait(window.controls.isVisible)
-    window.full_screen.rest()
+    assert window.isFullScreen()
     QTest.keyClick(window, Qt.Key.Key_Escape)
     assert not window.isFullScreen()
     assert window.controls.isVisible()
