@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QCursor, QGuiApplication
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QCursor, QGuiApplication, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from tests.player.conftest import SOURCE, Wait
@@ -243,16 +243,22 @@ def test_snapshot(window: Window, wait: Wait, tmp_path: Path) -> None:
 
 def test_full_screen(window: Window, application: QApplication, wait: Wait) -> None:
     QTest.keyClick(window, Qt.Key.Key_F)
-    assert window.isFullScreen()
+    wait(window.isFullScreen)
     QCursor.setPos(window.controls.mapToGlobal(QPoint(20, 20)))
     window.full_screen.rest()
     assert window.controls.isVisible(), "it is being used"
     QCursor.setPos(window.picture.mapToGlobal(QPoint(60, 60)))
+    application.processEvents()
     window.full_screen.rest()
     assert not window.controls.isVisible()
+    application.processEvents()
     assert not window.header.isVisible()
-    QTest.mouseMove(window.picture, QPoint(40, 40))
-    wait(window.controls.isVisible)
+    spot, button = QPointF(40, 40), Qt.MouseButton.NoButton
+    keys = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(
+        window.picture, QMouseEvent(QEvent.Type.MouseMove, spot, spot, button, button, keys)
+    )
+    assert window.controls.isVisible()
     assert window.isFullScreen()
     QTest.keyClick(window, Qt.Key.Key_Escape)
     assert not window.isFullScreen()
