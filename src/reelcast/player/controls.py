@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QActionGroup, QMouseEvent
+from PySide6.QtGui import QActionGroup, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
@@ -28,6 +28,8 @@ from reelcast.player.words import clock_text, seconds_text
 __all__ = ["SPEEDS", "Controls", "SeekBar", "enabled_buttons"]
 
 SPEEDS: Final = (0.5, 1.0, 1.5, 2.0, 4.0)
+WIDE: Final = 940
+"""Pixels that all of it needs."""
 STEPS_A_SECOND: Final = 100
 """Of the seek bar: as fine as a screen shows."""
 
@@ -187,6 +189,11 @@ class Controls(QWidget):
         self.loudness.blockSignals(True)
         self.loudness.setValue(round(volume * 100))
         self.loudness.blockSignals(False)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where it is narrow, the keys serve for the volume."""
+        super().resizeEvent(event)
+        self.loudness.setVisible(self.width() >= WIDE)
 
     def _button(self, name: str, text: str, tip: str) -> QPushButton:
         button = QPushButton(text)

@@ -11,7 +11,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLayout, QSplitter, QVBoxLayout, QWidget
 
 from reelcast.client.frame import Frame
 from reelcast.errors import ReelcastError
@@ -41,6 +41,8 @@ REFRESH_SECONDS: Final = 0.2
 STEP: Final = 5.0
 """Seconds that an arrow key goes."""
 VOLUME_STEP: Final = 0.05
+LEAST: Final = (720, 420)
+"""Pixels of the window at least."""
 SIDE_SIZES: Final = (740, 380)
 """Pixels for the picture, and for what stands beside it."""
 PANE_SIZES: Final = (300, 330)
@@ -314,6 +316,9 @@ class Window(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        # A bar that is shown must not make a full screen larger than it is.
+        column.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+        self.setMinimumSize(*LEAST)
         column.addWidget(self.header)
         column.addWidget(middle, 1)
         column.addWidget(self.controls)
