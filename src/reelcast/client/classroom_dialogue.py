@@ -7,8 +7,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
 
+from reelcast.client.dialogue import FAREWELL
 from reelcast.client.events import notify
 from reelcast.client.failures import lost, no_connection, refusal, unanswered
 from reelcast.client.transcript import Utterance
@@ -21,9 +21,6 @@ from reelcast.rtsp.url import RtspUrl
 __all__ = ["ClassroomDialogue"]
 
 log = logging.getLogger(__name__)
-
-FAREWELL: Final = 2.0
-"""Seconds that a TEARDOWN is waited for."""
 
 
 class ClassroomDialogue(asyncio.Protocol):

@@ -32,7 +32,7 @@ from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.reader import Malformed, Reader
 from reelcast.rtsp.url import RtspUrl
 
-__all__ = ["Dialogue", "OnMessage", "describe", "keepalive_interval"]
+__all__ = ["FAREWELL", "Dialogue", "OnMessage", "describe", "keepalive_interval"]
 
 OnMessage = Callable[[Utterance], None]
 
