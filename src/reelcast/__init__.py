@@ -21,12 +21,12 @@ from reelcast.track import AccessUnit, Track
 
 if TYPE_CHECKING:
     from reelcast.client.frame import Frame
-    from reelcast.client.intake import ReceivedUnit
     from reelcast.client.reconnect import Reconnect
     from reelcast.client.stream import Stream, TrackStatistics, connect
     from reelcast.client.sync import SyncStream, open
     from reelcast.client.timeouts import Timeouts
     from reelcast.client.transcript import Utterance
+    from reelcast.rtp.intake import ReceivedUnit
     from reelcast.rtsp.authentication import Credentials
     from reelcast.server.app import Server
     from reelcast.server.limits import Limits
@@ -61,7 +61,7 @@ _LAZY = {
     "Credentials": "reelcast.rtsp.authentication",
     "Frame": "reelcast.client.frame",
     "Limits": "reelcast.server.limits",
-    "ReceivedUnit": "reelcast.client.intake",
+    "ReceivedUnit": "reelcast.rtp.intake",
     "Reconnect": "reelcast.client.reconnect",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",

@@ -12,9 +12,9 @@ import pytest
 from tests.cli.verbs import call, serving
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Stream
 from reelcast.errors import DeadlineError
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.packet import Packet
 from reelcast.track import AccessUnit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reelcast.client.alignment import Alignment
-from reelcast.client.intake import Clock, ReceivedUnit
+from reelcast.rtp.intake import Clock, ReceivedUnit
 from reelcast.track import AccessUnit, Track
 
 VIDEO = Track("video", "h264", 90_000, 96)

@@ -10,8 +10,8 @@ from tests.client.cameras.catalogue import CAMERAS
 from tests.client.cameras.footage import SIZE
 from tests.client.cameras.stage import Stage
 
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Transport, connect
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Track
 
 CASES = [

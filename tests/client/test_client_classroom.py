@@ -16,13 +16,13 @@ from tests.server.raw import until
 
 from reelcast.client import classroom, events
 from reelcast.client.classroom import ClassroomReception, ClassroomSession
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.session import Outlets
 from reelcast.client.stream import connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.media.mjpeg import write_frames
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.states import State
 from reelcast.server import Server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reelcast.client.continuity import Continuity
-from reelcast.client.intake import ReceivedUnit
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import AccessUnit, Track
 
 TRACK = Track("video", "h264", 90_000, 96)

@@ -17,10 +17,10 @@ from tests.server.raw import until
 
 from reelcast.client.frame import Frame
 from reelcast.client.frames import AHEAD, Frames, _Decoding
-from reelcast.client.intake import Intake, ReceivedUnit
 from reelcast.client.queue import UnitQueue
 from reelcast.media.decode import decoder_for
 from reelcast.media.demux import open_demuxer
+from reelcast.rtp.intake import Intake, ReceivedUnit
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload import packetizer_for
 from reelcast.track import AccessUnit, Track

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from reelcast.client import queue as module
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.queue import UnitQueue
 from reelcast.errors import ReelcastError
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import AccessUnit, Track
 
 VIDEO = Track("video", "h264", 90_000, 96)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reelcast.client import events
 from reelcast.client.events import Damaged, Synchronized, Watch
-from reelcast.client.intake import Clock
 from reelcast.client.statistics import Ledger
+from reelcast.rtp.intake import Clock
 from reelcast.rtp.receiver import Statistics
 from reelcast.track import Track
 

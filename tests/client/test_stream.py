@@ -12,9 +12,9 @@ from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 from reelcast.client import link as link_module
 from reelcast.client import queue as queue_module
 from reelcast.client import session as module
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Stream, Transport, connect
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.rtcp import Bye, ReceiverReport, SourceDescription, parse
 from reelcast.rtsp.headers import TransportSpec
 from reelcast.rtsp.message import Request, Response
@@ -342,7 +342,7 @@ async def test_all_tracks_must_say_goodbye(server: ScriptedServer) -> None:
 
 
 async def test_reports_are_sent_in_time(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reelcast.client.intake.next_interval", lambda *_, **__: 0.01)
+    monkeypatch.setattr("reelcast.rtp.intake.next_interval", lambda *_, **__: 0.01)
     server.on_play = lambda server: server.send_media(audio(0))
     async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         await one(stream)

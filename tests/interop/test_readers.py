@@ -17,8 +17,8 @@ from scripts.movies.sound import RATE
 from tests.interop.conftest import SHORT_SECONDS
 from tests.interop.peers import DEBIAN_PYTHON, serving, waiting_lines
 
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import connect
+from reelcast.rtp.intake import ReceivedUnit
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

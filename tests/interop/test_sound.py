@@ -17,7 +17,7 @@ from tests.interop.peers import DEBIAN_PYTHON, run, serving, waiting_lines
 from tests.interop.test_ffmpeg import Coded, contents, parse_framemd5
 from tests.interop.test_readers import TRANSPORTS, receive
 
-from reelcast.client.intake import ReceivedUnit
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server import Server
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]

@@ -13,9 +13,9 @@ from tests.interop.peers import DEBIAN_PYTHON, waiting_lines
 
 from reelcast.client.dialogue import describe
 from reelcast.client.frame import Frame
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import connect
 from reelcast.rtp.clock import ntp_to_unix
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.rtcp import SenderReport
 from reelcast.rtp.rtcp import parse as parse_rtcp
 from reelcast.sdp import parse as parse_sdp

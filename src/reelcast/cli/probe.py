@@ -16,11 +16,11 @@ from rich.text import Text
 
 from reelcast.cli.progress import clock
 from reelcast.cli.verb import TIMEOUT, TRANSPORT, URL, Way, run
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Stream, TrackStatistics, connect
 from reelcast.client.transcript import Utterance
 from reelcast.errors import MediaError, ReelcastError
 from reelcast.media.decode import Picture, decoder_for
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.url import without_userinfo
 from reelcast.track import Track
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reelcast.client.intake import ReceivedUnit
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Track
 
 __all__ = ["Alignment"]

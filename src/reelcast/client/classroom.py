@@ -18,13 +18,13 @@ from dataclasses import replace
 from typing import Final
 
 from reelcast.client.classroom_dialogue import ClassroomDialogue
-from reelcast.client.intake import Clock, ReceivedUnit
 from reelcast.client.session import TICK, Outlets
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp.classroom import FrameAssembler
+from reelcast.rtp.intake import Clock, ReceivedUnit
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.receiver import Receiver, Statistics
 from reelcast.rtsp.classroom import format_transport

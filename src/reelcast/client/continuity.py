@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reelcast.client.intake import ReceivedUnit
+from reelcast.rtp.intake import ReceivedUnit
 
 __all__ = ["Continuity"]
 

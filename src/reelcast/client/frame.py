@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reelcast.client.intake import Clock
 from reelcast.media.decode import Picture, PixelFormat, Samples
+from reelcast.rtp.intake import Clock
 from reelcast.track import Track
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Final, Self
 
 from reelcast.client.frame import Frame
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.queue import UnitQueue
 from reelcast.media.decode import AudioDecoder, Picture, Samples, VideoDecoder, decoder_for
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Kind, Track
 
 __all__ = ["Frames"]

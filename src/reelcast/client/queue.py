@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, Self
 
-from reelcast.client.intake import ReceivedUnit
 from reelcast.errors import ReelcastError
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Track
 
 __all__ = ["MAX_LAG", "MAX_QUEUED_BYTES", "MAX_QUEUED_UNITS", "UnitQueue", "Units"]

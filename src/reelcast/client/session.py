@@ -17,12 +17,12 @@ from typing import Final, Literal
 
 from reelcast.client.dialogue import Dialogue, describe
 from reelcast.client.failures import peer_of
-from reelcast.client.intake import Clock, Intake, Place, ReceivedUnit
 from reelcast.client.lane import InterleavedLane, Lane, UdpLane
 from reelcast.client.options import Options
 from reelcast.client.presentation import Presentation
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError
+from reelcast.rtp.intake import Clock, Intake, Place, ReceivedUnit
 from reelcast.rtp.receiver import Statistics
 from reelcast.rtsp.headers import format_decimal, parse_scale
 from reelcast.rtsp.message import Response

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reelcast.client.intake import Clock
+from reelcast.rtp.intake import Clock
 from reelcast.rtp.receiver import Statistics
 from reelcast.track import Track
 

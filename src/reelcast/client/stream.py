@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Literal, Self
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.link import Link, Start
 from reelcast.client.options import Dialect, Options, Transport, check
 from reelcast.client.queue import UnitQueue, Units
@@ -36,6 +35,7 @@ from reelcast.errors import (
     DeadlineError,
     ReelcastError,
 )
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
 from reelcast.rtsp.url import without_userinfo

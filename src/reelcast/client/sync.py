@@ -19,9 +19,9 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, cast
 
-from reelcast.client.intake import ReceivedUnit
 from reelcast.client.stream import Stream, TrackStatistics, connect
 from reelcast.errors import DeadlineError, ReelcastError
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.states import State
 from reelcast.track import Kind, Track
 

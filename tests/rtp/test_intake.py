@@ -7,8 +7,8 @@ import math
 import pytest
 from tests.client.scripted import SSRC, audio, goodbye, sender_report
 
-from reelcast.client.intake import Intake, Place, ReceivedUnit
 from reelcast.rtp.clock import unix_to_ntp
+from reelcast.rtp.intake import Intake, Place, ReceivedUnit
 from reelcast.rtp.onvif import PROFILE, ReplayExtension
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import (

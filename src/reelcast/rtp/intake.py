@@ -1,12 +1,12 @@
 """One track as it is received: datagrams in; access units with their times, and reports, out.
 
-No I/O: the stream brings what arrives and the time, and sends what is to be sent.
+No I/O: whoever receives (a client, or a server that is published to) brings what arrives and the time, and sends
+what is to be sent.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -66,11 +66,6 @@ class ReceivedUnit:
         marks = " key" * self.unit.keyframe + " corrupt" * self.corrupt
         size = len(self.unit.data)
         return f"<ReceivedUnit of {self.track.codec} at {self.pts:.3f} s, {size} bytes{marks}>"
-
-    @property
-    def age(self) -> float:
-        """Seconds since it arrived."""
-        return time.monotonic() - self.arrival
 
 
 @dataclass(frozen=True, slots=True)
