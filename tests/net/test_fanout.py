@@ -17,9 +17,10 @@ from tests.net.readers import AVAILABLE, BEST, HOSTS, Calls, Reader, bound, clos
 
 from reelcast.net import fanout
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
-from reelcast.net.fanout import MAX_QUEUE_BYTES, MESSAGE_BYTES, FanOut, InterleavedFanOut, UdpFanOut
+from reelcast.net.fanout import MESSAGE_BYTES, FanOut, UdpFanOut
 from reelcast.net.flight import Aired, Layout
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES, InterleavedFanOut
 from reelcast.net.messages import Batching, Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtp.group import MAX_RUN_PACKETS

@@ -19,10 +19,10 @@ from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Batching, Destination
 from reelcast.net.udp import UdpPair
-from reelcast.rtp.group import Group
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import Bye, Report, SenderReport, parse
 from reelcast.server.broadcast import Broadcast
+from reelcast.server.feed import Portion
 from reelcast.server.pacer import Pacer
 from reelcast.server.source import Playing
 from reelcast.track import Track
@@ -39,6 +39,8 @@ class Loop:
     started   how often it was asked for its groups
     """
 
+    paced = True
+
     def __init__(self, film: Film, *, groups: int = 10_000, error: ReelcastError | None = None) -> None:
         self.tracks: tuple[Track, ...] = film.tracks
         self.leading = 0
@@ -49,7 +51,7 @@ class Loop:
         self.gate: asyncio.Event | None = None
         self._groups = groups
 
-    async def groups(self, elapsed: float) -> AsyncIterator[tuple[Group, float]]:
+    async def portions(self, elapsed: float) -> AsyncIterator[Portion]:
         self.started += 1
         length = self.film.duration
         assert length is not None
@@ -61,7 +63,7 @@ class Loop:
                 await self.gate.wait()
             group = await self.film.load(index)
             assert group is not None
-            yield group, shift
+            yield Portion(group, shift)
             index, shift = (0, shift + length) if group.last else (index + 1, shift)
         if self.error is not None:
             raise self.error

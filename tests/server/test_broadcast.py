@@ -14,7 +14,7 @@ from tests.server.virtual import VirtualLoop, in_virtual_time
 
 from reelcast.errors import MediaError, ProtocolError
 from reelcast.net import fanout as fanout_module
-from reelcast.net.fanout import MAX_QUEUE_BYTES
+from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
 from reelcast.server import broadcast as broadcast_module

@@ -24,8 +24,8 @@ import pytest
 import pytest_asyncio
 from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 
-from reelcast.net.fanout import MAX_QUEUE_BYTES
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.server import Limits, Server, care
 from reelcast.server.connection import Connection
 from reelcast.server.playhead import Playhead

@@ -25,6 +25,7 @@ from reelcast.rtp.burst import lay_out
 from reelcast.rtp.group import Group
 from reelcast.server import Server
 from reelcast.server.broadcast import Broadcast
+from reelcast.server.feed import Portion
 from reelcast.track import Track
 
 
@@ -208,6 +209,7 @@ class Fast:
     FRAMES = 10
     LENGTH = 0.4
     PACKETS = 280
+    paced = True
 
     def __init__(self) -> None:
         self.tracks: tuple[Track, ...] = (VIDEO,)
@@ -227,10 +229,10 @@ class Fast:
         ]
         self._group = Group.build(0, [(0, frame) for frame in frames], self.tracks, last=True)
 
-    async def groups(self, elapsed: float) -> AsyncIterator[tuple[Group, float]]:
+    async def portions(self, elapsed: float) -> AsyncIterator[Portion]:
         rounds = int(elapsed / self.LENGTH)
         while True:
-            yield self._group, rounds * self.LENGTH
+            yield Portion(self._group, rounds * self.LENGTH)
             rounds += 1
 
     def close(self) -> None:

@@ -60,8 +60,8 @@ async def opened(films: Path) -> AsyncIterator[Callable[[str], LoopingFile]]:
 async def taken(feed: LoopingFile, count: int, elapsed: float = 0.0) -> list[tuple[Group, float]]:
     """The first groups that a feed gives."""
     found: list[tuple[Group, float]] = []
-    async for pair in feed.groups(elapsed):
-        found.append(pair)
+    async for group, shift, _ in feed.portions(elapsed):
+        found.append((group, shift))
         if len(found) == count:
             break
     return found
@@ -182,7 +182,7 @@ class TestTrouble:
         path = tmp_path / "film.mp4"
         path.write_bytes((films / "every.mp4").read_bytes())
         feed = LoopingFile(FileSource(GroupReader(path), GroupCache(1)))
-        groups = feed.groups(0.0)
+        groups = feed.portions(0.0)
         assert (await anext(groups))[0].index == 0
         path.unlink()
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from reelcast.net.flight import Aired, Layout
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.interleaved_fanout import InterleavedFanOut
 from reelcast.net.messages import (
     CMSG,
     MMSGHDR,
@@ -27,14 +28,10 @@ from reelcast.net.messages import (
     segment_control,
 )
 from reelcast.net.udp import UdpPair
-from reelcast.rtsp.message import Frame
 
-__all__ = ["FanOut", "InterleavedFanOut", "UdpFanOut"]
+__all__ = ["FanOut", "UdpFanOut"]
 
 log = logging.getLogger(__name__)
-
-MAX_QUEUE_BYTES = 1 << 20
-"""What may wait for a slow connection, a second of a fast stream; then frames are left out."""
 
 SHARE = 50
 """Readers that one system call serves, or one go over their connections: a run of 64 kB takes it 3 ms."""
@@ -161,101 +158,6 @@ class UdpFanOut:
             self._messages.send(data[at : at + segment], destination)
 
 
-class InterleavedFanOut:
-    """The packets of all tracks, to all connections that carry them on the same channels.
-
-    A connection that falls behind is left out until it has caught up and a keyframe begins: what it gets is
-    late at most by what may wait for it, and its picture is never torn.
-    """
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._rtcp = {track: rtcp for track, _, rtcp in layout or ()}
-        # Those for whom nothing waits, each with what writes to its socket; those for whom something waits (or
-        # that have no such way), and those that are left out, with the number of writes that they missed.
-        self._clear: dict[InterleavedWriter, Callable[[memoryview], int]] = {}
-        self._waiting: dict[InterleavedWriter, None] = {}
-        self._shed: dict[InterleavedWriter, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._clear) + len(self._waiting) + len(self._shed)
-
-    def add(self, writer: InterleavedWriter) -> None:
-        """From now on, write to this connection too."""
-        writer.on_queued = self._queued
-        self._waiting[writer] = None
-
-    def remove(self, writer: InterleavedWriter) -> None:
-        """Write there no longer."""
-        writer.on_queued = None
-        self._clear.pop(writer, None)
-        self._waiting.pop(writer, None)
-        self._shed.pop(writer, None)
-
-    def send(self, aired: Aired, first: int, stop: int, *, entry: bool = False) -> None:
-        """Write runs `first` to `stop` of what is on the air, in one piece; at an `entry` a keyframe begins."""
-        contiguous = aired.contiguous(self._layout)
-        data = contiguous.data[contiguous.starts[first] : contiguous.starts[stop]]
-        if not data:
-            return
-        if self._shed:
-            self._readmit(entry)
-        if self._waiting:
-            runs = aired.group.runs
-            begun = first > 0 and runs[first - 1].burst == runs[first].burst
-            self._look_after_waiting(data, begun)
-        length = len(data)
-        unfinished: list[tuple[InterleavedWriter, int]] = []
-        # The hottest loop over TCP. Between two writes of a frame the caches are cold, so that each object more
-        # that is looked at here is several percent of all it costs.
-        for writer, send in self._clear.items():
-            try:
-                written = send(data)
-            except OSError:
-                # Full, or broken: the transport finds out which.
-                written = 0
-            if written != length:
-                unfinished.append((writer, written))
-        for writer, written in unfinished:
-            writer.write(bytes(data[written:]))
-
-    def write(self, track: int, data: bytes) -> None:
-        """Write one report beside a track to all who are not left out."""
-        if track in self._rtcp:
-            message = Frame(self._rtcp[track], data).to_bytes()
-            for writer in [*self._clear, *self._waiting]:
-                writer.write(message)
-
-    def _queued(self, writer: InterleavedWriter) -> None:
-        if self._clear.pop(writer, None) is not None:
-            self._waiting[writer] = None
-
-    def _look_after_waiting(self, data: memoryview, begun: bool) -> None:
-        """Those who have caught up are written to like all; the others get in line, or are left out.
-
-        A frame that was begun is finished: half of one is no use to anybody.
-        """
-        for writer in list(self._waiting):
-            if writer.idle and writer.send is not None:
-                del self._waiting[writer]
-                self._clear[writer] = writer.send
-            elif writer.queued() < MAX_QUEUE_BYTES or begun:
-                writer.write(bytes(data))
-            else:
-                del self._waiting[writer]
-                self._shed[writer] = 0
-                log.warning("%s is too slow: frames are left out until the next keyframe", writer)
-
-    def _readmit(self, entry: bool) -> None:
-        for writer, skipped in list(self._shed.items()):
-            if entry and writer.idle:
-                del self._shed[writer]
-                self._waiting[writer] = None
-                log.info("%s goes on, %d writes were left out", writer, skipped)
-            else:
-                self._shed[writer] = skipped + 1
-
-
 class _UdpTrack:
     """All readers of one track over UDP: media in shares, reports to all at once."""
 
@@ -288,6 +190,7 @@ class FanOut:
         self._interleaved: dict[Layout, list[InterleavedFanOut]] = {}
         self._homes: dict[InterleavedWriter, InterleavedFanOut] = {}
         self._begun: deque[Iterator[int]] = deque()
+        self._shed = 0
         # Bytes of what comes next of it.
         self._next = 0
 
@@ -295,6 +198,11 @@ class FanOut:
         """Readers over TCP, and tracks of readers over UDP."""
         udp = sum(len(share) for track in self._udp.values() for share in track.shares)
         return udp + len(self._homes)
+
+    @property
+    def shed(self) -> int:
+        """How often a connection was so slow that frames were left out for it."""
+        return self._shed + sum(share.shed for shares in self._interleaved.values() for share in shares)
 
     def add_udp(self, pair: UdpPair, track: int, rtp: Destination, rtcp: Destination) -> None:
         """Send a track to these ports too."""
@@ -321,6 +229,7 @@ class FanOut:
         share = self._homes.pop(writer)
         share.remove(writer)
         if not share:
+            self._shed += share.shed
             self._interleaved[layout].remove(share)
         if not self._interleaved[layout]:
             # Each layout has a rendering of its own made.

@@ -26,6 +26,7 @@ from reelcast.server.care import Care
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.feed import Era
 from reelcast.server.limits import Limits
+from reelcast.server.live import Live
 from reelcast.server.methods import Services, answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
@@ -100,7 +101,7 @@ class Server:
         self._drained: asyncio.Event | None = None
 
     def mount(
-        self, path: str, what: Source | Path | str, *, live: bool = False, whole_ts: bool = False
+        self, path: str, what: Source | Live | Path | str, *, live: bool = False, whole_ts: bool = False
     ) -> None:
         """Serve a file, a folder (recursively) or a source at `path` ("/movie"; "/" for the root).
 
@@ -113,6 +114,8 @@ class Server:
             what = Path(what)
         if live and whole_ts:
             raise MediaError(f"{what}: a whole transport stream cannot be live; leave out live or whole_ts")
+        if isinstance(what, Live) and self._services is not None:
+            what.start()
         if live and isinstance(what, Path):
             self._mounts.add_live(path, what, self._era)
         else:
@@ -150,6 +153,7 @@ class Server:
                 pair.close()
             raise
         self.port = self._listeners[0].port
+        self._mounts.start()
         self._caring = asyncio.get_running_loop().create_task(self._care.run())
 
     async def stop(self) -> None:

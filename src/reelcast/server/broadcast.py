@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from reelcast.errors import ReelcastError
 from reelcast.net.carrier import Carrier
@@ -21,7 +21,7 @@ from reelcast.rtp.group import Run
 from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.server.feed import Era, Feed
 from reelcast.server.pacer import Pacer
-from reelcast.server.reports import Reporter
+from reelcast.server.reports import Reporter, Wall, unix_at
 from reelcast.server.subscription import Place, Subscription
 from reelcast.track import Track
 
@@ -49,9 +49,13 @@ class Broadcast:
     """See `reelcast.server.source.Source`. A stream without readers rests; its time goes on.
 
     over   the feed has ended, and all that came of it has been sent
+    wall   whose time the media has, None for ours
+    on_unused   called when no session has it any more
     """
 
-    def __init__(self, feed: Feed, era: Era | None = None, name: str = "") -> None:
+    def __init__(
+        self, feed: Feed, era: Era | None = None, name: str = "", *, wall: Wall | None = None
+    ) -> None:
         """`name` tells the streams of one era apart."""
         era = era or Era.now()
         dice = random.Random(f"{era.seed} {name}")
@@ -63,7 +67,8 @@ class Broadcast:
             track: Sender(dice.getrandbits(32), dice.getrandbits(16), dice.getrandbits(32), item.clock_rate)
             for track, item in enumerate(feed.tracks)
         }
-        self.reporter = Reporter(self.senders, self.fan_out)
+        self.wall = wall
+        self.reporter = Reporter(self.senders, self.fan_out, wall)
         self._feed = feed
         self._epoch = era.began
         self._pacer: Pacer | None = None
@@ -74,6 +79,7 @@ class Broadcast:
         self._readers: set[Subscription] = set()
         # Oldest first: kept for new readers, being sent, prepared.
         self._aired: deque[Aired] = deque()
+        self._kept_bytes = 0
         self._numbers = 0
         self._edge: Place = (0, 0)
         self._start: Place | None = None
@@ -82,11 +88,23 @@ class Broadcast:
         self._part = 0.0
         self._starved = True
         self.over = False
+        self.on_unused: Callable[[], None] = _nothing
+        self._users = 0
 
     @property
     def elapsed(self) -> float:
         """Seconds into the stream."""
         return time.monotonic() - self._epoch
+
+    @property
+    def readers(self) -> int:
+        """Those that are sent something, or wait for it."""
+        return len(self._readers)
+
+    @property
+    def used(self) -> bool:
+        """Whether any session has it."""
+        return self._users > 0
 
     @property
     def edge(self) -> Place:
@@ -101,8 +119,27 @@ class Broadcast:
         """A player for one session."""
         return Subscription(self, tuple(ssrcs), carrier, pacer)
 
+    def describe_anew(self, tracks: tuple[Track, ...]) -> None:
+        """The tracks have other parameters now: who asks from now on is told so."""
+        self.tracks = tracks
+        self.origin += 1
+
+    def hold(self) -> None:
+        """A session has it."""
+        self._users += 1
+
+    def release(self) -> None:
+        """A session no longer has it; behind the last, `on_unused` is called."""
+        self._users -= 1
+        if not self._users:
+            self.on_unused()
+
+    def end(self) -> None:
+        """Nothing more comes: readers are told goodbye when all has been sent."""
+        self._feed.close()
+
     def close(self) -> None:
-        """End the stream."""
+        """End the stream at once."""
         self._rest()
         self._feed.close()
 
@@ -149,16 +186,18 @@ class Broadcast:
                 if run.track not in found:
                     found.add(run.track)
                     sequences[run.track] = aired.flight().sequence(run.first)
+        places = {} if self.wall is None else self.wall.at(unix_at(time.monotonic()), media_time)[1]
         return {
-            track: (sequences[track], sender.timestamp(media_time)) for track, sender in self.senders.items()
+            track: (sequences[track], sender.timestamp(places.get(track, media_time)))
+            for track, sender in self.senders.items()
         }
 
     # What the pacer asks for
 
     @property
     def exact(self) -> bool:
-        """See `Paced`."""
-        return len(self.fan_out) >= ALONE
+        """See `Paced`: what comes as it happens does not wait for a tick."""
+        return len(self.fan_out) >= ALONE or not self._feed.paced
 
     def advance(self, now: float) -> float | None:
         """Send to all what is due by `now`, or a part of it where that is much."""
@@ -182,7 +221,7 @@ class Broadcast:
             number, first = self._edge
             dues, shift = aired.group.spread, self._epoch + aired.shift
             late = now - shift - dues[first] if first < len(dues) else 0.0
-            if late > MAX_LATE and len(self.fan_out):
+            if late > MAX_LATE and self._feed.paced and len(self.fan_out):
                 # Too much to catch up on at once: the rest of the timeline moves instead.
                 self._epoch += late
                 self.reporter.restart()
@@ -236,21 +275,24 @@ class Broadcast:
         wanted = [reader.wanted for reader in self._readers if reader.wanted is not None]
         if self._start is not None:
             wanted.append(self._start[0])
-        if wanted and sum(aired.group.nbytes for aired in self._aired) > MAX_KEPT_BYTES:
+        if wanted and self._kept_bytes > MAX_KEPT_BYTES:
             self._start, wanted = None, []
             self._begun.clear()
         oldest = min([*wanted, self._edge[0]])
         while self._aired and self._aired[0].number < oldest:
-            self._aired.popleft()
+            self._kept_bytes -= self._aired.popleft().group.nbytes
         self._room.set()
 
     # What comes in
 
     async def _produce(self, pacer: Pacer) -> None:
         try:
-            async for group, shift in self._feed.groups(self.elapsed):
+            async for group, shift, holes in self._feed.portions(self.elapsed):
+                for track in holes:
+                    self.senders[track].sequence = (self.senders[track].sequence + 1) & 0xFFFF
                 headers = stamp(group, self.senders, shift=shift)
                 self._aired.append(Aired(self._numbers, group, headers, shift))
+                self._kept_bytes += group.nbytes
                 self._numbers += 1
                 if self._starved:
                     self._starved = False
@@ -285,12 +327,17 @@ class Broadcast:
         for track, sender in self.senders.items():
             sender.sequence = unsent[track][0]
         self._aired.clear()
+        self._kept_bytes = 0
         # One whose session has ended meanwhile must not wait for ever.
         for event in (self._on_air, self._begun):
             event.set()
             event.clear()
         self._edge, self._start, self._counted = (self._numbers, 0), None, 0
         self._part, self._starved, self.over = 0.0, True, False
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
 
 
 def _begins(runs: tuple[Run, ...], number: int) -> bool:

@@ -6,12 +6,24 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reelcast.rtp.group import Group
 from reelcast.track import Track
 
-__all__ = ["Era", "Feed"]
+__all__ = ["Era", "Feed", "Portion"]
+
+
+class Portion(NamedTuple):
+    """What comes of a feed in one piece.
+
+    shift   seconds that lead from the group's time axis to the stream's
+    holes   tracks of which something is missing before this: its readers are to see that
+    """
+
+    group: Group
+    shift: float = 0.0
+    holes: tuple[int, ...] = ()
 
 
 class Feed(Protocol):
@@ -19,16 +31,17 @@ class Feed(Protocol):
 
     tracks    what it consists of
     leading   the index of the track whose keyframes are places to begin at
+    paced     whether groups come before they are due; else they are due when they come
     """
 
     tracks: tuple[Track, ...]
     leading: int
+    paced: bool
 
-    def groups(self, elapsed: float) -> AsyncIterator[tuple[Group, float]]:
-        """Groups in order, the first from before `elapsed` seconds into the stream, each with its shift.
+    def portions(self, elapsed: float) -> AsyncIterator[Portion]:
+        """Groups in order, the first from before `elapsed` seconds into the stream.
 
-        The shift, in seconds, leads from the group's time axis to the stream's. Ends, or raises ReelcastError,
-        where no more comes.
+        Ends, or raises ReelcastError, where no more comes.
         """
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from reelcast.errors import MediaError
 from reelcast.media.groups import GROUP_SECONDS, leading_track
 from reelcast.rtp.group import Group
+from reelcast.server.feed import Portion
 from reelcast.server.file_source import FileSource
 from reelcast.track import Track
 
@@ -17,13 +18,15 @@ __all__ = ["LoopingFile"]
 class LoopingFile:
     """See `reelcast.server.feed.Feed`: the file's groups over and over, each time one length later."""
 
+    paced = True
+
     def __init__(self, source: FileSource) -> None:
         self.tracks: tuple[Track, ...] = source.tracks
         self.leading = leading_track(source.tracks)
         self._source = source
         self._length = 0.0
 
-    async def groups(self, elapsed: float) -> AsyncIterator[tuple[Group, float]]:
+    async def portions(self, elapsed: float) -> AsyncIterator[Portion]:
         """Groups from the last keyframe before `elapsed` on, without end. Raises MediaError."""
         opening = await self._group(0)
         if opening is None or not opening.runs or opening.end <= 0.0:
@@ -37,7 +40,7 @@ class LoopingFile:
         while True:
             group = await self._group(index)
             if group is not None:
-                yield group, shift
+                yield Portion(group, shift)
                 index += 1
                 length = self._length = max(length, group.end + lead)
             if group is None or group.last:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from reelcast.errors import MediaError
+from reelcast.errors import MediaError, ProtocolError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
 from reelcast.media.groups import GroupReader
 from reelcast.media.library import Library
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
+from reelcast.server.live import Live, LivePolicy
 from reelcast.server.looping import LoopingFile
 from reelcast.server.source import Source
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 MAX_OPEN_FILES = 128
 """Files kept open between requests; one that is being played stays open however many others are asked for."""
 
+_Mounted = Path | Library | Source | Live
 _Way = tuple[Path, bool]
 """A file, and whether it is kept whole where it is a transport stream."""
 
@@ -51,18 +53,18 @@ class Mounts:
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._cache = GroupCache(cache_bytes)
-        self._mounted: dict[tuple[str, ...], Path | Library | Source] = {}
+        self._mounted: dict[tuple[str, ...], _Mounted] = {}
         self._whole: set[tuple[str, ...]] = set()
         self._open: OrderedDict[_Way, tuple[tuple[int, int], asyncio.Task[FileSource]]] = OrderedDict()
         self._users: dict[Source, int] = {}
 
-    def add(self, path: str, what: Source | Path, *, whole_ts: bool = False) -> None:
+    def add(self, path: str, what: Source | Live | Path, *, whole_ts: bool = False) -> None:
         """Serve a file, a folder (recursively) or a source at `path`, which may be "/".
 
         With `whole_ts`, files that are transport streams are one track, not what is in them.
         Raises MediaError where the file or folder is missing, or a folder holds no media.
         """
-        segments = tuple(unquote(segment) for segment in path.split("/") if segment)
+        segments = _segments(path)
         self._whole.discard(segments)
         if whole_ts:
             self._whole.add(segments)
@@ -84,9 +86,29 @@ class Mounts:
             raise MediaError(f"{file}: no such file")
         self.add(path, Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache)), era, path))
 
+    def publish_to(self, path: str, policy: LivePolicy | None = None) -> Live:
+        """The live path of this name, for a publisher; made where nothing is served there, until it is over.
+
+        Raises ProtocolError 405 where something else is served.
+        """
+        segments = _segments(path)
+        what = self._mounted.get(segments)
+        if isinstance(what, Live):
+            return what
+        if what is not None:
+            raise ProtocolError(f"{path} is no live path: it cannot be published to", 405)
+        live = Live("/" + "/".join(segments), policy)
+        live.on_over = lambda: self._forget(segments, live)
+        self._mounted[segments] = live
+        return live
+
+    def _forget(self, segments: tuple[str, ...], live: Live) -> None:
+        if self._mounted.get(segments) is live:
+            del self._mounted[segments]
+
     def remove(self, path: str) -> None:
         """No longer serve `path`; sessions that play it go on. Raises KeyError where nothing is there."""
-        del self._mounted[tuple(unquote(segment) for segment in path.split("/") if segment)]
+        del self._mounted[_segments(path)]
 
     def paths(self) -> Iterator[str]:
         """All paths that can be asked for now, percent-encoded."""
@@ -125,9 +147,13 @@ class Mounts:
     def hold(self, source: Source) -> None:
         """Keep a source open while a session uses it."""
         self._users[source] = self._users.get(source, 0) + 1
+        if isinstance(source, Broadcast):
+            source.hold()
 
     def release(self, source: Source) -> None:
         """A session no longer uses the source."""
+        if isinstance(source, Broadcast):
+            source.release()
         self._users[source] -= 1
         if self._users[source]:
             return
@@ -138,16 +164,24 @@ class Mounts:
             source.close()
         self._tidy()
 
+    def start(self) -> None:
+        """Fetch for the live paths what is fetched always."""
+        for what in self._mounted.values():
+            if isinstance(what, Live):
+                what.start()
+
     def close(self) -> None:
         """Close everything that is open."""
         for what in self._mounted.values():
-            if isinstance(what, Broadcast):
+            if isinstance(what, Broadcast | Live):
                 what.close()
         for task in self._tasks():
             _close(task)
         self._open.clear()
 
-    async def _source(self, what: Path | Library | Source, rest: list[str], whole: bool) -> Source | None:
+    async def _source(self, what: _Mounted, rest: list[str], whole: bool) -> Source | None:
+        if isinstance(what, Live):
+            return None if rest else await what.source()
         if not isinstance(what, Path | Library):
             return None if rest else what
         path = await _path(what, rest)
@@ -193,6 +227,10 @@ class Mounts:
         _, task = self._open.pop(way)
         if _opened(task) not in self._users:
             _close(task)
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(unquote(segment) for segment in path.split("/") if segment)
 
 
 async def _path(what: Path | Library, rest: list[str]) -> Path | None:

@@ -13,7 +13,7 @@ from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.rtcp import Bye, SourceDescription, compound, next_interval
 from reelcast.rtp.sender import Sender
 
-__all__ = ["Reporter", "Reports", "ntp_at"]
+__all__ = ["Reporter", "Reports", "Wall", "ntp_at", "unix_at"]
 
 _CNAME = f"{secrets.token_hex(6)}@{socket.gethostname()}"
 """One name for all tracks of this server: what receivers know tracks to synchronise by (section 6.5.1)."""
@@ -23,9 +23,14 @@ _CLOCK_OFFSET = time.time() - time.monotonic()
 """Reports follow the monotonic clock, so that a step of the system's clock cannot pull tracks apart."""
 
 
+def unix_at(now: float) -> float:
+    """A time of the event loop's clock in Unix seconds."""
+    return _CLOCK_OFFSET + now
+
+
 def ntp_at(now: float) -> int:
-    """A time of the event loop's clock as a 64-bit NTP timestamp."""
-    return unix_to_ntp(_CLOCK_OFFSET + now)
+    """The same as a 64-bit NTP timestamp."""
+    return unix_to_ntp(unix_at(now))
 
 
 class Reports(Protocol):
@@ -35,6 +40,16 @@ class Reports(Protocol):
         """Send a compound RTCP packet beside a track."""
 
 
+class Wall(Protocol):
+    """Knows another clock than ours, and where each track stands by it."""
+
+    def at(self, now: float, media: float) -> tuple[int, Mapping[int, float]]:
+        """The NTP time of the media time `media`, which is now (Unix seconds), and each track's media time then.
+
+        Tracks that are not named stand at `media`.
+        """
+
+
 class Reporter:
     """Tells the reader how the tracks' RTP timestamps relate to the clock.
 
@@ -42,15 +57,17 @@ class Reporter:
     muted   tracks of which nothing is sent for now, but whose time goes on
     """
 
-    __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "due", "muted")
+    __slots__ = ("_carrier", "_initial", "_regular", "_senders", "_silent", "_wall", "due", "muted")
 
-    def __init__(self, senders: Mapping[int, Sender], carrier: Reports) -> None:
+    def __init__(self, senders: Mapping[int, Sender], carrier: Reports, wall: Wall | None = None) -> None:
+        """`wall` is whose time the media has, None for ours."""
         self.due = self._regular = 0.0
         self.muted: Collection[int] = ()
         self._initial = True
         self._silent = set(senders)
         self._senders = senders
         self._carrier = carrier
+        self._wall = wall
 
     def restart(self) -> None:
         """Report at once: the relation of the two clocks has changed."""
@@ -65,13 +82,14 @@ class Reporter:
         if regular:
             self._regular = now + next_interval(random.random(), initial=self._initial)
             self._initial = False
-        ntp = ntp_at(now)
+        ntp, places = self._moment(now, media_time)
         for track, sender in self._senders.items():
             begun = sender.packets or track in self.muted
             if begun and (regular or track in self._silent):
                 self._silent.discard(track)
                 description = SourceDescription(sender.ssrc, _CNAME)
-                self._carrier.report(track, compound(sender.report(ntp, media_time), description))
+                report = sender.report(ntp, places.get(track, media_time))
+                self._carrier.report(track, compound(report, description))
         self.due = min(self._regular, now + FIRST_REPORT_WAIT) if self._silent else self._regular
 
     def rewire(self, carrier: Reports) -> None:
@@ -85,10 +103,15 @@ class Reporter:
 
         What was only reported on ends too: readers wait for the goodbyes of all tracks.
         """
-        ntp = ntp_at(now)
+        ntp, places = self._moment(now, media_time)
         for track in list(self._senders) if tracks is None else tracks:
             sender = self._senders[track]
             if sender.packets or track not in self._silent:
                 description = SourceDescription(sender.ssrc, _CNAME)
-                report = sender.report(ntp, media_time)
+                report = sender.report(ntp, places.get(track, media_time))
                 self._carrier.report(track, compound(report, description, Bye((sender.ssrc,))))
+
+    def _moment(self, now: float, media_time: float) -> tuple[int, Mapping[int, float]]:
+        if self._wall is None:
+            return ntp_at(now), {}
+        return self._wall.at(unix_at(now), media_time)

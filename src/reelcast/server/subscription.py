@@ -12,7 +12,7 @@ from reelcast.net.fanout import FanOut
 from reelcast.net.flight import Aired
 from reelcast.rtp.sender import Sender
 from reelcast.server.pacer import Pacer
-from reelcast.server.reports import Reporter
+from reelcast.server.reports import Reporter, Wall
 from reelcast.server.source import Pace, Playing
 
 __all__ = ["OnAir", "Place", "Subscription"]
@@ -32,11 +32,13 @@ class OnAir(Protocol):
     senders   of all tracks
     fan_out   what all readers are sent
     over      nothing more will come
+    wall      whose time the media has, None for ours
     """
 
     senders: dict[int, Sender]
     fan_out: FanOut
     over: bool
+    wall: Wall | None
 
     @property
     def elapsed(self) -> float:
@@ -79,7 +81,7 @@ class Subscription:
         self._carrier = carrier
         self._pacer = pacer
         self._senders = {track: broadcast.senders[track] for track in tracks}
-        self._reporter = Reporter(self._senders, carrier)
+        self._reporter = Reporter(self._senders, carrier, broadcast.wall)
         self._place: Place = (0, 0)
         # When catching up began, and the stream's time then.
         self._clock: tuple[float, float] | None = None
