@@ -1,0 +1,322 @@
+"""What is recorded, and what is not: a table of segments and one of gaps, beside the files (SQLite).
+
+Every change is a transaction of its own, in a write-ahead log: a process that is killed leaves what it wrote, and
+others may read meanwhile. The files are the truth, and what is known of them is brought in line with `recover`;
+gaps are known here alone. Transactions are not waited for until they are on the platter: what a loss of power
+takes, `recover` finds again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from reelcast.archive.layout import find_files, name_of, start_of
+from reelcast.errors import MediaError
+from reelcast.media.demux import open_demuxer
+
+__all__ = ["FILE_NAME", "Gap", "Index", "Segment"]
+
+FILE_NAME: Final = "index.sqlite3"
+CUT_OFF: Final = "the recording was cut off"
+"""Why a gap follows a segment that was growing when its process ended."""
+VERSION: Final = 1
+"""Of the tables, kept as the database's user_version."""
+BUSY_SECONDS: Final = 5.0
+"""To wait for another connection's transaction, which takes a millisecond: longer is a disk that hangs."""
+
+TABLES: Final = """
+create table if not exists segments (
+    place text primary key, name text not null, start real not null, stop real not null,
+    growing integer not null, size integer not null
+) without rowid;
+create index if not exists segments_by_time on segments (name, start);
+create table if not exists gaps (
+    name text not null, start real not null, stop real not null, reason text not null,
+    primary key (name, start)
+) without rowid;
+"""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A file of a recording.
+
+    path      where it is
+    name      live path that was recorded ("/cam")
+    start     Unix seconds of the file's time 0
+    end       Unix seconds up to which it counts, and is on disk. Units of the file that are shown at `end` or
+              later belong to the next segment
+    growing   whether it is being written
+    size      bytes on disk
+    """
+
+    path: Path
+    name: str
+    start: float
+    end: float
+    growing: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time of which there is no recording, in Unix seconds, and the reason in a few words.
+
+    `end` is infinite as long as it lasts.
+    """
+
+    name: str
+    start: float
+    end: float
+    reason: str
+
+
+class Index:
+    """The index of the recordings in a folder; any number of threads and processes may have one each.
+
+    folder      of the recordings; it is made if it is missing
+    read_only   for who only looks: nothing is made, and no right to write is needed. A folder that nobody
+                recorded into is empty
+
+    An Index may be used by several threads, one after the other. Raises MediaError, here and at each call, where
+    the index cannot be read or written: the disk is full, or it is no index.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self.folder = folder.absolute()
+        self._lock = threading.Lock()
+        self._path = self.folder / FILE_NAME
+        with self._translated():
+            self._database = self._open_to_read() if read_only else self._open_to_write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index; closing twice does nothing."""
+        with self._translated():
+            self._database.close()
+
+    # Who looks
+
+    def names(self) -> list[str]:
+        """The live paths of which there are recordings, sorted."""
+        return [str(row[0]) for row in self._rows("select distinct name from segments order by name")]
+
+    def segments(self, name: str, start: float = -math.inf, end: float = math.inf) -> list[Segment]:
+        """The segments of a live path that hold something of [start, end), by time."""
+        rows = self._rows(
+            "select place, name, start, stop, growing, size from segments"
+            " where name = ? and start < ? and stop > ? order by start",
+            (name, end, start),
+        )
+        return [self._segment(row) for row in rows]
+
+    def oldest(self, name: str | None = None, count: int = 1) -> list[Segment]:
+        """The first finished segments of a live path, or of all."""
+        rows = self._rows(
+            "select place, name, start, stop, growing, size from segments"
+            " where not growing and (? is null or name = ?) order by start limit ?",
+            (name, name, count),
+        )
+        return [self._segment(row) for row in rows]
+
+    def gaps(self, name: str, start: float = -math.inf, end: float = math.inf) -> list[Gap]:
+        """The gaps of a live path that meet [start, end), by time."""
+        rows = self._rows(
+            "select name, start, stop, reason from gaps"
+            " where name = ? and start < ? and stop > ? order by start",
+            (name, end, start),
+        )
+        return [Gap(*row) for row in rows]
+
+    def span(self, name: str) -> tuple[float, float] | None:
+        """From the first to the last recorded instant of a live path; None where there is none."""
+        ((start, end),) = self._rows("select min(start), max(stop) from segments where name = ?", (name,))
+        return None if start is None else (start, end)
+
+    def size(self, name: str | None = None) -> int:
+        """Bytes of all segments of a live path, or of all."""
+        ((size,),) = self._rows("select total(size) from segments where ? is null or name = ?", (name, name))
+        return int(size)
+
+    # Who records
+
+    def put(self, segment: Segment) -> None:
+        """Add a segment, or say anew what is known of it."""
+        self._change(
+            "insert or replace into segments (place, name, start, stop, growing, size)"
+            " values (?, ?, ?, ?, ?, ?)",
+            (
+                segment.path.relative_to(self.folder).as_posix(),
+                segment.name,
+                segment.start,
+                segment.end,
+                segment.growing,
+                segment.size,
+            ),
+        )
+
+    def note(self, gap: Gap) -> None:
+        """Add a gap, or say anew how long it is."""
+        self._change(
+            "insert or replace into gaps (name, start, stop, reason) values (?, ?, ?, ?)",
+            (gap.name, gap.start, gap.end, gap.reason),
+        )
+
+    def resume(self, name: str, start: float) -> None:
+        """The gap of a live path that still lasts, if there is one, ends; one that proves empty is none."""
+        self._change("update gaps set stop = ? where name = ? and stop = ?", (start, name, math.inf))
+        self._change("delete from gaps where name = ? and stop <= start", (name,))
+
+    def drop(self, segment: Segment) -> None:
+        """Forget a segment, and the gaps that end before what is left of its live path begins."""
+        self._change(
+            "delete from segments where place = ?", (segment.path.relative_to(self.folder).as_posix(),)
+        )
+        self._change(
+            "delete from gaps where name = ?1"
+            " and stop <= coalesce((select min(start) from segments where name = ?1), 9e99)",
+            (segment.name,),
+        )
+
+    def recover(self, name: str | None = None) -> None:
+        """Bring the index in line with the files, of one live path or of all, while nobody records these.
+
+        Segments that were growing are looked into for their end; files without a segment are taken in;
+        segments whose file is gone are dropped. Empty files, which a process that was killed leaves, are removed.
+        """
+        where = "select place, name, start, stop, growing, size from segments where ? is null or name = ?"
+        known = {segment.path: segment for segment in map(self._segment, self._rows(where, (name, name)))}
+        found = {self.folder / place for place in find_files(self.folder, name)}
+        for path, segment in known.items():
+            if path not in found:
+                log.warning("%s: is gone; left out of the index", path)
+                self.drop(segment)
+            elif segment.growing:
+                self._take_in(path, segment.name)
+        for path in sorted(found - known.keys()):
+            self._take_in(path, name or name_of(path.relative_to(self.folder)))
+
+    def _take_in(self, path: Path, name: str) -> None:
+        """Put in a file that was left behind, with the end that it has."""
+        place = path.relative_to(self.folder)
+        start = start_of(place)
+        if start is None:
+            return
+        try:
+            size = path.stat().st_size
+            if not size:
+                path.unlink()
+            seconds = _length(path) if size else 0.0
+        except (MediaError, OSError) as error:
+            log.warning("%s: left out of the index: %s", path, error)
+            seconds = 0.0
+        if not seconds:
+            self._change("delete from segments where place = ?", (place.as_posix(),))
+            return
+        later = self.segments(name, start + 1e-6)
+        end = min([start + seconds, *(segment.start for segment in later if segment.path != path)])
+        self.put(Segment(path, name, start, end, growing=False, size=size))
+        if not later:
+            self.note(Gap(name, end, math.inf, CUT_OFF))
+        log.info("%s: taken into the index: %.1f s", path, end - start)
+
+    # The database
+
+    def _segment(self, row: tuple[str, str, float, float, int, int]) -> Segment:
+        place, name, start, end, growing, size = row
+        return Segment(self.folder / place, name, start, end, bool(growing), size)
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._database.execute(statement, values).fetchall()
+
+    def _change(self, statement: str, values: Sequence[object]) -> None:
+        with self._translated():
+            self._database.execute(statement, values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """One thread at a time; what SQLite and the file system have to say becomes a MediaError."""
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.Error, OSError) as error:
+                raise MediaError(f"{self._path}: {error}") from error
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return self._prepared()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            # Gaps are lost with it; the segments are in the files.
+            broken = self._path.with_suffix(".broken")
+            log.error("%s: %s; it is kept as %s, and made anew", self._path, error, broken.name)
+            self._path.replace(broken)
+            for suffix in ("-wal", "-shm"):
+                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+            return self._prepared()
+
+    def _prepared(self) -> sqlite3.Connection:
+        database = self._connect(self._path)
+        try:
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = normal")
+            ((version,),) = database.execute("pragma user_version").fetchall()
+            if version not in (0, VERSION):
+                raise MediaError(f"{self._path}: made by another version of reelcast: choose another folder")
+            database.executescript(f"begin; {TABLES} pragma user_version = {VERSION}; commit;")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            database = self._connect(":memory:")
+            database.executescript(TABLES)
+            return database
+        address = f"file:{quote(str(self._path))}?mode=ro"
+        # Where nobody writes, and nobody here may, there is no log beside it, and none can be made.
+        if not os.access(self.folder, os.W_OK) and not Path(f"{self._path}-wal").exists():
+            address += "&immutable=1"
+        return self._connect(address)
+
+    def _connect(self, address: Path | str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            address,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=isinstance(address, str) and address.startswith("file:"),
+        )
+
+
+def _length(path: Path) -> float:
+    """Seconds of a recording, however it ended."""
+    with closing(open_demuxer(path)) as demuxer:
+        return max(
+            (
+                (unit.pts + unit.duration) / demuxer.tracks[track].clock_rate
+                for track, unit in demuxer.units()
+            ),
+            default=0.0,
+        )
