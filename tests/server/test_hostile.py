@@ -28,6 +28,7 @@ from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.server import Limits, Server, care
 from reelcast.server.connection import Connection
+from reelcast.server.playback import Playback
 from reelcast.server.playhead import Playhead
 from reelcast.server.session import Session
 from reelcast.server.subscription import Subscription
@@ -426,6 +427,7 @@ async def test_junk_to_the_ports(attacked: Server) -> None:
     dice = random.Random(3)
     (session,) = attacked._sessions
     (delivery,) = session.deliveries.values()
+    assert isinstance(session, Playback)
     assert session.udp is not None
     rtp, rtcp = session.udp.ports
     crafted = [
@@ -453,6 +455,7 @@ async def test_storms_of_feedback(attacked: Server) -> None:
     """Conformance H33: repairs and keyframes that are asked for are not sent: nothing grows but a counter."""
     (session,) = attacked._sessions
     (delivery,) = session.deliveries.values()
+    assert isinstance(session, Playback)
     assert session.udp is not None
     nack = struct.pack("!BBHII", 0x81, 205, 2 + 60, 1, delivery.ssrc) + bytes(range(240))
     pli = struct.pack("!BBHII", 0x81, 206, 2, 1, delivery.ssrc)

@@ -382,7 +382,7 @@ async def test_a_track_alone_may_change_its_transport(server: Server, ports: Por
 
 async def test_too_many_sessions(server: Server, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Conformance H14, T23."""
-    monkeypatch.setattr(sessions, "_limits", Limits(sessions=2))
+    monkeypatch.setattr(sessions, "limits", Limits(sessions=2))
     async with await Client.connect(server.port) as client:
         for status in (200, 200, 453):
             answer = await client.setup("/short.mp4/trackID=1")

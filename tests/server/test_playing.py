@@ -9,6 +9,7 @@ import pytest
 from tests.server.raw import Answer, Client, Ports, Rtp, gaps, rtcp_kinds, until
 
 from reelcast.server import Server
+from reelcast.server.playback import Playback
 from reelcast.server.session import Sessions
 
 FRAME = 3600
@@ -354,7 +355,9 @@ async def test_a_closed_range_ends_as_with_a_pause(server: Server, sessions: Ses
         assert answer.range == (1.0, 1.2)
         start = answer.rtp_info[0][2]
         await client.packets(0, 5)
-        player = next(iter(sessions)).player
+        (playback,) = sessions
+        assert isinstance(playback, Playback)
+        player = playback.player
         assert player is not None
         await until(lambda: player.ended)
         video = await client.packets(0, 5)

@@ -23,6 +23,7 @@ from reelcast.rtp.classroom import MAX_JPEG_BYTES
 from reelcast.rtsp.classroom import MAX_JUNK_BYTES
 from reelcast.server import Limits, Server, care
 from reelcast.server import classroom as served
+from reelcast.server.playback import Playback
 
 FRAMES = [b"\xff\xd8" + number.to_bytes(4) + bytes(5000 + number) + b"\xff\xd9" for number in range(8)]
 LARGEST = b"\xff\xd8" + bytes(MAX_JPEG_BYTES - 4) + b"\xff\xd9"
@@ -233,6 +234,7 @@ async def test_behind_the_end_it_is_quiet(server: Server) -> None:
             await asyncio.sleep(0.05)
             assert pupil.waiting() == []
         (session,) = server._sessions
+        assert isinstance(session, Playback)
         assert session.player is not None
         assert session.player.ended
 
@@ -312,7 +314,7 @@ async def test_the_server_stops_while_it_plays(school: Path) -> None:
 
 
 async def test_no_room_for_a_session(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server._sessions, "_limits", Limits(sessions=1))
+    monkeypatch.setattr(server._sessions, "limits", Limits(sessions=1))
     async with Pupil(server.port, "short.Mjpeg") as first, Pupil(server.port, "short.Mjpeg") as second:
         assert await first.ask("SETUP") == 200
         assert await second.ask("SETUP") == 453
@@ -362,7 +364,7 @@ async def test_what_is_no_dialect_any_more_is_closed(server: Server, data: bytes
 
 
 async def test_a_request_that_is_never_finished(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server._care, "_limits", Limits(message_seconds=0.1))
+    monkeypatch.setattr(server._care, "limits", Limits(message_seconds=0.1))
     async with Pupil(server.port, "short.Mjpeg") as pupil:
         assert await pupil.ask("SETUP") == 200
         await pupil.send(b"PLAY short.Mj")

@@ -17,6 +17,7 @@ from reelcast.rtsp.states import State
 from reelcast.server import session as module
 from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
+from reelcast.server.playback import Playback
 from reelcast.server.session import GRACE, Delivery, Session, Sessions
 from reelcast.server.source import Pace, Playing
 from reelcast.track import Track
@@ -117,7 +118,7 @@ def over_tcp(ssrc: int, first: int) -> Delivery:
 def test_ids_cannot_be_guessed(owner: Owner) -> None:
     """Conformance T11."""
     sessions = Sessions()
-    made = [sessions.create("/film", Film(), owner, "10.0.0.1") for _ in range(100)]
+    made = [sessions.add(Playback("/film", Film(), owner, "10.0.0.1")) for _ in range(100)]
     assert len({session.id for session in made}) == 100
     assert all(len(session.id) >= 16 for session in made)
     assert owner.sessions == set(made)
@@ -128,7 +129,7 @@ def test_ids_cannot_be_guessed(owner: Owner) -> None:
 def test_a_session_is_found_by_its_id_from_its_host_alone(owner: Owner) -> None:
     """Conformance H19, P1, T13."""
     sessions = Sessions()
-    session = sessions.create("/film", Film(), owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     assert sessions.find(session.id, "10.0.0.1") is session
     for identifier, host in (
         (session.id, "10.0.0.2"),
@@ -143,31 +144,31 @@ def test_a_session_is_found_by_its_id_from_its_host_alone(owner: Owner) -> None:
 def test_there_is_a_limit(owner: Owner) -> None:
     """Conformance T23."""
     sessions = Sessions(limits=Limits(sessions=2))
-    first = sessions.create("/film", Film(), owner, "10.0.0.1")
-    sessions.create("/film", Film(), owner, "10.0.0.1")
+    first = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
+    sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     with pytest.raises(ProtocolError) as caught:
-        sessions.create("/film", Film(), owner, "10.0.0.1")
+        sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     assert caught.value.status == 453
     sessions.end(first)
-    sessions.create("/film", Film(), owner, "10.0.0.1")
+    sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
 
 
 def test_there_is_a_limit_for_each_address(owner: Owner) -> None:
     """Conformance H14, T23."""
     sessions = Sessions(limits=Limits(sessions_per_address=1))
-    first = sessions.create("/film", Film(), owner, "10.0.0.1")
-    sessions.create("/film", Film(), owner, "10.0.0.2")
+    first = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
+    sessions.add(Playback("/film", Film(), owner, "10.0.0.2"))
     with pytest.raises(ProtocolError, match=r"10\.0\.0\.1 has 1 sessions already") as caught:
-        sessions.create("/film", Film(), owner, "10.0.0.1")
+        sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     assert caught.value.status == 453
     sessions.end(first)
     sessions.end(first)
-    sessions.create("/film", Film(), owner, "10.0.0.1")
+    sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
 
 
 def test_a_session_over_udp_is_found_by_its_addresses(owner: Owner) -> None:
     sessions = Sessions()
-    session = sessions.create("/film", Film(), owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_udp(7, 5000))
     sessions.deliver(session, 1, over_udp(8, 5002))
     assert all(sessions.at(("10.0.0.1", port)) is session for port in range(5000, 5004))
@@ -186,7 +187,7 @@ def test_a_session_over_udp_is_found_by_its_addresses(owner: Owner) -> None:
 def test_a_session_behind_a_nat_is_found_by_what_it_reports_on(owner: Owner) -> None:
     """Conformance K5."""
     sessions = Sessions()
-    session = sessions.create("/film", Film(), owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_udp(7, 5000))
     assert sessions.sending([99, 7], "10.0.0.1") is session
     assert sessions.sending([7], "10.0.0.2") is None
@@ -195,7 +196,7 @@ def test_a_session_behind_a_nat_is_found_by_what_it_reports_on(owner: Owner) -> 
 
 def test_ssrcs_are_not_used_twice(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = Sessions()
-    session = sessions.create("/film", Film(), owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_udp(7, 5000))
     drawn = iter([0, 7, 9])
     monkeypatch.setattr(module, "secrets", SimpleNamespace(randbits=lambda _: next(drawn)))
@@ -204,7 +205,7 @@ def test_ssrcs_are_not_used_twice(owner: Owner, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_track_that_is_delivered_anew_leaves_nothing_behind(owner: Owner) -> None:
     sessions = Sessions()
-    session = sessions.create("/film", Film(), owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_udp(7, 5000))
     sessions.deliver(session, 0, over_tcp(8, 4))
     assert sessions.at(("10.0.0.1", 5000)) is None
@@ -220,9 +221,9 @@ def test_a_track_that_is_delivered_anew_leaves_nothing_behind(owner: Owner) -> N
 def test_a_reader_that_comes_back_to_its_ports_ends_its_former_session(owner: Owner) -> None:
     ended: list[Session] = []
     sessions = Sessions(on_end=ended.append)
-    former = sessions.create("/film", Film(), owner, "10.0.0.1")
+    former = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     sessions.deliver(former, 0, over_udp(7, 5000))
-    session = sessions.create("/film", Film(), owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_udp(8, 5000))
     assert ended == [former]
     assert list(sessions) == [session]
@@ -234,7 +235,7 @@ async def test_the_end_frees_everything_and_comes_once(owner: Owner) -> None:
     ended: list[Session] = []
     sessions = Sessions(on_end=ended.append)
     film = Film()
-    session = sessions.create("/film", film, owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", film, owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_tcp(7, 0))
     sessions.deliver(session, 1, over_tcp(8, 2))
     session.ready(Pacer(lambda: None))
@@ -250,8 +251,8 @@ async def test_the_end_frees_everything_and_comes_once(owner: Owner) -> None:
 
 def test_without_a_sign_of_life_it_expires(owner: Owner, now: list[float]) -> None:
     sessions = Sessions(timeout=20)
-    silent = sessions.create("/film", Film(), owner, "10.0.0.1")
-    alive = sessions.create("/film", Film(), owner, "10.0.0.1")
+    silent = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
+    alive = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
     now[0] += 15
     alive.touch()
     now[0] += 5 + GRACE
@@ -261,7 +262,7 @@ def test_without_a_sign_of_life_it_expires(owner: Owner, now: list[float]) -> No
 
 
 def test_it_flows_while_it_plays_and_its_connection_takes_all(owner: Owner) -> None:
-    session = Sessions().create("/film", Film(), owner, "10.0.0.1")
+    session = Sessions().add(Playback("/film", Film(), owner, "10.0.0.1"))
     assert not session.interleaved
     assert not session.flowing
     session.deliveries[0] = over_tcp(7, 0)
@@ -274,7 +275,7 @@ def test_it_flows_while_it_plays_and_its_connection_takes_all(owner: Owner) -> N
 
 async def test_its_player_is_made_once_for_the_tracks_it_has(owner: Owner) -> None:
     film, pacer = Film(), Pacer(lambda: None)
-    session = Sessions().create("/film", film, owner, "10.0.0.1")
+    session = Sessions().add(Playback("/film", film, owner, "10.0.0.1"))
     session.deliveries = {0: over_tcp(7, 4), 1: over_tcp(8, 6)}
     player = session.ready(pacer)
     assert session.ready(pacer) is player
@@ -284,7 +285,7 @@ async def test_its_player_is_made_once_for_the_tracks_it_has(owner: Owner) -> No
 
 async def test_a_player_is_told_of_the_tracks_that_changed(owner: Owner) -> None:
     film, pacer, sessions = Film(), Pacer(lambda: None), Sessions()
-    session = sessions.create("/film", film, owner, "10.0.0.1")
+    session = sessions.add(Playback("/film", film, owner, "10.0.0.1"))
     sessions.deliver(session, 0, over_tcp(7, 4))
     player = session.ready(pacer)
     assert session.ready(pacer) is player

@@ -22,16 +22,18 @@ from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
 from reelcast.server import classroom
+from reelcast.server.call import Services
 from reelcast.server.care import Care
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.feed import Era
 from reelcast.server.limits import Limits
 from reelcast.server.live import Live
-from reelcast.server.methods import Services, answer
+from reelcast.server.methods import answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
+from reelcast.server.playback import Playback
 from reelcast.server.roster import Roster
-from reelcast.server.session import DEFAULT_TIMEOUT, Sessions
+from reelcast.server.session import DEFAULT_TIMEOUT, Session, Sessions
 from reelcast.server.source import Source
 
 __all__ = ["DEFAULT_PORT", "Server"]
@@ -90,9 +92,7 @@ class Server:
         self._era = era or Era.now()
         self._mounts = Mounts(cache_bytes)
         limits = limits or Limits()
-        self._sessions = Sessions(
-            timeout, limits, on_end=lambda session: self._mounts.release(session.source)
-        )
+        self._sessions = Sessions(timeout, limits, on_end=self._over)
         self._connections = Roster(limits)
         self._care = Care(self._connections, self._sessions, limits)
         self._caring: asyncio.Task[None] | None = None
@@ -236,8 +236,12 @@ class Server:
             self._drained.set()
         log.info("%s disconnected%s", connection, f" ({connection.agent[:80]})" if connection.agent else "")
         for session in list(connection.sessions):
-            if session.interleaved:
+            if not session.outlives_connection():
                 self._sessions.end(session)
+
+    def _over(self, session: Session) -> None:
+        if isinstance(session, Playback):
+            self._mounts.release(session.source)
 
     # What comes over UDP
 

@@ -25,11 +25,12 @@ from reelcast.rtsp.classroom import parse_port
 from reelcast.rtsp.message import Request, Response
 from reelcast.rtsp.states import after, check_method
 from reelcast.rtsp.url import RtspUrl
+from reelcast.server.call import Services
 from reelcast.server.connection import Connection, Reply
-from reelcast.server.methods import Services
 from reelcast.server.negotiation import LOWEST_PORT
 from reelcast.server.pacer import Pacer
-from reelcast.server.session import Delivery, Session
+from reelcast.server.playback import Playback
+from reelcast.server.session import Delivery
 from reelcast.server.source import Pace, Playing
 from reelcast.track import Track
 
@@ -92,7 +93,7 @@ async def _setup(services: Services, connection: Connection, request: Request) -
     if former is not None:
         services.sessions.end(former)
     try:
-        session = services.sessions.create(f"/{request.uri}", film, connection, connection.peer[0])
+        session = services.sessions.add(Playback(f"/{request.uri}", film, connection, connection.peer[0]))
     except ProtocolError:
         film.close()
         raise
@@ -137,16 +138,16 @@ _METHODS: dict[str, Callable[[Services, Connection, Request], Awaitable[str]]] =
 """What the dialect has; each says what the log is to say."""
 
 
-def _session_of(connection: Connection) -> Session | None:
-    return next(iter(connection.sessions), None)
+def _session_of(connection: Connection) -> Playback | None:
+    return next((one for one in connection.sessions if isinstance(one, Playback)), None)
 
 
-def _number(session: Session) -> int:
+def _number(session: Playback) -> int:
     assert isinstance(session.source, Film)
     return session.source.number
 
 
-def _joined(connection: Connection, request: Request) -> Session:
+def _joined(connection: Connection, request: Request) -> Playback:
     """The connection's session, where the request is for it and comes in its turn; ProtocolError 454, 455."""
     session = _session_of(connection)
     named = request.headers.get("Session")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from importlib.metadata import version
 
 from reelcast.errors import MediaError, ProtocolError
-from reelcast.net.udp import UdpPair
 from reelcast.rtp.description import describe
 from reelcast.rtsp.headers import (
     RtpInfo,
@@ -26,14 +24,15 @@ from reelcast.rtsp.message import Request, Response
 from reelcast.rtsp.ranges import Range
 from reelcast.rtsp.states import NEEDS_SESSION, State, after, allowed, check_method
 from reelcast.rtsp.url import RtspUrl
+from reelcast.server.call import Call, Services
 from reelcast.server.connection import Connection, Reply
-from reelcast.server.mounts import Found, Mounts
+from reelcast.server.mounts import Found
 from reelcast.server.negotiation import agree
-from reelcast.server.pacer import Pacer
-from reelcast.server.session import Session, Sessions
+from reelcast.server.playback import Playback
+from reelcast.server.session import Session
 from reelcast.server.source import Pace, Playing
 
-__all__ = ["METHODS", "Call", "Services", "answer"]
+__all__ = ["METHODS", "answer"]
 
 log = logging.getLogger(__name__)
 
@@ -42,46 +41,6 @@ FEATURES = frozenset({"play.basic"})
 _ASKING = ("Range", "Scale", "Speed")
 """Headers by which a PLAY asks for another way of playing."""
 _SERVER = f"reelcast/{version('reelcast')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What handlers work with: one of each for a server; `pairs` has the UDP ports by address family."""
-
-    mounts: Mounts
-    sessions: Sessions
-    pacer: Pacer
-    pairs: dict[int, UdpPair]
-
-
-@dataclass(slots=True)
-class Call:
-    """One request on its way through its handler.
-
-    session   the session it names, or has made
-    outcome   what the log says of it, beside the status
-    """
-
-    services: Services
-    connection: Connection
-    request: Request
-    url: RtspUrl
-    session: Session | None = None
-    outcome: str = ""
-
-    def reply(self, status: int = 200, *headers: tuple[str, str], body: bytes = b"") -> Response:
-        """A response with the session's header."""
-        response = Response.to(self.request, status, headers, body)
-        if self.session is not None:
-            header = SessionHeader(self.session.id, self.services.sessions.timeout)
-            response.headers.add("Session", str(header))
-        return response
-
-    def joined(self) -> Session:
-        """The session of a method that needs one; ProtocolError 454, 455."""
-        if self.session is None:
-            raise ProtocolError(f"{self.request.method} needs a Session header", 454)
-        return self.session
 
 
 async def answer(services: Services, connection: Connection, request: Request) -> Reply:
@@ -132,8 +91,7 @@ def _check(call: Call) -> None:
         call.session = session
         if request.method != "TEARDOWN":
             session.touch()
-        if session.player is not None and session.player.ended:
-            session.state = State.PAUSED
+        session.refresh()
         after(session.state, request.method)
         _check_place(call, session)
     elif request.method in NEEDS_SESSION:
@@ -154,7 +112,7 @@ def _check_place(call: Call, session: Session) -> None:
         return
     place = RtspUrl.parse(session.path).segments()
     if call.url.segments()[: len(place)] != place:
-        raise ProtocolError(f"this session plays {session.path}", 459)
+        raise ProtocolError(f"this session is for {session.path}", 459)
 
 
 def _refusal(call: Call, error: ProtocolError) -> Reply:
@@ -163,8 +121,11 @@ def _refusal(call: Call, error: ProtocolError) -> Reply:
     if isinstance(error, _UnsupportedError):
         response.headers.add("Unsupported", format_tokens(error.tags))
     if error.status in (405, 455):
-        state = call.session.state if call.session is not None else State.INIT
-        response.headers.add("Allow", format_tokens(allowed(state, tuple(METHODS))))
+        session = call.session
+        foreign: frozenset[str] = frozenset() if session is None else session.foreign
+        spoken = tuple(method for method in METHODS if method not in foreign)
+        state = State.INIT if session is None else session.state
+        response.headers.add("Allow", format_tokens(allowed(state, spoken)))
     if error.status == 501:
         response.headers.add("Public", format_tokens(METHODS))
     return Reply(response)
@@ -218,7 +179,7 @@ def _base(call: Call, found: Found) -> str:
 
 
 async def _setup(call: Call) -> Reply:
-    session = call.session
+    session = None if call.session is None else call.joined_to(Playback)
     found = await _find(call)
     track = _track_of(found)
     if session is not None and found.path != session.path:
@@ -239,7 +200,8 @@ async def _setup(call: Call) -> Reply:
         url=str(call.url),
     )
     if session is None:
-        session = sessions.create(found.path, found.source, call.connection, call.connection.peer[0])
+        owner = call.connection
+        session = sessions.add(Playback(found.path, found.source, owner, owner.peer[0]))
         call.services.mounts.hold(found.source)
     session.udp = None if agreed.tcp else pair
     sessions.deliver(session, track, delivery)
@@ -262,7 +224,7 @@ def _track_of(found: Found) -> int:
 
 
 async def _play(call: Call) -> Reply:
-    session = call.joined()
+    session = call.joined_to(Playback)
     header, pace = call.request.headers.get("Range"), _pace(call.request)
     wanted = Range.parse(header, backwards=pace.scale < 0) if header is not None else Range()
     start, end = wanted.to_npt()
@@ -302,7 +264,7 @@ def _rates(request: Request, pace: Pace) -> list[tuple[str, str]]:
     return rates
 
 
-def _rtp_info(session: Session, playing: Playing) -> str:
+def _rtp_info(session: Playback, playing: Playing) -> str:
     entries = (
         RtpInfo(session.deliveries[track].url, seq, rtptime)
         for track, (seq, rtptime) in sorted(playing.first.items())
@@ -312,23 +274,20 @@ def _rtp_info(session: Session, playing: Playing) -> str:
 
 async def _pause(call: Call) -> Reply:
     session = call.joined()
-    place = session.player.pause() if session.player is not None else 0.0
+    place = session.pause()
     session.state = after(session.state, "PAUSE")
-    call.outcome = f"at {place:.3f}"
-    return Reply(call.reply(200, ("Range", str(Range.of_npt("npt", place, session.source.duration)))))
+    if place is None:
+        return Reply(call.reply(200))
+    call.outcome = f"at {place.start:.3f}"
+    return Reply(call.reply(200, ("Range", str(place))))
 
 
 async def _teardown(call: Call) -> Reply:
     session = call.joined()
-    place = len(RtspUrl.parse(session.path).segments())
-    control = call.url.segments()[place:] if call.url.path not in ("*", "/") else ()
-    chosen = [track for track in session.deliveries if (session.source.tracks[track].control,) == control]
-    if control and not chosen:
-        raise ProtocolError("there is no such track in this session", 404)
-    if chosen and len(session.deliveries) > 1:
-        call.services.sessions.withdraw(session, chosen[0])
-        if session.player is not None:
-            session.ready(call.services.pacer)
+    track = session.track_at(call.url)
+    if track is not None and len(session.deliveries) > 1:
+        call.services.sessions.withdraw(session, track)
+        session.adapt(call.services.pacer)
         return Reply(call.reply(200))
     call.services.sessions.end(session)
     call.session = None
@@ -337,9 +296,7 @@ async def _teardown(call: Call) -> Reply:
 
 async def _get_parameter(call: Call) -> Reply:
     names = _parameters(call)
-    known: dict[str, str] = {}
-    if call.session is not None and call.session.player is not None:
-        known["position"] = f"npt={call.session.player.position:.3f}"
+    known = {} if call.session is None else call.session.parameters
     unknown = [name for name in names if name not in known]
     if unknown:
         return _not_understood(call, unknown)

@@ -1,23 +1,24 @@
-"""An RTSP session (RFC 2326 section 3.4): its tracks, how they are carried, its state, and its player."""
+"""An RTSP session (RFC 2326 section 3.4): what those that play and those that are published have in common."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from reelcast.errors import ProtocolError
-from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Destination
-from reelcast.net.udp import Address, UdpPair
+from reelcast.net.udp import Address
+from reelcast.rtsp.ranges import Range
 from reelcast.rtsp.states import State
+from reelcast.rtsp.url import RtspUrl
 from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
-from reelcast.server.source import Player, Source
 
 __all__ = ["DEFAULT_TIMEOUT", "GRACE", "Delivery", "Owner", "Session", "Sessions"]
 
@@ -41,11 +42,11 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How one track of a session is carried: either `ports` or `channels` is set.
+    """How one track of a session is carried.
 
-    ssrc       the track's synchronisation source
+    ssrc       our synchronisation source: of the track, or of the reports on one that is published
     url        the track's URL, as it stood in SETUP
-    ports      the reader's RTP and RTCP addresses
+    ports      a reader's RTP and RTCP addresses
     channels   the interleaved channels of RTP and RTCP
     """
 
@@ -55,45 +56,46 @@ class Delivery:
     channels: tuple[int, int] | None = None
 
 
-class Session:
-    """One reader's session with one source."""
+class Session(ABC):
+    """One client's session; see `Playback` for a reader's and `Publication` for a publisher's.
 
-    __slots__ = (
-        "deliveries",
-        "host",
-        "id",
-        "last_seen",
-        "owner",
-        "path",
-        "player",
-        "source",
-        "stale",
-        "state",
-        "udp",
-    )
+    path         of its presentation, percent-encoded
+    host         that it was made from
+    state        where it stands
+    deliveries   how each track is carried that is set up
+    last_seen    when the client last showed that it is alive (monotonic seconds)
+    """
 
-    def __init__(self, path: str, source: Source, owner: Owner, host: str) -> None:
+    foreign: ClassVar[frozenset[str]]
+    """Methods that are valid in its state, but not in a session of its kind."""
+
+    def __init__(self, path: str, owner: Owner, host: str) -> None:
         self.id = secrets.token_hex(8)
         self.path = path
-        self.source = source
         self.owner = owner
         self.host = host
         self.state = State.INIT
         self.deliveries: dict[int, Delivery] = {}
-        self.player: Player | None = None
-        self.stale = False
-        self.udp: UdpPair | None = None
         self.touch()
 
     @property
+    @abstractmethod
     def interleaved(self) -> bool:
-        """Whether it ends with its connection: its media goes over that, or its client is of the classroom."""
-        return self.udp is None and bool(self.deliveries)
+        """Whether its media goes over the connection that it was made over, and it ends with that."""
 
     @property
     def flowing(self) -> bool:
         """Whether media is being sent, and the connection takes it."""
-        return self.state is State.PLAYING and self.owner.writer.idle
+        return False
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What GET_PARAMETER can ask for."""
+        return {}
+
+    @abstractmethod
+    def track_at(self, url: RtspUrl) -> int | None:
+        """Which of its tracks a URL names that begins with its path, None for all; ProtocolError 404."""
 
     def receives_media_at(self, address: Address) -> bool:
         """Whether one of its tracks is sent to this address (its reports may be elsewhere)."""
@@ -102,26 +104,31 @@ class Session:
         )
 
     def touch(self) -> None:
-        """The reader is alive."""
+        """The client is alive."""
         self.last_seen = time.monotonic()
 
-    def ready(self, pacer: Pacer) -> Player:
-        """The session's player, for the tracks that are set up now; made when it is first needed."""
-        if self.player is None or self.stale:
-            self.stale = False
-            ssrcs = {track: delivery.ssrc for track, delivery in self.deliveries.items()}
-            if self.player is None:
-                self.player = self.source.player(ssrcs, self._carrier(), pacer)
-            else:
-                self.player.rewire(ssrcs, self._carrier())
-        return self.player
+    @abstractmethod
+    def refresh(self) -> None:
+        """Bring the state up to date: what has ended by itself is as after a PAUSE."""
 
-    def _carrier(self) -> Carrier:
-        if self.udp is not None:
-            ports = {track: item.ports for track, item in self.deliveries.items() if item.ports}
-            return UdpCarrier(self.udp, ports)
-        channels = {track: item.channels for track, item in self.deliveries.items() if item.channels}
-        return InterleavedCarrier(self.owner.writer, channels)
+    @abstractmethod
+    def pause(self) -> Range | None:
+        """Let no more media flow; the place where it stops, None where there is none."""
+
+    @abstractmethod
+    def adapt(self, pacer: Pacer) -> None:
+        """A track has been taken out: go on without it."""
+
+    def outlives_connection(self) -> bool:
+        """Whether it goes on where its connection has gone (RFC 2326 section 1.1)."""
+        return not self.interleaved
+
+    @abstractmethod
+    def stop(self) -> None:
+        """It is over: say goodbye."""
+
+
+_AnySession = TypeVar("_AnySession", bound=Session)
 
 
 class Sessions:
@@ -136,7 +143,7 @@ class Sessions:
     ) -> None:
         """`on_end` is called with each session that has ended."""
         self.timeout = timeout
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._on_end = on_end
         self._sessions: dict[str, Session] = {}
         self._hosts: Counter[str] = Counter()
@@ -149,16 +156,16 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def create(self, path: str, source: Source, owner: Owner, host: str) -> Session:
-        """A new session with an id that cannot be guessed; ProtocolError 453 where there are too many."""
-        if len(self._sessions) >= self._limits.sessions:
-            raise ProtocolError(f"there are {self._limits.sessions} sessions already", 453)
-        if self._hosts[host] >= self._limits.sessions_per_address:
-            raise ProtocolError(f"{host} has {self._limits.sessions_per_address} sessions already", 453)
-        session = Session(path, source, owner, host)
+    def add(self, session: _AnySession) -> _AnySession:
+        """Take in a new session; ProtocolError 453 where there are too many."""
+        host, limits = session.host, self.limits
+        if len(self._sessions) >= limits.sessions:
+            raise ProtocolError(f"there are {limits.sessions} sessions already", 453)
+        if self._hosts[host] >= limits.sessions_per_address:
+            raise ProtocolError(f"{host} has {limits.sessions_per_address} sessions already", 453)
         self._sessions[session.id] = session
         self._hosts[host] += 1
-        owner.sessions.add(session)
+        session.owner.sessions.add(session)
         return session
 
     def find(self, identifier: str, host: str) -> Session:
@@ -178,7 +185,6 @@ class Sessions:
     def deliver(self, session: Session, track: int, delivery: Delivery) -> None:
         """Add a track to a session, or change how it is carried."""
         self.withdraw(session, track)
-        session.stale = True
         session.deliveries[track] = delivery
         session.owner.channels.update(delivery.channels or ())
         self._ssrcs[delivery.ssrc] = session
@@ -194,7 +200,6 @@ class Sessions:
         delivery = session.deliveries.pop(track, None)
         if delivery is None:
             return
-        session.stale = True
         if self._ssrcs.get(delivery.ssrc) is session:
             del self._ssrcs[delivery.ssrc]
         session.owner.channels.difference_update(delivery.channels or ())
@@ -220,14 +225,13 @@ class Sessions:
         self._hosts[session.host] -= 1
         if not self._hosts[session.host]:
             del self._hosts[session.host]
-        if session.player is not None:
-            session.player.stop()
+        session.stop()
         for track in list(session.deliveries):
             self.withdraw(session, track)
         session.owner.sessions.discard(session)
         self._on_end(session)
 
     def expired(self) -> list[Session]:
-        """The sessions whose readers have shown no sign of life for too long."""
+        """The sessions whose clients have shown no sign of life for too long."""
         limit = time.monotonic() - self.timeout - GRACE
         return [session for session in self._sessions.values() if session.last_seen < limit]

@@ -1,0 +1,67 @@
+"""A request on its way through its handler, and what handlers work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reelcast.errors import ProtocolError
+from reelcast.net.udp import UdpPair
+from reelcast.rtsp.headers import SessionHeader
+from reelcast.rtsp.message import Request, Response
+from reelcast.rtsp.url import RtspUrl
+from reelcast.server.connection import Connection
+from reelcast.server.mounts import Mounts
+from reelcast.server.pacer import Pacer
+from reelcast.server.session import Session, Sessions
+
+__all__ = ["Call", "Services"]
+
+_AnySession = TypeVar("_AnySession", bound=Session)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work with: one of each for a server; `pairs` has the UDP ports by address family."""
+
+    mounts: Mounts
+    sessions: Sessions
+    pacer: Pacer
+    pairs: dict[int, UdpPair]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through its handler.
+
+    session   the session it names, or has made
+    outcome   what the log says of it, beside the status
+    """
+
+    services: Services
+    connection: Connection
+    request: Request
+    url: RtspUrl
+    session: Session | None = None
+    outcome: str = ""
+
+    def reply(self, status: int = 200, *headers: tuple[str, str], body: bytes = b"") -> Response:
+        """A response with the session's header."""
+        response = Response.to(self.request, status, headers, body)
+        if self.session is not None:
+            header = SessionHeader(self.session.id, self.services.sessions.timeout)
+            response.headers.add("Session", str(header))
+        return response
+
+    def joined(self) -> Session:
+        """The session of a method that needs one; ProtocolError 454."""
+        if self.session is None:
+            raise ProtocolError(f"{self.request.method} needs a Session header", 454)
+        return self.session
+
+    def joined_to(self, kind: type[_AnySession]) -> _AnySession:
+        """The same, of a method that needs one of this kind; ProtocolError 454, 455."""
+        session = self.joined()
+        if not isinstance(session, kind):
+            raise ProtocolError(f"{self.request.method} is not valid in this session", 455)
+        return session
