@@ -364,7 +364,7 @@ async def test_what_is_no_dialect_any_more_is_closed(server: Server, data: bytes
 
 
 async def test_a_request_that_is_never_finished(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server._care, "limits", Limits(message_seconds=0.1))
+    monkeypatch.setattr(server._care, "_limits", Limits(message_seconds=0.1))
     async with Pupil(server.port, "short.Mjpeg") as pupil:
         assert await pupil.ask("SETUP") == 200
         await pupil.send(b"PLAY short.Mj")
