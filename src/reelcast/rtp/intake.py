@@ -7,12 +7,13 @@ what is to be sent.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from reelcast.rtp.clock import RtpClock, TimestampUnwrapper
 from reelcast.rtp.onvif import CameraClock
-from reelcast.rtp.packet import Packet
+from reelcast.rtp.packet import Packet, Run
 from reelcast.rtp.payload import depacketizer_for
 from reelcast.rtp.receiver import MAX_DELAY, Receiver, Statistics
 from reelcast.rtp.rtcp import (
@@ -145,7 +146,21 @@ class Intake:
 
     def media(self, data: bytes, now: float, wall: float) -> list[ReceivedUnit]:
         """Take an RTP datagram; `now` by a monotonic clock, `wall` by the Unix clock, both in seconds."""
-        return self._units(self._receiver.receive(data, now), now, wall)
+        return self.take((data,), now, wall)
+
+    def take(self, datagrams: Sequence[bytes], now: float, wall: float) -> list[ReceivedUnit]:
+        """Take RTP datagrams that came at once; times as in `media`."""
+        units: list[ReceivedUnit] = []
+        place = 0
+        while place < len(datagrams):
+            run = self._receiver.straight(datagrams, place, now)
+            if run is None:
+                units += self._units(self._receiver.receive(datagrams[place], now), now, wall)
+                place += 1
+            else:
+                units += self._units_of(run, now, wall)
+                place += len(run.payloads)
+        return units
 
     def flush(self, now: float, arrival: float, wall: float) -> list[ReceivedUnit]:
         """What has waited long enough for missing packets; with `now` infinite, all that waits."""
@@ -182,7 +197,14 @@ class Intake:
             reports.append(Bye((self._ssrc,)))
         return compound(*reports)
 
-    def _units(self, packets: list[Packet], arrival: float, wall: float) -> list[ReceivedUnit]:
+    def _units_of(self, run: Run, arrival: float, wall: float) -> list[ReceivedUnit]:
+        if self._begun is None or run.ssrc != self._source or run.sequence != self._next:
+            return self._units(run.packets(), arrival, wall)
+        self._next = (run.sequence + len(run.payloads)) & 0xFFFF
+        self._clock.estimate(run.timestamp, wall)
+        return [self._received(unit, arrival) for unit in self._depacketizer.receive_run(run)]
+
+    def _units(self, packets: Iterable[Packet], arrival: float, wall: float) -> list[ReceivedUnit]:
         units: list[ReceivedUnit] = []
         for packet in packets:
             if self._begun is None and self._is_stale(packet):

@@ -1,18 +1,21 @@
-"""One RTP packet (RFC 3550 section 5.1), parsed; and the header that senders write.
+"""One RTP packet (RFC 3550 section 5.1), parsed; a run of them; and the header that senders write.
 
-Objects of this kind exist on the receiving side only: a sender lays out whole bursts (see `burst`).
+Objects of these kinds exist on the receiving side only: a sender lays out whole bursts (see `burst`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
-__all__ = ["EXTENSION", "HEADER", "HEADER_SIZE", "Packet"]
+__all__ = ["EXTENSION", "HEADER", "HEADER_SIZE", "PLAIN", "Packet", "Run"]
 
 HEADER = Struct("!BBHII")
 """Version and flags, marker and payload type, sequence number, timestamp, SSRC."""
 HEADER_SIZE = HEADER.size
+PLAIN = 0x80
+"""The first byte of a header of version 2 without padding, extension and contributing sources."""
 EXTENSION = Struct("!HH")
 """Profile, and the length of the data behind it in words of four bytes."""
 
@@ -72,3 +75,29 @@ class Packet:
         profile, data = self.extension
         words = (len(data) + 3) // 4
         return head + EXTENSION.pack(profile, words) + data.ljust(4 * words, b"\0") + self.payload
+
+
+@dataclass(slots=True)
+class Run:
+    """Packets of one source that follow one another, without padding and extension: a frame, or a part of one.
+
+    sequence    16 bits, of the first of them
+    timestamp   32 bits, of all of them
+    marker      of the last; no other has it
+    payloads    of each, in order; at least one
+    """
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    marker: bool
+    payloads: list[bytes]
+
+    def packets(self) -> Iterator[Packet]:
+        """One by one."""
+        last = len(self.payloads) - 1
+        for number, payload in enumerate(self.payloads):
+            sequence = self.sequence + number & 0xFFFF
+            marker = self.marker and number == last
+            yield Packet(self.payload_type, sequence, self.timestamp, self.ssrc, marker, payload)

@@ -13,7 +13,7 @@ from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.aac_config import adts_blocks, build_config, parse_config
-from reelcast.rtp.payload.base import MAX_UNIT_BYTES, Continuity, PayloadFormat, Step, payload_room
+from reelcast.rtp.payload.base import MAX_UNIT_BYTES, Continuity, OneByOne, PayloadFormat, Step, payload_room
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["FORMAT", "MAX_PACKET_SECONDS", "AacDepacketizer", "AacPacketizer"]
@@ -105,7 +105,7 @@ def _au_headers(*sizes: int) -> bytes:
     return b"".join(value.to_bytes(2, "big") for value in (bits, *(size << _HBR[1] for size in sizes)))
 
 
-class AacDepacketizer:
+class AacDepacketizer(OneByOne):
     """Packets of one AAC track into units."""
 
     def __init__(self, track: Track) -> None:

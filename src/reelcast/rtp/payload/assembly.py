@@ -7,8 +7,9 @@ a gap spoils and what is too big, is the same for all.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
-from reelcast.rtp.packet import Packet
+from reelcast.rtp.packet import Packet, Run
 from reelcast.rtp.payload.base import MAX_UNIT_BYTES, Continuity, Step
 from reelcast.track import AccessUnit, Track
 
@@ -36,26 +37,37 @@ class UnitDepacketizer(ABC):
 
     def receive(self, packet: Packet) -> list[AccessUnit]:
         """Take the next packet; see `Depacketizer`."""
+        return self._receive(packet.sequence, packet.timestamp, (packet.payload,), packet.marker)
+
+    def receive_run(self, run: Run) -> list[AccessUnit]:
+        """Take several; see `Depacketizer`."""
+        return self._receive(run.sequence, run.timestamp, run.payloads, run.marker)
+
+    def _receive(
+        self, sequence: int, timestamp: int, payloads: Sequence[bytes], marker: bool
+    ) -> list[AccessUnit]:
         units: list[AccessUnit] = []
-        step = self._continuity.step(packet.sequence)
+        step = self._continuity.step(sequence, len(payloads))
         if step is Step.REPEATED:
-            return units
+            payloads = payloads[1:]
+            if not payloads:
+                return units
         if step is Step.GAP:
-            hit = packet.timestamp == self._timestamp and (self._broken or self._size > 0)
+            hit = timestamp == self._timestamp and (self._broken or self._size > 0)
             self._reset()
             self._broken = hit
             self._doubtful = True
-        elif packet.timestamp != self._timestamp:
+        elif timestamp != self._timestamp:
             units += self._finish()
-        self._timestamp = packet.timestamp
-        payload = packet.payload
-        if payload and not self._broken:
-            self._size += len(payload)
-            if self._size > MAX_UNIT_BYTES:
-                self._break()
-            else:
-                self._take(payload)
-        if packet.marker:
+        self._timestamp = timestamp
+        for payload in payloads:
+            if payload and not self._broken:
+                self._size += len(payload)
+                if self._size > MAX_UNIT_BYTES:
+                    self._break()
+                else:
+                    self._take(payload)
+        if marker:
             units += self._finish()
         return units
 

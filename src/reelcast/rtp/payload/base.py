@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 from reelcast.rtp.burst import Burst
-from reelcast.rtp.packet import HEADER_SIZE, Packet
+from reelcast.rtp.packet import HEADER_SIZE, Packet, Run
 from reelcast.track import AccessUnit, Codec, Kind, Track
 
 __all__ = [
     "MAX_UNIT_BYTES",
     "Continuity",
     "Depacketizer",
+    "OneByOne",
     "Packetizer",
     "PayloadFormat",
     "Step",
@@ -53,6 +55,21 @@ class Depacketizer(Protocol):
         A gap in the sequence numbers is a loss: the unit it hit is dropped, the next whole one is returned.
         pts and dts are the 32-bit RTP timestamp. Never raises, whatever the bytes.
         """
+
+    def receive_run(self, run: Run) -> list[AccessUnit]:
+        """Take several; what comes of them is what comes of one after the other."""
+
+
+class OneByOne(ABC):
+    """A depacketizer of packets that are units by themselves, or of few: a run is nothing special to it."""
+
+    @abstractmethod
+    def receive(self, packet: Packet) -> list[AccessUnit]:
+        """Take one packet; see `Depacketizer`."""
+
+    def receive_run(self, run: Run) -> list[AccessUnit]:
+        """Take several; see `Depacketizer`."""
+        return [unit for packet in run.packets() for unit in self.receive(packet)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +127,13 @@ class Continuity:
     def __init__(self) -> None:
         self._expected: int | None = None
 
-    def step(self, sequence: int) -> Step:
-        """Tell how the packet with this sequence number (16 bits) follows; the very first is NEXT."""
+    def step(self, sequence: int, count: int = 1) -> Step:
+        """Tell how the packet with this sequence number (16 bits) follows; the very first is NEXT.
+
+        There are `count` of them in a row.
+        """
         expected = self._expected
+        self._expected = (sequence + count) & 0xFFFF
         if expected is not None and sequence == (expected - 1) & 0xFFFF:
             return Step.REPEATED
-        self._expected = (sequence + 1) & 0xFFFF
         return Step.NEXT if expected is None or sequence == expected else Step.GAP

@@ -15,6 +15,7 @@ from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import EXTENSION, Packet
 from reelcast.rtp.payload.base import (
     Continuity,
+    OneByOne,
     PayloadFormat,
     Step,
     ignore_parameters,
@@ -106,7 +107,7 @@ def _padded(segments: bytes) -> bytes:
     return segments + b"\xff" * (-len(segments) % 4)
 
 
-class JpegDepacketizer:
+class JpegDepacketizer(OneByOne):
     """Packets of one JPEG track into images that stand alone, with all their headers."""
 
     def __init__(self, track: Track) -> None:

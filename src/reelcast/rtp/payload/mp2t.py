@@ -11,6 +11,7 @@ from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.base import (
     Continuity,
+    OneByOne,
     PayloadFormat,
     Step,
     ignore_parameters,
@@ -67,7 +68,7 @@ class Mp2tPacketizer:
         return []
 
 
-class Mp2tDepacketizer:
+class Mp2tDepacketizer(OneByOne):
     """Packets of one track into stretches of the transport stream, one a packet."""
 
     def __init__(self, track: Track) -> None:

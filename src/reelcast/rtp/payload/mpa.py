@@ -14,7 +14,7 @@ from struct import Struct
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
-from reelcast.rtp.payload.base import Continuity, PayloadFormat, Step, payload_room
+from reelcast.rtp.payload.base import Continuity, OneByOne, PayloadFormat, Step, payload_room
 from reelcast.rtp.payload.mpa_header import FrameHeader, parse_header
 from reelcast.track import AccessUnit, Track
 
@@ -104,7 +104,7 @@ class MpaPacketizer:
         return lay_out(payloads, self._payload_type, unit.pts, unit.dts, duration=duration, marker=False)
 
 
-class MpaDepacketizer:
+class MpaDepacketizer(OneByOne):
     """Packets of one MPEG audio track into frames."""
 
     def __init__(self, track: Track) -> None:

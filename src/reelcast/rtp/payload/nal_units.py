@@ -184,14 +184,14 @@ class NalDepacketizer(UnitDepacketizer):
 
     def _reset(self) -> None:
         super()._reset()
-        self._fragments: bytearray | None = None
+        self._fragments: list[bytes] = []
         self._opening = 0
         self._keyframe = False
         self._picture = False
         self._from_top = False
 
     def _finish(self) -> list[AccessUnit]:
-        if self._fragments is not None:
+        if self._fragments:
             self._break()
         if not self._picture and not self._broken:
             # Tapo, Reolink and Ivel cameras set the marker on parameter sets, some give them a timestamp of
@@ -233,18 +233,18 @@ class NalDepacketizer(UnitDepacketizer):
         if len(payload) <= header:
             return
         flags = payload[header]
-        if bool(flags & _START) is not (self._fragments is None):
+        fragments = self._fragments
+        if bool(flags & _START) is bool(fragments):
             self._break()
             return
-        if self._fragments is None:
-            self._fragments = bytearray(self.syntax.header_of(payload, flags & self.syntax.mask))
+        if not fragments:
+            fragments.append(self.syntax.header_of(payload, flags & self.syntax.mask))
         # The type in later fragments is not looked at: Tiandy cameras write a wrong one. A fragment may be
         # the first and the last in one: those of OpenIPC cameras are, against both RFCs.
-        self._fragments += payload[header + 1 :]
+        fragments.append(payload[header + 1 :])
         if flags & _END:
-            nal = bytes(self._fragments)
-            self._fragments = None
-            self._append(nal)
+            self._fragments = []
+            self._append(b"".join(fragments))
 
     def _append(self, nal: bytes) -> None:
         """Add a whole NAL unit, unless it is none of the codec's own."""

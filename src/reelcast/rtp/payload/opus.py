@@ -12,7 +12,7 @@ from dataclasses import replace
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
-from reelcast.rtp.payload.base import Continuity, PayloadFormat, Step, payload_room
+from reelcast.rtp.payload.base import Continuity, OneByOne, PayloadFormat, Step, payload_room
 from reelcast.rtp.payload.opus_packet import OPUS_CLOCK, duration_of, split_frames
 from reelcast.track import AccessUnit, Track
 
@@ -56,7 +56,7 @@ class OpusPacketizer:
         return []
 
 
-class OpusDepacketizer:
+class OpusDepacketizer(OneByOne):
     """Packets of one track into Opus packets."""
 
     def __init__(self, track: Track) -> None:

@@ -14,6 +14,7 @@ from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.base import (
     Continuity,
+    OneByOne,
     PayloadFormat,
     Step,
     ignore_parameters,
@@ -74,7 +75,7 @@ class PcmPacketizer:
         return burst
 
 
-class PcmDepacketizer:
+class PcmDepacketizer(OneByOne):
     """Packets of one track into units of samples, one a packet."""
 
     def __init__(self, track: Track) -> None:
