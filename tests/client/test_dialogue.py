@@ -105,7 +105,7 @@ async def test_frames_are_handed_on_while_a_response_is_awaited(
 ) -> None:
     """Conformance M11."""
     received: list[bytes] = []
-    dialogue.channels[3] = received.append
+    dialogue.channels[3] = received.extend
 
     def answer(request: Request) -> bytes:
         frames = [Frame(3, b"one"), Frame(4, b"nobody's"), Frame(3, b"")]
@@ -278,7 +278,7 @@ async def test_keepalives_wait_no_longer_than_the_session_can(
     await dialogue.demand("SETUP", "*")
     server.answers["OPTIONS"] = lambda _: None
     received: list[bytes] = []
-    dialogue.channels[0] = received.append
+    dialogue.channels[0] = received.extend
     dialogue.keep_alive("*")
     await server.until(lambda: len(server.requests) >= 3)
     assert "no answer to OPTIONS within 0.25 s" in caplog.text

@@ -37,7 +37,7 @@ def server() -> Iterator[socket.socket]:
         yield sock
 
 
-def ignore(_: bytes) -> None:
+def ignore(_: object) -> None:
     pass
 
 
@@ -105,12 +105,12 @@ async def test_interleaved(answer: str | None, channel: int) -> None:
     line = Line()
     media: list[bytes] = []
     control: list[bytes] = []
-    lane = InterleavedLane(line, 4, media.append, control.append)
+    lane = InterleavedLane(line, 4, media.extend, control.append)
     assert str(await lane.open()) == "RTP/AVP/TCP;unicast;interleaved=4-5"
     lane.agree(answer)
-    line.channels[channel](b"media")
-    line.channels[channel + 1](b"control")
-    assert (media, control) == ([b"media"], [b"control"])
+    line.channels[channel]([b"me", b"dia"])
+    line.channels[channel + 1]([b"con", b"trol"])
+    assert (media, control) == ([b"me", b"dia"], [b"con", b"trol"])
     lane.send_control(b"report")
     assert line.sent == [(channel + 1, b"report")]
     lane.close()

@@ -34,7 +34,7 @@ async def converse(dialogue: Dialogue, description: bytes) -> bytes:
     base = dialogue.url.base(None)
     control = parse(description).media[0].attribute("control") or "*"
     first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    dialogue.channels[0] = lambda data: None if first.done() else first.set_result(data)
+    dialogue.channels[0] = lambda frames: None if first.done() else first.set_result(frames[0])
     offer = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")
     await dialogue.demand("SETUP", base.join(control).request_uri, [offer])
     await dialogue.demand("PLAY", base.request_uri)

@@ -113,8 +113,8 @@ async def listen_in(url: str, reports: list[SenderReport], playing: asyncio.Even
         base = dialogue.url.base(None)
         control = parse_sdp(response.body).media[0].attribute("control") or "*"
         offer = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")
-        dialogue.channels[1] = lambda data: reports.extend(
-            each for each in parse_rtcp(data) if isinstance(each, SenderReport)
+        dialogue.channels[1] = lambda frames: reports.extend(
+            each for data in frames for each in parse_rtcp(data) if isinstance(each, SenderReport)
         )
         await dialogue.demand("SETUP", base.join(control).request_uri, [offer])
         await dialogue.demand("PLAY", base.request_uri)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -34,6 +34,10 @@ class Inbox:
 
         return take
 
+    def taking(self, datagrams: Sequence[bytes]) -> None:
+        for data in datagrams:
+            self.taker("media")(data)
+
     async def wait_for(self, count: int) -> None:
         while len(self.received) < count:
             self._changed.clear()
@@ -43,7 +47,7 @@ class Inbox:
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 async def test_both_kinds_on_both_ports(family: int, host: str) -> None:
     inbox = Inbox()
-    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    ports = MediaPorts(inbox.taking, inbox.taker("control"))
     try:
         rtp, rtcp = await ports.open(host)
     except OSError:
@@ -81,7 +85,7 @@ async def test_what_comes_in_a_row(offload: bool, monkeypatch: pytest.MonkeyPatc
     if not offload:
         monkeypatch.setattr(module, "_offloads", lambda _: False)
     inbox = Inbox()
-    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    ports = MediaPorts(inbox.taking, inbox.taker("control"))
     rtp, _ = await ports.open("127.0.0.1")
     ports.listen_to(["127.0.0.1"], None)
     packets = [b"\x80\x60" + bytes([number]) * 1000 for number in range(20)] + [b"\x80\x60last"]
@@ -100,7 +104,7 @@ async def test_what_comes_in_a_row(offload: bool, monkeypatch: pytest.MonkeyPatc
 async def test_a_kernel_without_receive_offload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_UDP_GRO", 9999)
     inbox = Inbox()
-    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    ports = MediaPorts(inbox.taking, inbox.taker("control"))
     rtp, _ = await ports.open("127.0.0.1")
     ports.listen_to(["127.0.0.1"], None)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
@@ -111,7 +115,7 @@ async def test_a_kernel_without_receive_offload(monkeypatch: pytest.MonkeyPatch)
 
 async def test_only_the_server_is_listened_to() -> None:
     inbox = Inbox()
-    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    ports = MediaPorts(inbox.taking, inbox.taker("control"))
     rtp, _ = await ports.open("127.0.0.1")
     ports.listen_to(["127.0.0.2"], None)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -126,7 +130,7 @@ async def test_only_the_server_is_listened_to() -> None:
 
 async def test_a_server_that_closed_its_port_does_no_harm() -> None:
     inbox = Inbox()
-    ports = MediaPorts(inbox.taker("media"), inbox.taker("control"))
+    ports = MediaPorts(inbox.taking, inbox.taker("control"))
     _, rtcp = await ports.open("127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))

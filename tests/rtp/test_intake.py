@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.client.scripted import SSRC, audio, goodbye, sender_report
+from tests.rtp.payload.wire import damaged, packets_of, places, send
 
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.intake import Intake, Place, ReceivedUnit
 from reelcast.rtp.onvif import PROFILE, ReplayExtension
 from reelcast.rtp.packet import Packet
+from reelcast.rtp.payload import packetizer_for
+from reelcast.rtp.receiver import Receiver
 from reelcast.rtp.rtcp import (
     Bye,
     ReceiverReport,
@@ -20,7 +26,7 @@ from reelcast.rtp.rtcp import (
     compound,
     parse,
 )
-from reelcast.track import Track
+from reelcast.track import AccessUnit, Track
 
 TRACK = Track("audio", "pcmu", 8_000, 0, channels=1)
 WALL = 1_750_000_000.0
@@ -208,3 +214,40 @@ def test_scale(scale: float, expected: list[float]) -> None:
     into.play(Place(5.0, 0, 0, scale, 1))
     assert [unit.pts for unit in take(into, audio(0), audio(1))] == [pytest.approx(at) for at in expected]
     assert into.position == pytest.approx(expected[1])
+
+
+class PacketByPacket(Receiver):
+    """Takes nothing straight in."""
+
+    def straight(self, datagrams: Sequence[bytes], start: int, now: float) -> None:
+        return None
+
+
+@given(st.lists(st.integers(1, 2_000), min_size=1, max_size=12), places, places, st.integers(1, 9))
+@settings(max_examples=150)
+def test_what_comes_at_once_is_what_comes_one_by_one(
+    sizes: list[int], lost: set[int], repeated: set[int], step: int
+) -> None:
+    """Units, times, statistics and reports; the first frame refers to none, and every fourth."""
+    track = Track("video", "h264", 90_000, 96)
+    units = [
+        AccessUnit(b"\0\0\0\1" + (b"\x61\x88", b"\x65\x88")[number % 4 == 0] + bytes([9]) * size, pts, pts)
+        for number, size in enumerate(sizes)
+        for pts in (number * 3_600,)
+    ]
+    sent = packets_of(send(packetizer_for(track, 300), units))
+    datagrams = [packet.to_bytes() for packet in damaged(sent, lost, repeated)]
+    one, other = (Intake(track, ordered=False, ssrc=9, cname="me") for _ in range(2))
+    one._receiver = PacketByPacket(track.clock_rate, track.payload_type)
+    for into in (one, other):
+        into.play(Place(5.0, 0, 0, segment=1))
+    for start in range(0, len(datagrams), step):
+        now = start * 0.004
+        assert other.take(datagrams[start : start + step], now, WALL + now) == one.take(
+            datagrams[start : start + step], now, WALL + now
+        )
+        assert other.statistics == one.statistics
+        assert other.position == one.position
+        if start % 2:
+            assert other.report(now) == one.report(now)
+    assert other.flush(math.inf, 9.0, WALL) == one.flush(math.inf, 9.0, WALL)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelcast.rtp.packet import HEADER_SIZE, Packet
+from reelcast.rtp.packet import HEADER_SIZE, Packet, Run
 
 HEAD = bytes.fromhex("e01234 0000abcd deadbeef")
 """Behind the first byte: marker and type 96, sequence number, timestamp, SSRC."""
@@ -81,3 +81,9 @@ def test_extensions_are_written_in_whole_words() -> None:
 def test_any_bytes(data: bytes, first: int) -> None:
     packet = Packet.parse(bytes((first,)) + data)
     assert packet is None or len(packet.payload) <= len(data) + 1 - HEADER_SIZE
+
+
+def test_the_packets_of_a_run() -> None:
+    first, second = Run(96, 0xFFFF, 7, 8, True, [b"a", b"b"]).packets()
+    assert first == Packet(96, 0xFFFF, 7, 8, False, b"a")
+    assert second == Packet(96, 0, 7, 8, True, b"b")

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelcast.rtp.packet import Packet
+from reelcast.rtp.packet import Packet, Run
 from reelcast.rtp.receiver import MAX_DROPOUT, MAX_FOREIGN, MAX_MISORDER, MAX_WAITING, Receiver, Statistics
 from reelcast.rtp.rtcp import ReportBlock, SenderReport
 
 RATE = 90_000
 SSRC = 0xCAFE
+OTHERS = (
+    b"",
+    b"junk",
+    bytes(12),
+    Packet(50, 9, 0, SSRC, False, b"a camera's own").to_bytes(),
+    Packet(96, 9, 0, SSRC, False, b"media", (7, b"ext.")).to_bytes(),
+    b"\xa0" + Packet(96, 3, 0, SSRC, False, b"padded\2\2").to_bytes()[1:],
+    Packet(96, 5, 0, 7, True, b"a stranger's").to_bytes(),
+    Packet(96, 30_000, 0, SSRC, True, b"far off").to_bytes(),
+)
+"""What a sender may put between its packets, or another one may."""
 
 
 def datagram(sequence: int, *, timestamp: int = 0, ssrc: int = SSRC, payload_type: int = 96) -> bytes:
@@ -305,3 +317,102 @@ def test_any_datagrams(datagrams: list[bytes], ordered: bool) -> None:
         receiver.report_block(number * 0.03)
     receiver.flush(math.inf)
     assert receiver.deadline is None
+
+
+def all_straight(receiver: Receiver, datagrams: list[bytes], now: float) -> list[Packet]:
+    """What is released when they come at once, run by run where that can be."""
+    released: list[Packet] = []
+    place = 0
+    while place < len(datagrams):
+        run = receiver.straight(datagrams, place, now)
+        if run is None:
+            released += receiver.receive(datagrams[place], now)
+            place += 1
+        else:
+            released += run.packets()
+            place += len(run.payloads)
+    return released
+
+
+def test_a_run() -> None:
+    """As far as packets have one timestamp, are in order, and are like each other."""
+    frame = [Packet(96, n & 0xFFFF, 7, SSRC, n == 1, b"%d" % n).to_bytes() for n in (65534, 65535, 65536, 1)]
+    receiver = Receiver(RATE, 96)
+    assert receiver.straight(frame, 0, 0.0) is None, "nothing is known of the source"
+    receiver.receive(frame[0], 0.0)
+    assert receiver.straight(frame, 1, 0.0) == Run(96, 65535, 7, SSRC, True, [b"65535", b"65536", b"1"])
+    assert receiver.straight(frame, 3, 0.0) is None, "it was here before"
+    assert receiver.straight([datagram(2), datagram(3, timestamp=9)], 0, 0.0) == Run(
+        96, 2, 0, SSRC, False, [b"media"]
+    )
+    for data in OTHERS:
+        run = receiver.straight([datagram(3 + OTHERS.index(data)), data], 0, 0.0)
+        assert run is not None
+        assert len(run.payloads) == 1
+
+
+def test_nothing_is_straight_behind_a_gap() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1, 3)
+    assert receiver.straight([datagram(2)], 0, 0.0) is None
+    assert receiver.straight([datagram(4)], 0, 0.0) is None
+    feed(receiver, 2)
+    assert receiver.straight([datagram(4)], 0, 0.0) is not None
+
+
+def test_a_run_is_numbered_without_other_payload_types() -> None:
+    receiver = Receiver(RATE, 96)
+    feed(receiver, 1)
+    receiver.receive(datagram(2, payload_type=50), 0.0)
+    feed(receiver, 3)
+    run = receiver.straight([datagram(4), datagram(5)], 0, 0.0)
+    assert run is not None
+    assert [packet.sequence for packet in run.packets()] == [3, 4]
+
+
+def test_without_a_payload_type_nothing_is_straight() -> None:
+    receiver = Receiver(RATE)
+    feed(receiver, 1)
+    assert receiver.straight([datagram(2)], 0, 0.0) is None
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> list[list[bytes]]:
+    """What comes at once, again and again: frames of some packets, out of order, lost, repeated and disturbed."""
+    first = draw(st.integers(0, 0xFFFF))
+    frames = draw(st.lists(st.integers(1, 6), min_size=1, max_size=10))
+    sent = [
+        Packet(96, 0, 3600 * number, SSRC, place == size - 1, bytes((number, place)))
+        for number, size in enumerate(frames)
+        for place in range(size)
+    ]
+    datagrams = [
+        replace(packet, sequence=first + number & 0xFFFF).to_bytes() for number, packet in enumerate(sent)
+    ]
+    places = st.integers(0, len(datagrams))
+    for place in draw(st.lists(places, max_size=4)):
+        datagrams[place : place + 2] = reversed(datagrams[place : place + 2])
+    for place in draw(st.lists(places, max_size=2)):
+        del datagrams[place : place + draw(st.integers(1, 4))]
+    for place in draw(st.lists(places, max_size=2)):
+        datagrams[place:place] = datagrams[max(place - 1, 0) : place + 1]
+    for place, other in draw(st.lists(st.tuples(places, st.sampled_from(OTHERS)), max_size=3)):
+        datagrams.insert(place, other)
+    cuts = sorted(draw(st.sets(st.integers(0, len(datagrams)), max_size=8)))
+    return [datagrams[start:end] for start, end in pairwise([0, *cuts, len(datagrams)])]
+
+
+@given(readings(), st.booleans(), st.lists(st.floats(0, 0.2), max_size=8))
+@settings(max_examples=200)
+def test_run_by_run_as_packet_by_packet(taken: list[list[bytes]], ordered: bool, pauses: list[float]) -> None:
+    """The same packets, statistics and reports, however packets come and are cut into readings."""
+    one, other = (Receiver(RATE, 96, max_delay=0.0 if ordered else 0.1) for _ in range(2))
+    for number, datagrams in enumerate(taken):
+        now = 5.0 + sum(pauses[:number])
+        expected = [packet for data in datagrams for packet in one.receive(data, now)]
+        assert all_straight(other, datagrams, now) == expected
+        assert other.statistics == one.statistics
+        assert other.report_block(now) == one.report_block(now)
+        assert other.deadline == one.deadline
+    assert other.flush(math.inf) == one.flush(math.inf)
+    assert other.statistics == one.statistics

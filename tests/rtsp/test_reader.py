@@ -15,8 +15,10 @@ from reelcast.rtsp.reader import (
     MAX_HEADER_LINES,
     MAX_SKIPPED_BYTES,
     Event,
+    Frames,
     Malformed,
     Reader,
+    gather,
 )
 
 OPTIONS = b"OPTIONS * RTSP/1.0\r\nCSeq: 9\r\n\r\n"
@@ -410,3 +412,20 @@ def test_any_bytes_give_the_same_events_in_any_chunks(data: bytes, cuts: list[in
     for event in events:
         if isinstance(event, Malformed):
             assert event.response().to_bytes()
+
+
+def test_frames_of_one_channel_in_a_row_are_gathered() -> None:
+    malformed = Malformed(400, "junk")
+    one, two = Frame(0, b"1"), Frame(0, b"2")
+    events: list[Event] = [one, two, Frame(2, b"3"), one, AFTERWARDS, two, malformed, malformed, one]
+    assert list(gather(events)) == [
+        Frames(0, [b"1", b"2"]),
+        Frames(2, [b"3"]),
+        Frames(0, [b"1"]),
+        AFTERWARDS,
+        Frames(0, [b"2"]),
+        malformed,
+        malformed,
+        Frames(0, [b"1"]),
+    ]
+    assert list(gather([])) == []

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -247,10 +247,11 @@ class ClassroomSession:
 
     # What comes.
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, datagrams: Sequence[bytes]) -> None:
         now, wall = self._loop.time(), time.time()
         self._heard = now
-        self._deliver(self._reception.media(data, now, wall))
+        for data in datagrams:
+            self._deliver(self._reception.media(data, now, wall))
 
     def _deliver(self, frames: list[ReceivedUnit]) -> None:
         for frame in frames:

@@ -29,10 +29,10 @@ from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.rtsp.authentication import Answer, Authenticator, Credentials, parse_challenges
 from reelcast.rtsp.headers import SessionHeader, format_tokens, parse_tokens
 from reelcast.rtsp.message import Frame, Headers, Request, Response
-from reelcast.rtsp.reader import Malformed, Reader
+from reelcast.rtsp.reader import Frames, Malformed, Reader, gather
 from reelcast.rtsp.url import RtspUrl
 
-__all__ = ["FAREWELL", "Dialogue", "OnMessage", "describe", "keepalive_interval"]
+__all__ = ["FAREWELL", "Dialogue", "OnMessage", "describe", "keepalive_interval", "one_by_one"]
 
 OnMessage = Callable[[Utterance], None]
 
@@ -59,7 +59,8 @@ def keepalive_interval(timeout: int) -> float:
 class Dialogue(asyncio.Protocol):
     """One connection to one server.
 
-    channels    who takes the interleaved frames of which channel; frames of others are dropped
+    channels    who takes the interleaved frames of which channel, those that came at once together; frames of
+                others are dropped
     on_lost     called once when the connection ends, with what to tell the user; not after `close`
     session     of the last SETUP response; sent along with every request
     public      the methods that OPTIONS named
@@ -86,7 +87,7 @@ class Dialogue(asyncio.Protocol):
         self.deadline: float | None = None
         self.session: SessionHeader | None = None
         self.public: tuple[str, ...] = ()
-        self.channels: dict[int, Callable[[bytes], None]] = {}
+        self.channels: dict[int, Callable[[Sequence[bytes]], None]] = {}
         self.on_lost: Callable[[ReelcastError], None] = _ignore_loss
         self._authenticator = (
             Authenticator(credentials, lambda: secrets.token_hex(8)) if credentials else None
@@ -223,11 +224,11 @@ class Dialogue(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand each event to who waits for it."""
-        for event in self._reader.receive(data):
-            if isinstance(event, Frame):
+        for event in gather(self._reader.receive(data)):
+            if isinstance(event, Frames):
                 receive = self.channels.get(event.channel)
                 if receive is not None:
-                    receive(event.data)
+                    receive(event.packets)
             elif isinstance(event, Response):
                 self._take_response(event)
             elif isinstance(event, Request):
@@ -400,6 +401,16 @@ async def describe(
             target = replace(target, user=place.user, password=place.password)
         place = target
     raise ReelcastError(f"redirected more than {MAX_REDIRECTIONS} times", url=str(place))
+
+
+def one_by_one(take: Callable[[bytes], None]) -> Callable[[Sequence[bytes]], None]:
+    """For `Dialogue.channels`: frames that come at once, taken one after the other."""
+
+    def take_all(frames: Sequence[bytes]) -> None:
+        for data in frames:
+            take(data)
+
+    return take_all
 
 
 def _redirected(place: RtspUrl, response: Response) -> RtspUrl:

@@ -6,18 +6,16 @@ A lane is opened before its SETUP, which it words; the response then tells it wh
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from reelcast.client.dialogue import Dialogue
+from reelcast.client.dialogue import Dialogue, one_by_one
 from reelcast.errors import ProtocolError
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp.packet import HEADER
 from reelcast.rtsp.headers import TransportSpec
 
-__all__ = ["InterleavedLane", "Lane", "Receive", "UdpLane"]
-
-Receive = Callable[[bytes], None]
+__all__ = ["InterleavedLane", "Lane", "UdpLane"]
 
 PUNCH: Final = HEADER.pack(0x80, 0, 0, 0, 0)
 """An RTP packet without payload: servers pass over it, NATs remember it."""
@@ -48,7 +46,12 @@ class Lane(Protocol):
 class UdpLane:
     """RTP/AVP: a pair of ports of our own, at the address that the RTSP connection uses."""
 
-    def __init__(self, dialogue: Dialogue, on_media: Receive, on_control: Receive) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        on_media: Callable[[Sequence[bytes]], None],
+        on_control: Callable[[bytes], None],
+    ) -> None:
         self._ours, self._theirs = dialogue.hosts
         self._ports = MediaPorts(on_media, on_control)
 
@@ -81,10 +84,16 @@ class UdpLane:
 class InterleavedLane:
     """RTP/AVP/TCP: two channels of the RTSP connection, those that the server's answer names."""
 
-    def __init__(self, dialogue: Dialogue, channel: int, on_media: Receive, on_control: Receive) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        channel: int,
+        on_media: Callable[[Sequence[bytes]], None],
+        on_control: Callable[[bytes], None],
+    ) -> None:
         self._dialogue = dialogue
         self._channels = channel, channel + 1
-        self._receivers = on_media, on_control
+        self._receivers = on_media, one_by_one(on_control)
 
     async def open(self, port: int = 0) -> TransportSpec:
         """Nothing is to be opened."""

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
 from reelcast.client.dialogue import Dialogue, describe
@@ -307,11 +308,12 @@ class Session:
         tcp = self.transport == "tcp"
         intake = Intake(track, ordered=tcp, ssrc=ssrc, cname=cname)
 
-        def media(data: bytes) -> None:
+        def media(datagrams: Sequence[bytes]) -> None:
             if self._early is None:
-                self._take(reception, data)
+                self._take(reception, datagrams)
             else:
-                self._keep(lambda: self._take(reception, data))
+                for data in datagrams:
+                    self._keep(partial(self._take, reception, (data,)))
 
         def control(data: bytes) -> None:
             if self._early is None:
@@ -354,10 +356,10 @@ class Session:
             take()
         self._tick = self._loop.call_later(TICK, self._look)
 
-    def _take(self, reception: Reception, data: bytes) -> None:
+    def _take(self, reception: Reception, datagrams: Sequence[bytes]) -> None:
         self._heard = self._loop.time()
         wall = time.time()
-        units = reception.intake.media(data, self._heard, wall)
+        units = reception.intake.take(datagrams, self._heard, wall)
         if units:
             self._deliver(reception, units, wall)
         if not self._first.is_set() and reception.packets.received:

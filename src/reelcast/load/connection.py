@@ -12,11 +12,12 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from reelcast.client.dialogue import Dialogue
+from reelcast.client.dialogue import Dialogue, one_by_one
 from reelcast.net.shortcut import Shortcut
 from reelcast.net.sink import HAND_OVER_AFTER
 from reelcast.rtp.arrivals import RTP_HEADER, Arrivals, headers_at
@@ -131,8 +132,8 @@ class Connection(Dialogue, asyncio.BufferedProtocol):
     def receive_on(self, channels: tuple[int, int], flow: int, on_report: Callable[[bytes], None]) -> None:
         """Count RTP of the first channel as this flow's, and hand reports on from the second."""
         self._flows[channels[0]] = flow
-        self.channels[channels[0]] = lambda data: self._arena.single(flow, data)
-        self.channels[channels[1]] = on_report
+        self.channels[channels[0]] = one_by_one(partial(self._arena.single, flow))
+        self.channels[channels[1]] = one_by_one(on_report)
 
     def hurry(self, shortcut: Shortcut) -> None:
         """Receive by a shorter way from now on, where there is one."""
@@ -180,4 +181,4 @@ class Connection(Dialogue, asyncio.BufferedProtocol):
     def _take_frame(self, channel: int, data: bytes) -> None:
         take = self.channels.get(channel)
         if take is not None:
-            take(data)
+            take((data,))

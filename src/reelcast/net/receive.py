@@ -6,7 +6,8 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Final
 
 from reelcast.net.messages import Destination
@@ -31,9 +32,14 @@ class MediaPorts:
 
     What arrives is told apart by its bytes, not by its port, so that a peer may send both kinds to one
     (RFC 5761); and only the peer is listened to, once `listen_to` has named it.
+
+    on_media     called with the RTP packets that came at once, in the order of their coming
+    on_control   called with each RTCP packet
     """
 
-    def __init__(self, on_media: Callable[[bytes], None], on_control: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, on_media: Callable[[Sequence[bytes]], None], on_control: Callable[[bytes], None]
+    ) -> None:
         self._on_media = on_media
         self._on_control = on_control
         self._sources: frozenset[str] = frozenset()
@@ -48,8 +54,8 @@ class MediaPorts:
         """
         rtp, rtcp = bind_pair(host, port)
         _enlarge(rtp)
-        kind = _Offloaded if _offloads(rtp) else Datagrams
-        self._pair = kind(rtp, self._receive, _ignore), Datagrams(rtcp, self._receive, _ignore)
+        media = _Offloaded(rtp, self._receive) if _offloads(rtp) else Datagrams(rtp, self._single, _ignore)
+        self._pair = media, Datagrams(rtcp, self._single, _ignore)
         for datagrams in self._pair:
             await datagrams.start()
         return self._pair[0].port, self._pair[1].port
@@ -83,43 +89,63 @@ class MediaPorts:
                 datagrams.close()
             self._pair = None
 
-    def _receive(self, data: bytes, address: Address) -> None:
+    def _single(self, data: bytes, address: Address) -> None:
+        self._receive((data,), address)
+
+    def _receive(self, datagrams: Sequence[bytes], address: Address) -> None:
         if _without_zone(address[0]) not in self._sources:
             return
-        if is_rtcp(data):
-            self._on_control(data)
-        else:
-            self._on_media(data)
+        for control, alike in groupby(datagrams, is_rtcp):
+            if control:
+                for data in alike:
+                    self._on_control(data)
+            else:
+                self._on_media(list(alike))
 
 
 class _Offloaded(Datagrams):
     """A socket on which the kernel hands out what came in a row in one piece (generic receive offload)."""
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        on_datagram: Callable[[bytes, Address], None],
-        on_unreachable: Callable[[Address], None],
-    ) -> None:
-        super().__init__(sock, on_datagram, on_unreachable)
+    def __init__(self, sock: socket.socket, on_datagrams: Callable[[Sequence[bytes], Address], None]) -> None:
+        super().__init__(sock, lambda data, address: on_datagrams((data,), address), _ignore)
+        self._on_datagrams = on_datagrams
         self._buffer = bytearray(_MAX_DATAGRAM)
 
     def _drain(self) -> None:
-        view = memoryview(self._buffer)
-        for _ in range(DRAIN):
+        datagrams: list[bytes] = []
+        sender: Address = ()
+        while len(datagrams) < DRAIN:
             try:
-                size, control, _, address = self.socket.recvmsg_into((view,), _CONTROL_BYTES)
+                size, control, _, address = self.socket.recvmsg_into((self._buffer,), _CONTROL_BYTES)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
                 continue  # the pending ICMP error
-            segment = size
-            for level, kind, data in control:
-                if level == socket.IPPROTO_UDP and kind == _UDP_GRO and len(data) >= _SEGMENT.size:
-                    segment = max(_SEGMENT.unpack_from(data)[0], 1)
-            for start in range(0, size, segment or 1):
-                self._on_datagram(bytes(view[start : min(start + segment, size)]), address)
-        self._drain_errors()
+            if address != sender and datagrams:
+                self._on_datagrams(datagrams, sender)
+                datagrams = []
+            sender = address
+            data = bytes(memoryview(self._buffer)[:size])
+            segment = _segment_size(control)
+            if segment:
+                datagrams += [data[start : start + segment] for start in range(0, size, segment)]
+                # That is most often all there is: the event loop asks again for less than it costs to be refused.
+                break
+            datagrams.append(data)
+        if datagrams:
+            self._on_datagrams(datagrams, sender)
+        else:
+            # They keep the socket readable where there is nothing to read.
+            self._drain_errors()
+
+
+def _segment_size(control: Sequence[tuple[int, int, bytes]]) -> int:
+    """Where the kernel put datagrams together: the size of each but the last, else 0."""
+    for level, kind, data in control:
+        if level == socket.IPPROTO_UDP and kind == _UDP_GRO and len(data) >= _SEGMENT.size:
+            size: int = _SEGMENT.unpack_from(data)[0]
+            return size
+    return 0
 
 
 def _offloads(sock: socket.socket) -> bool:

@@ -9,8 +9,9 @@ frame or message; where nothing more can be made of the stream, it says so (`Mal
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reelcast.errors import ProtocolError
 from reelcast.rtsp.message import STATUS, VERSION, Frame, Headers, Request, Response
@@ -21,9 +22,11 @@ __all__ = [
     "MAX_HEAD_BYTES",
     "MAX_SKIPPED_BYTES",
     "Event",
+    "Frames",
     "Malformed",
     "Reader",
     "decode",
+    "gather",
 ]
 
 MAX_HEAD_BYTES = 16_384
@@ -152,7 +155,7 @@ class Reader:
     def _frames(self, events: list[Event]) -> bool:
         """Every whole frame at the front: the hot path of a TCP client."""
         self._begun = True
-        buffer = self._buffer
+        buffer = bytes(self._buffer)
         end = len(buffer)
         at = 0
         self._needed = 1
@@ -162,9 +165,9 @@ class Reader:
             if stop > end:
                 self._needed = stop - at
                 break
-            events.append(Frame(buffer[at + 1], bytes(buffer[body:stop])))
+            events.append(Frame(buffer[at + 1], buffer[body:stop]))
             at = stop
-        del buffer[:at]
+        del self._buffer[:at]
         return at > 0
 
     def _start_line(self, events: list[Event]) -> bool:
@@ -243,6 +246,35 @@ class Reader:
         """Behind a fatal error nothing is read, and nothing is kept."""
         self._buffer.clear()
         return False
+
+
+class Frames(NamedTuple):
+    """Interleaved frames of one channel that came one behind the other, and at once.
+
+    packets    what each holds; at least one
+    """
+
+    channel: int
+    packets: list[bytes]
+
+
+def gather(events: Iterable[Event]) -> Iterator[Request | Response | Malformed | Frames]:
+    """The same events, in the same order, but for frames of one channel in a row: those are one."""
+    frames: Frames | None = None
+    for event in events:
+        if isinstance(event, Frame):
+            if frames is None or event.channel != frames.channel:
+                if frames is not None:
+                    yield frames
+                frames = Frames(event.channel, [])
+            frames.packets.append(event.data)
+            continue
+        if frames is not None:
+            yield frames
+            frames = None
+        yield event
+    if frames is not None:
+        yield frames
 
 
 def decode(head: bytes) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.rtp.payload.wire import packets_of, receive, send
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import MAX_PACKET_SIZE
+from reelcast.rtp.packet import Run
 from reelcast.rtp.payload import depacketizer_for, format_by_encoding, format_of, packetizer_for
 from reelcast.rtp.payload.registry import FORMATS
 from reelcast.track import AccessUnit, Codec, Track
@@ -54,3 +57,46 @@ def test_made_for_a_track() -> None:
     assert max(len(one.to_bytes()) for one in whole) == MAX_PACKET_SIZE
     assert max(len(one.to_bytes()) for one in small) == 500
     assert receive(depacketizer_for(track), small) == [unit]
+
+
+PIECES = st.builds(
+    bytes.__add__,
+    st.sampled_from(
+        [
+            b"",
+            b"\x7c\x85\x88",
+            b"\x7c\x05",
+            b"\x7c\x45",
+            b"\x65\x88",
+            b"\x18\0\2\x67\x42",
+            b"\x62\1\x93",
+            b"\x62\1\x53",
+        ]
+    ),
+    st.binary(max_size=12),
+)
+"""Payloads; of H.264 and H.265 some are fragments and aggregates."""
+
+
+@pytest.mark.parametrize("codec", [found.codec for found in FORMATS])
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-2, 2), st.integers(0, 1), st.booleans(), st.lists(PIECES, min_size=1, max_size=5)
+        ),
+        max_size=8,
+    )
+)
+@settings(max_examples=50)
+def test_a_run_gives_what_its_packets_give(
+    codec: Codec, rows: list[tuple[int, int, bool, list[bytes]]]
+) -> None:
+    """Each run follows on the one before, or a few places from there."""
+    track = Track(format_of(codec).kind, codec, 8_000, 96, channels=1)
+    one, other = depacketizer_for(track), depacketizer_for(track)
+    number = timestamp = 0
+    for gap, step, marker, payloads in rows:
+        timestamp += 100 * step
+        run = Run(96, number + gap & 0xFFFF, timestamp, 1, marker, payloads)
+        assert other.receive_run(run) == receive(one, run.packets())
+        number = run.sequence + len(payloads)
