@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from reelcast.client.sync import SyncStream, open
     from reelcast.client.timeouts import Timeouts
     from reelcast.client.transcript import Utterance
+    from reelcast.client.trust import Trust
+    from reelcast.net.tls import Tls
     from reelcast.rtp.intake import ReceivedUnit
     from reelcast.rtsp.authentication import Credentials
     from reelcast.server.app import Server
@@ -49,9 +51,11 @@ __all__ = [
     "Stream",
     "SyncStream",
     "Timeouts",
+    "Tls",
     "Track",
     "TrackStatistics",
     "TransportError",
+    "Trust",
     "Utterance",
     "connect",
     "open",
@@ -67,7 +71,9 @@ _LAZY = {
     "Stream": "reelcast.client.stream",
     "SyncStream": "reelcast.client.sync",
     "Timeouts": "reelcast.client.timeouts",
+    "Tls": "reelcast.net.tls",
     "TrackStatistics": "reelcast.client.stream",
+    "Trust": "reelcast.client.trust",
     "Utterance": "reelcast.client.transcript",
     "connect": "reelcast.client.stream",
     "open": "reelcast.client.sync",

@@ -369,8 +369,8 @@ async def test_no_way_from_encrypted_to_open(server: ScriptedServer, monkeypatch
     """Conformance M16."""
     plain = asyncio.get_running_loop().create_connection
 
-    async def connect(factory: Callable[[], Dialogue], host: str, port: int, ssl: object) -> object:
-        assert ssl is True
+    async def connect(factory: Callable[[], Dialogue], host: str, port: int, **encryption: object) -> object:
+        assert encryption["ssl"] is not None
         return await plain(factory, host, port)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)

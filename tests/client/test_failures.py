@@ -51,7 +51,21 @@ def test_no_connection(error: OSError, text: str, advice: str) -> None:
 def test_a_certificate_that_is_not_trusted() -> None:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
     error.verify_message = "self-signed certificate"
-    assert str(no_connection(error, URL, 3.0)).endswith(": cannot connect: TLS: self-signed certificate")
+    told = no_connection(error, URL, 3.0)
+    assert str(told) == "rtsp://host/p: cannot connect: the server is not trusted: self-signed certificate"
+    assert told.advice.startswith("compare its fingerprint")
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("rtsp://h:8322/", "on this port servers speak TLS: rtsps://"),
+        ("rtsps://h/", ""),
+        ("rtsp://h:554/", ""),
+    ],
+)
+def test_a_connection_that_was_closed(url: str, advice: str) -> None:
+    assert lost(None, RtspUrl.parse(url)).advice == advice
 
 
 def test_deadlines() -> None:

@@ -40,9 +40,10 @@ def test_what_makes_sense() -> None:
     ("transport", "ways"), [("auto", ("udp", "tcp")), ("udp", ("udp",)), ("tcp", ("tcp",))]
 )
 def test_ways(transport: Transport, ways: tuple[Way, ...]) -> None:
-    assert Options(Timeouts(), transport).ways == ways
-    assert Options(Timeouts(), transport, "auto").ways == (*ways, "classroom")
-    assert Options(Timeouts(), transport, "classroom").ways == ("classroom",)
+    assert Options(Timeouts(), transport).ways(encrypted=False) == ways
+    assert Options(Timeouts(), transport, "auto").ways(encrypted=False) == (*ways, "classroom")
+    assert Options(Timeouts(), transport, "classroom").ways(encrypted=False) == ("classroom",)
+    assert Options(Timeouts(), transport, "auto").ways(encrypted=True) == ("tcp",)
 
 
 def test_a_watcher_that_fails_touches_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 import struct
 import time
 from collections import defaultdict
@@ -113,6 +114,7 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
+        self.scheme = "rtsp"
         self.cseq = 0
         self.frames: dict[int, list[bytes]] = defaultdict(list)
         self.order: list[Answer | int] = []
@@ -126,7 +128,13 @@ class Client:
 
     @classmethod
     async def connect(
-        cls, port: int, host: str = "127.0.0.1", *, local: str | None = None, receive_buffer: int = 0
+        cls,
+        port: int,
+        host: str = "127.0.0.1",
+        *,
+        local: str | None = None,
+        receive_buffer: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         client = cls(host, port)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -141,7 +149,11 @@ class Client:
         except OSError:
             sock.close()
             raise
-        client._reader, client._writer = await asyncio.open_connection(sock=sock)
+        name = None if tls is None else host
+        client._reader, client._writer = await asyncio.open_connection(
+            sock=sock, ssl=tls, server_hostname=name
+        )
+        client.scheme = "rtsp" if tls is None else "rtsps"
         client._task = asyncio.create_task(client._read())
         return client
 
@@ -185,9 +197,15 @@ class Client:
         port: int = self._writer.get_extra_info("sockname")[1]
         return port
 
+    @property
+    def certificate(self) -> bytes | None:
+        """What the server has shown."""
+        connection = self._writer.get_extra_info("ssl_object")
+        return None if connection is None else connection.getpeercert(binary_form=True)
+
     def url(self, path: str) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"rtsp://{host}:{self.port}{path}"
+        return f"{self.scheme}://{host}:{self.port}{path}"
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from reelcast.cli.verb import TRUST
+from reelcast.client.trust import Trust
 from reelcast.load.plot import check_plot, save_plot
 from reelcast.load.readers import MAX_TRACKS
 from reelcast.load.report import as_json, as_text
@@ -56,6 +58,7 @@ def load(
     tracks: Annotated[
         int, typer.Option(min=1, max=MAX_TRACKS, help="Of each presentation, at most.")
     ] = MAX_TRACKS,
+    trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for each answer.")] = 10.0,
     server_pid: Annotated[
         int | None, typer.Option(help="The server's process: measure its processor time and memory too.")
@@ -71,7 +74,9 @@ def load(
     """Load a server with readers and measure what they get."""
     if plot is not None:
         check_plot(plot)
-    plan = Plan(url, readers, transport.value, duration, ramp, tracks, timeout, server_pid, gro)
+    plan = Plan(
+        url, readers, transport.value, duration, ramp, tracks, timeout, server_pid, gro, Trust.of(trust)
+    )
     notices = Console(stderr=True, highlight=False)
     _warn_of_files(plan, notices)
     measurement = asyncio.run(_run(plan, notices))

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from reelcast import player
 from reelcast.cli.progress import Progress, summary
-from reelcast.cli.verb import DURATION, START, TIMEOUT, TRANSPORT, URL, Way, run
+from reelcast.cli.verb import DURATION, START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ReelcastError
 from reelcast.player.launcher import prompt
@@ -31,11 +31,12 @@ def play(
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     duration: Annotated[float | None, DURATION] = None,
     start: Annotated[float | None, START] = None,
+    trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Play a stream in a window, or receive it without one and report rate, loss and delay."""
-    source = Source(url, transport.value, timeout=timeout) if url is not None else None
+    source = Source(url, transport.value, timeout=timeout, trust=trust) if url is not None else None
     if not headless:
         if start is not None or duration is not None:
             raise ReelcastError("a window has no --start and no --duration: use --headless with them")
@@ -73,6 +74,7 @@ async def _play(source: Source, duration: float | None, start: float | None, con
         reconnect=False,
         rtp_port=source.rtp_port,
         dialect=source.dialect,
+        trust=source.trust,
     )
     async with stream:
         began = asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reelcast.cli.progress import clock
-from reelcast.cli.verb import TIMEOUT, TRANSPORT, URL, Way, run
+from reelcast.cli.verb import TIMEOUT, TRANSPORT, TRUST, URL, Way, run
 from reelcast.client.stream import Stream, TrackStatistics, connect
 from reelcast.client.transcript import Utterance
 from reelcast.errors import MediaError, ReelcastError
@@ -40,6 +40,7 @@ def probe(
         float, typer.Option(min=0.0, help="For how long to look at the media; 0 only asks the server.")
     ] = MEASURED,
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
+    trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the dialogue.")] = False,
@@ -54,7 +55,13 @@ def probe(
             console.print(_spoken(utterance), soft_wrap=True)
 
     stream = connect(
-        url, transport=transport.value, timeout=timeout, play=False, reconnect=False, on_message=hear
+        url,
+        transport=transport.value,
+        timeout=timeout,
+        trust=trust,
+        play=False,
+        reconnect=False,
+        on_message=hear,
     )
     run(_probe(stream, seconds, findings, lambda: _show(findings, console, as_json, verbose)))
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from reelcast.cli.progress import Progress, clock, name_of
-from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, URL, Way, run
+from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run
 from reelcast.client import events
 from reelcast.client.alignment import Alignment
 from reelcast.client.stream import Stream, connect
@@ -48,6 +48,7 @@ def record(
     ] = None,
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     start: Annotated[float | None, START] = None,
+    trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     audio: Annotated[bool, typer.Option(help="Record sound too.")] = True,
     reconnect: Annotated[
@@ -69,7 +70,13 @@ def record(
             console.print(f"recording {file} over {event.transport}", soft_wrap=True)
 
     stream = connect(
-        url, transport=transport.value, timeout=timeout, at=start, reconnect=reconnect, on_event=tell
+        url,
+        transport=transport.value,
+        timeout=timeout,
+        trust=trust,
+        at=start,
+        reconnect=reconnect,
+        on_event=tell,
     )
     run(_record(stream, _Order(url, file, duration, audio), console))
 

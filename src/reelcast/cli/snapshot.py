@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, URL, Way, run
+from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run
 from reelcast.client.frame import Frame
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import DeadlineError, MediaError
@@ -27,13 +27,14 @@ def snapshot(
     ],
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     start: Annotated[float | None, START] = None,
+    trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Save the first whole picture of a stream."""
     check_image(file)
     console = Console(quiet=quiet, highlight=False)
-    stream = connect(url, transport=transport.value, timeout=timeout, at=start, reconnect=False)
+    stream = connect(url, transport=transport.value, timeout=timeout, trust=trust, at=start, reconnect=False)
     run(_snapshot(stream, without_userinfo(url), file, timeout, console))
 
 

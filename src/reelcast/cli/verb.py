@@ -8,7 +8,9 @@ from enum import StrEnum
 
 import typer
 
-__all__ = ["DURATION", "START", "TIMEOUT", "TRANSPORT", "URL", "Way", "run"]
+from reelcast.client.trust import Trust
+
+__all__ = ["DURATION", "START", "TIMEOUT", "TRANSPORT", "TRUST", "URL", "Way", "run"]
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended (128 + SIGINT)."""
@@ -22,10 +24,24 @@ class Way(StrEnum):
     TCP = "tcp"
 
 
-URL = typer.Argument(help="What to receive: rtsp://[user:password@]host[:port]/path")
+def _trusted(what: str | None) -> str | None:
+    try:
+        Trust.of(what)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return what
+
+
+URL = typer.Argument(help="What to receive: rtsp://[user:password@]host[:port]/path, or rtsps:// for TLS")
 TRANSPORT = typer.Option(help="How the media comes; auto tries UDP first.")
 DURATION = typer.Option(help="Seconds to receive; to the end if not given.")
 START = typer.Option(help="Seconds into the movie at which to start.")
+TRUST = typer.Option(
+    callback=_trusted,
+    metavar="WHOM",
+    help="By what a server of rtsps:// is believed: the SHA-256 fingerprint of its certificate, a PEM file with it "
+    "or its authority, or 'anyone'; by the authorities of this system if not given.",
+)
 TIMEOUT = typer.Option(help="Seconds to wait for the stream to begin, and for media later on.")
 
 

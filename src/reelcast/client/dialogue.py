@@ -19,12 +19,13 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from reelcast.client.events import notify
-from reelcast.client.failures import lost, no_connection, peer_of, refusal, unanswered
+from reelcast.client.failures import distrusted, lost, no_connection, peer_of, refusal, unanswered
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance, transcribe
+from reelcast.client.trust import SYSTEM, Trust
 from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.rtsp.authentication import Answer, Authenticator, Credentials, parse_challenges
 from reelcast.rtsp.headers import SessionHeader, format_tokens, parse_tokens
@@ -73,11 +74,13 @@ class Dialogue(asyncio.Protocol):
         timeout: float | Timeouts,
         *,
         credentials: Credentials | None = None,
+        trust: Trust = SYSTEM,
         on_message: OnMessage | None = None,
     ) -> None:
         """Where to connect to, and the seconds to wait for each answer.
 
         credentials    who asks; those of the URL where not given
+        trust          by what a server of rtsps:// is believed
         on_message     called with every request and response, ours and the server's
         """
         if credentials is None and url.user is not None:
@@ -92,6 +95,7 @@ class Dialogue(asyncio.Protocol):
         self._authenticator = (
             Authenticator(credentials, lambda: secrets.token_hex(8)) if credentials else None
         )
+        self._trust = trust
         self._on_message = on_message
         self._reader = Reader()
         self._transport: asyncio.Transport | None = None
@@ -109,24 +113,34 @@ class Dialogue(asyncio.Protocol):
         *,
         deadline: float | None = None,
         credentials: Credentials | None = None,
+        trust: Trust = SYSTEM,
         on_message: OnMessage | None = None,
     ) -> Dialogue:
         """A dialogue with an open connection; raises as `open`."""
-        dialogue = cls(url, timeout, credentials=credentials, on_message=on_message)
+        dialogue = cls(url, timeout, credentials=credentials, trust=trust, on_message=on_message)
         dialogue.deadline = deadline
         await dialogue.open()
         return dialogue
 
     async def open(self) -> None:
         """Open the connection; DeadlineError where there is none in time, TransportError where there is none."""
-        encrypted = True if self.url.scheme == "rtsps" else None
         loop = asyncio.get_running_loop()
         patience = self._patience(self.timeouts.connect)
+        encryption: dict[str, Any] = {}
+        if self.url.scheme == "rtsps":
+            encryption = {"ssl": self._trust.context(), "ssl_shutdown_timeout": FAREWELL}
         try:
             async with asyncio.timeout(patience):
-                await loop.create_connection(lambda: self, self.url.host, self.url.port, ssl=encrypted)
+                transport, _ = await loop.create_connection(
+                    lambda: self, self.url.host, self.url.port, **encryption
+                )
         except (OSError, UnicodeError) as error:
             raise no_connection(error, self.url, patience) from None
+        if encryption:
+            objection = self._trust.check(transport.get_extra_info("ssl_object"))
+            if objection is not None:
+                transport.abort()
+                raise distrusted(objection, self.url)
 
     @property
     def hosts(self) -> tuple[str, str]:
@@ -212,7 +226,8 @@ class Dialogue(asyncio.Protocol):
         """End the connection; closing twice is no error."""
         self._closing = True
         self._stop_keepalive()
-        if self._transport is not None:
+        # asyncio's transport of TLS cannot be asked for anything once it was told twice.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     # What asyncio calls.
@@ -371,6 +386,7 @@ async def describe(
     *,
     deadline: float | None = None,
     credentials: Credentials | None = None,
+    trust: Trust = SYSTEM,
     on_message: OnMessage | None = None,
 ) -> tuple[Dialogue, Response]:
     """Connect and DESCRIBE, wherever redirections lead; the open dialogue and the description.
@@ -384,7 +400,7 @@ async def describe(
         if not place.host:
             raise ProtocolError(f"{place}: a URL of a server begins with rtsp:// and its host")
         dialogue = await Dialogue.connect(
-            place, timeout, deadline=deadline, credentials=credentials, on_message=on_message
+            place, timeout, deadline=deadline, credentials=credentials, trust=trust, on_message=on_message
         )
         try:
             response = await dialogue.describe()

@@ -12,7 +12,7 @@ from reelcast.rtsp.authentication import parse_challenges
 from reelcast.rtsp.message import Response
 from reelcast.rtsp.url import RtspUrl
 
-__all__ = ["lost", "no_connection", "peer_of", "refusal", "unanswered"]
+__all__ = ["distrusted", "lost", "no_connection", "peer_of", "refusal", "unanswered"]
 
 _ADVICE: Final = {
     403: "ask who runs the server whether this user and this address may have it",
@@ -23,6 +23,10 @@ _ADVICE: Final = {
 }
 
 
+_TLS_PORTS: Final = (322, 8322)
+"""Where RTSPS is served, by IANA and by habit."""
+
+
 def peer_of(url: RtspUrl) -> str:
     """The server that a URL names: "host:port"."""
     return f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
@@ -30,10 +34,12 @@ def peer_of(url: RtspUrl) -> str:
 
 def lost(cause: Exception | None, url: RtspUrl) -> TransportError:
     """The connection has ended, for this cause or because the server ended it."""
-    message = "the server closed the connection"
+    message, advice = "the server closed the connection", ""
     if cause is not None:
         message = f"the connection was lost: {getattr(cause, 'strerror', None) or cause}"
-    return TransportError(message, url=str(url), peer=peer_of(url))
+    elif url.scheme == "rtsp" and url.port in _TLS_PORTS:
+        advice = "on this port servers speak TLS: rtsps://"
+    return TransportError(message, url=str(url), peer=peer_of(url), advice=advice)
 
 
 def no_connection(error: OSError | UnicodeError, url: RtspUrl, timeout: float) -> ReelcastError:
@@ -49,12 +55,25 @@ def no_connection(error: OSError | UnicodeError, url: RtspUrl, timeout: float) -
     cause = os.strerror(error.errno) if error.errno else str(error)
     if isinstance(error, socket.gaierror):
         cause, advice = error.strerror or str(error), "check the name of the host"
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        return distrusted(getattr(error, "verify_message", str(error)).rstrip("."), url)
     elif isinstance(error, ssl.SSLError):
-        cause = f"TLS: {getattr(error, 'verify_message', '') or error.strerror or error}"
-        advice = "rtsps:// is for servers that speak TLS, with a certificate that is trusted here"
+        reason = getattr(error, "reason", None)
+        cause = f"TLS: {reason.replace('_', ' ').lower() if reason else error}"
+        advice = "rtsps:// is for servers that speak TLS on this port: check the port, or try rtsp://"
     elif isinstance(error, ConnectionRefusedError):
         advice = "check the port, and that the server is running"
     return TransportError(f"cannot connect: {cause}", url=str(url), peer=peer_of(url), advice=advice)
+
+
+def distrusted(objection: str, url: RtspUrl) -> TransportError:
+    """The server may be another one than the URL means: nothing was said to it."""
+    advice = (
+        "compare its fingerprint with the one that the server shows where it runs, and trust that, or the file of "
+        "its certificate (trust=, --trust)"
+    )
+    message = f"cannot connect: the server is not trusted: {objection}"
+    return TransportError(message, url=str(url), peer=peer_of(url), advice=advice)
 
 
 def unanswered(method: str, timeout: float, uri: str, url: RtspUrl) -> DeadlineError:

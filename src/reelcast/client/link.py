@@ -10,7 +10,7 @@ from typing import Final
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
-from reelcast.client.options import Options, Way
+from reelcast.client.options import Options, Way, is_encrypted
 from reelcast.client.queue import UnitQueue
 from reelcast.client.session import Outlets, Session
 from reelcast.client.statistics import Counted, Ledger, TrackStatistics
@@ -45,7 +45,7 @@ class Link:
         self._options = options
         self._queue = queue
         self._outlets = outlets
-        self._ways = options.ways
+        self._ways = self._all_ways = options.ways(encrypted=is_encrypted(url))
         self._ledger = Ledger()
         self._connected = False
 
@@ -76,7 +76,7 @@ class Link:
             except (ProtocolError, RemoteError, DeadlineError, TransportError) as error:
                 self._ways = _after(error, others)
                 if not self._ways:
-                    self._ways = self._options.ways
+                    self._ways = self._all_ways
                     raise
                 log.info("%s; trying %s", error, self._ways[0])
                 self._options.tell(events.FellBack(error))

@@ -11,9 +11,10 @@ from reelcast.client.events import Event, notify
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
+from reelcast.client.trust import SYSTEM, Trust
 from reelcast.rtsp.authentication import Credentials
 
-__all__ = ["Dialect", "Options", "Transport", "Way", "check"]
+__all__ = ["Dialect", "Options", "Transport", "Way", "check", "is_encrypted"]
 
 Transport = Literal["auto", "udp", "tcp"]
 Dialect = Literal["rtsp", "classroom", "auto"]
@@ -35,10 +36,12 @@ class Options:
     rtp_port: int | None = None
     on_event: Callable[[Event], None] | None = None
     on_message: Callable[[Utterance], None] | None = None
+    trust: Trust = SYSTEM
 
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """The ways to try, in this order."""
+    def ways(self, *, encrypted: bool) -> tuple[Way, ...]:
+        """The ways to try, in this order; where the connection is encrypted, media is not to go beside it."""
+        if encrypted:
+            return ("tcp",)
         if self.dialect == "classroom":
             return ("classroom",)
         return _WAYS[self.transport] + (("classroom",) if self.dialect == "auto" else ())
@@ -49,8 +52,14 @@ class Options:
             notify(self.on_event, event)
 
 
+def is_encrypted(url: str) -> bool:
+    """Whether it is a URL of RTSPS."""
+    return url.lstrip().lower().startswith("rtsps:")
+
+
 def check(
     *,
+    url: str = "",
     transport: str = "auto",
     dialect: str = "rtsp",
     at: float | None = None,
@@ -62,6 +71,8 @@ def check(
         if value not in get_args(known):
             choice = ", ".join(map(repr, get_args(known)))
             raise ValueError(f"{name} must be one of {choice}, not {value!r}")
+    if transport == "udp" and is_encrypted(url):
+        raise ValueError("over rtsps:// media comes inside the connection: transport must be 'tcp' or 'auto'")
     if at is not None and not 0 <= at < math.inf:
         raise ValueError(f"at must be a time in seconds from 0 on, not {at!r}")
     if scale is not None and (scale == 0 or not math.isfinite(scale)):

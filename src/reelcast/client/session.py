@@ -158,6 +158,7 @@ class Session:
             timeouts,
             deadline=deadline,
             credentials=options.credentials,
+            trust=options.trust,
             on_message=options.on_message,
         )
         try:

@@ -17,6 +17,7 @@ import logging
 import random
 import weakref
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from reelcast.client import events
@@ -30,6 +31,7 @@ from reelcast.client.session import Outlets, Session
 from reelcast.client.statistics import TrackStatistics
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
+from reelcast.client.trust import Trust
 from reelcast.errors import (
     AuthenticationError,
     DeadlineError,
@@ -59,6 +61,7 @@ def connect(
     scale: float | None = None,
     dialect: Dialect = "rtsp",
     credentials: Credentials | None = None,
+    trust: Trust | Path | str | None = None,
     reconnect: bool | Reconnect = True,
     rtp_port: int | None = None,
     on_event: Callable[[events.Event], None] | None = None,
@@ -72,6 +75,9 @@ def connect(
     dialect       "classroom" for the server of Kurose and Ross' assignment, "auto" to find out (see
                   docs/classroom.md)
     credentials   who asks, if the URL does not say
+    trust         by what a server of rtsps:// is believed: the fingerprint of its certificate (SHA-256), a PEM
+                  file of authorities, "anyone", or None for the authorities of this system; its media comes over
+                  TCP
     reconnect     whether to look for a stream that was lost: for ever, not at all, or as told
     rtp_port      receive RTP on this port and RTCP on the next; for each further track two more
     on_event      is told what happens (see `reelcast.client.events`), in the event loop
@@ -79,10 +85,18 @@ def connect(
 
     Raises ValueError for what makes no sense.
     """
-    check(transport=transport, dialect=dialect, at=at, scale=scale, rtp_port=rtp_port)
+    check(url=url, transport=transport, dialect=dialect, at=at, scale=scale, rtp_port=rtp_port)
     policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
     options = Options(
-        Timeouts.of(timeout), transport, dialect, credentials, policy, rtp_port, on_event, on_message
+        Timeouts.of(timeout),
+        transport,
+        dialect,
+        credentials,
+        policy,
+        rtp_port,
+        on_event,
+        on_message,
+        Trust.of(trust),
     )
     return Stream(url, options, play=play, at=at, scale=scale)
 

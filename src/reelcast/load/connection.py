@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from reelcast.client.dialogue import Dialogue, one_by_one
+from reelcast.client.trust import SYSTEM, Trust
 from reelcast.net.shortcut import Shortcut
 from reelcast.net.sink import HAND_OVER_AFTER
 from reelcast.rtp.arrivals import RTP_HEADER, Arrivals, headers_at
@@ -122,8 +123,8 @@ class Arena:
 class Connection(Dialogue, asyncio.BufferedProtocol):
     """A dialogue that receives into an arena."""
 
-    def __init__(self, url: RtspUrl, timeout: float, arena: Arena) -> None:
-        super().__init__(url, timeout)
+    def __init__(self, url: RtspUrl, timeout: float, arena: Arena, trust: Trust = SYSTEM) -> None:
+        super().__init__(url, timeout, trust=trust)
         self._arena = arena
         self._flows: dict[int, int] = {}
         self._carry = b""

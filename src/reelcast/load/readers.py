@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from reelcast.client.options import is_encrypted
+from reelcast.client.trust import SYSTEM, Trust
 from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.load.connection import Arena, Connection
 from reelcast.load.description import Section, read_description
@@ -101,6 +103,7 @@ class Crowd:
 
     tracks     received of each presentation, at most
     timeout    seconds that each request may take
+    trust      by what a server of rtsps:// is believed
     """
 
     def __init__(
@@ -115,9 +118,11 @@ class Crowd:
         shortcut: Shortcut,
         tracks: int = MAX_TRACKS,
         timeout: float = 10.0,
+        trust: Trust = SYSTEM,
     ) -> None:
+        only_tcp = transport == "tcp" or is_encrypted(url)
         self.readers = [
-            Reader(number, url, tcp=transport == "tcp" or (transport == "both" and number % 2 == 1))
+            Reader(number, url, tcp=only_tcp or (transport == "both" and number % 2 == 1))
             for number in range(count)
         ]
         self._flows = flows
@@ -126,6 +131,7 @@ class Crowd:
         self._shortcut = shortcut
         self._tracks = tracks
         self._timeout = timeout
+        self._trust = trust
         self._lanes: dict[int, _Lane] = {}
         self._loop = asyncio.get_running_loop()
         self._cname = f"load-{os.getpid()}"
@@ -203,7 +209,7 @@ class Crowd:
         url = RtspUrl.parse(reader.url)
         if not url.host:
             raise ProtocolError("URL: a URL of a server begins with rtsp:// and its host")
-        connection = reader.connection = Connection(url, self._timeout, self._arena)
+        connection = reader.connection = Connection(url, self._timeout, self._arena, self._trust)
         connection.on_lost = reader.lose
         await connection.open()
         response = await connection.describe()

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reelcast.client.trust import SYSTEM, Trust
 from reelcast.errors import ReelcastError
 from reelcast.load.connection import Arena
 from reelcast.load.flows import Counters, Flows
@@ -46,6 +47,7 @@ class Plan:
     timeout      seconds that each request may take
     server_pid   the server's process, to measure what it uses
     gro          receive with offload: cheaper, but not what an ordinary receiver does
+    trust        by what a server of rtsps:// is believed; there all read over TCP
     """
 
     url: str
@@ -57,6 +59,7 @@ class Plan:
     timeout: float = 10.0
     server_pid: int | None = None
     gro: bool = False
+    trust: Trust = SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ class Run:
             shortcut=self._shortcut,
             tracks=min(plan.tracks, MAX_TRACKS),
             timeout=plan.timeout,
+            trust=plan.trust,
         )
         self._started = self._loop.time()
         self._wall_offset = time.time() - time.monotonic()

@@ -33,6 +33,7 @@ def connect_source(
         play=False,
         rtp_port=source.rtp_port,
         dialect=source.dialect,
+        trust=source.trust,
         on_event=on_event,
         on_message=on_message,
     )

@@ -25,6 +25,7 @@ class Source:
     rtp_port   receive RTP on this port and RTCP on the next; None for any free ones
     dialect    "auto" also plays servers of the classroom exercise
     timeout    seconds for the opening, and of silence later on
+    trust      by what a server of rtsps:// is believed; see `reelcast.connect`
     """
 
     url: str
@@ -32,6 +33,7 @@ class Source:
     rtp_port: int | None = None
     dialect: Dialect = "rtsp"
     timeout: float = 10.0
+    trust: str | None = None
 
 
 class Stream(Protocol):

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
 from reelcast.server.app import DEFAULT_PORT, Server
 from reelcast.server.feed import Era
 from reelcast.server.limits import Limits
 from reelcast.server.session import DEFAULT_TIMEOUT
 from reelcast.server.workers import reserved_port, run_workers
 
-__all__ = ["DEFAULT_PORT", "DEFAULT_TIMEOUT", "Era", "Limits", "Server", "reserved_port", "run_workers"]
+__all__ = [
+    "DEFAULT_PORT",
+    "DEFAULT_TIMEOUT",
+    "DEFAULT_TLS_PORT",
+    "Era",
+    "Limits",
+    "Server",
+    "Tls",
+    "reserved_port",
+    "run_workers",
+]

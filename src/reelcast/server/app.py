@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
 from reelcast.net.listener import Listener
 from reelcast.net.messages import Batching
+from reelcast.net.tls import Tls
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
@@ -71,6 +73,7 @@ class Server:
         reuse_port: bool = False,
         era: Era | None = None,
         limits: Limits | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """Prepare a server; nothing is opened before `start`.
 
@@ -83,8 +86,10 @@ class Server:
         reuse_port    whether other processes may listen on the same port (Linux, BSD, macOS)
         era           what processes that serve the same live streams agree on; None for one alone
         limits        what clients may take, None for what suits a server of ten thousand connections
+        tls           RTSPS on a port of its own, beside; media of such connections goes inside them
         """
         self.port = port
+        self.tls_port = tls.port if tls is not None else None
         self._host = host
         self._rtp_port = rtp_port
         self._batching = batching
@@ -93,6 +98,7 @@ class Server:
         self._mounts = Mounts(cache_bytes)
         limits = limits or Limits()
         self._sessions = Sessions(timeout, limits, on_end=self._over)
+        self._tls = tls
         self._connections = Roster(limits)
         self._care = Care(self._connections, self._sessions, limits)
         self._caring: asyncio.Task[None] | None = None
@@ -129,7 +135,22 @@ class Server:
         """The URLs of everything that is served, as seen from `host` (127.0.0.1 where not said)."""
         shown = host or self._host or "127.0.0.1"
         shown = f"[{shown}]" if ":" in shown else shown
-        return [f"rtsp://{shown}:{self.port}{path}" for path in self._mounts.paths()]
+        places = [f"rtsp://{shown}:{self.port}"]
+        if self.tls_port is not None:
+            places.append(f"rtsps://{shown}:{self.tls_port}")
+        return [f"{place}{path}" for path in self._mounts.paths() for place in places]
+
+    def reload_certificate(self) -> None:
+        """Read certificate and key again, for the connections that come; those that are there go on.
+
+        Raises TransportError where the files are of no use; then it stays as it was.
+        """
+        if self._tls is not None:
+            context = self._tls.context()
+            for listener in self._listeners:
+                if listener.tls is not None:
+                    listener.tls = context
+            log.info("%s: the certificate was read again", self._tls.certificate)
 
     async def start(self) -> None:
         """Open the ports and serve. Raises TransportError where a port cannot be had."""
@@ -147,12 +168,11 @@ class Server:
                 pairs[pair.family] = pair
             self._connections.fit()
             self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs)
-            self._listeners = await self._listen(batching)
+            await self._listen(batching)
         except TransportError:
             for pair in pairs.values():
                 pair.close()
             raise
-        self.port = self._listeners[0].port
         self._mounts.start()
         self._caring = asyncio.get_running_loop().create_task(self._care.run())
 
@@ -161,8 +181,7 @@ class Server:
         if self._services is None or self._caring is None:
             return
         self._caring.cancel()
-        for listener in self._listeners:
-            listener.close()
+        self._close_listeners()
         for session in self._sessions:
             self._sessions.end(session)
         for connection in self._connections:
@@ -272,37 +291,58 @@ class Server:
             return [self._host]
         return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
 
-    async def _listen(self, batching: Batching) -> list[Listener]:
-        """Listen on all addresses at one port; where any will do, one that is free on all of them."""
+    async def _listen(self, batching: Batching) -> None:
+        """Listen on all addresses, at the port of RTSP and at that of RTSPS."""
 
         def make() -> Connection:
             return Connection(self, direct=batching is not Batching.PLAIN)
 
-        hosts = self._hosts()
-        attempts = 1 if self.port else PORT_ATTEMPTS
+        context = self._tls.context() if self._tls is not None else None
+        self._listeners = await self._listen_at(self.port, make, None)
+        self.port = self._listeners[0].port
+        if self.tls_port is None:
+            return
+        try:
+            encrypted = await self._listen_at(self.tls_port, make, context)
+        except TransportError:
+            self._close_listeners()
+            raise
+        self.tls_port = encrypted[0].port
+        self._listeners += encrypted
+
+    async def _listen_at(
+        self, port: int, make: Callable[[], Connection], tls: ssl.SSLContext | None
+    ) -> list[Listener]:
+        """Listen on all addresses at one port; where any will do, one that is free on all of them."""
+        attempts = 1 if port else PORT_ATTEMPTS
         while True:
             listeners: list[Listener] = []
             try:
-                for host in hosts:
-                    port = listeners[0].port if listeners else self.port
-                    listener = await Listener.open(host, port, make, reuse_port=self._reuse_port)
+                for host in self._hosts():
+                    number = listeners[0].port if listeners else port
+                    listener = await Listener.open(host, number, make, reuse_port=self._reuse_port, tls=tls)
                     listeners.append(listener)
             except OSError as error:
                 for listener in listeners:
                     listener.close()
                 attempts -= 1
                 if not attempts:
-                    raise self._refused(error) from error
+                    raise self._refused(error, port, "--port" if tls is None else "--tls-port") from error
             else:
                 return listeners
 
-    def _refused(self, error: OSError) -> TransportError:
-        where = f"{self._host or 'all addresses'} port {self.port}"
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+
+    def _refused(self, error: OSError, port: int, option: str) -> TransportError:
+        where = f"{self._host or 'all addresses'} port {port}"
         if error.errno == errno.EADDRINUSE:
-            return TransportError(f"{where} is in use: choose another with --port")
+            return TransportError(f"{where} is in use: choose another with {option}")
         if error.errno in (errno.EACCES, errno.EPERM):
             hint = "run with the rights for it (CAP_NET_BIND_SERVICE) or choose one above 1023"
-            return TransportError(f"{where} is not allowed: {hint} with --port")
+            return TransportError(f"{where} is not allowed: {hint} with {option}")
         return TransportError(
             f"cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}"
         )

@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
 
     peer       the client's address: host, port and what else its family has
     local      ours
+    encrypted  whether it is by TLS (RTSPS)
     agent      what the client calls itself, "" until it has said
     channels   the interleaved channels in use
     sessions   the sessions made over it
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         self.peer: tuple[Any, ...] = ("", 0)
         self.local: tuple[Any, ...] = ("", 0)
         self.family = 0
+        self.encrypted = False
         self.agent = ""
         self.channels: set[int] = set()
         self.sessions: set[Session] = set()
@@ -114,7 +116,9 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close behind what is still to be written."""
         self._ended = True
-        self._transport.close()
+        # asyncio's transport of TLS cannot be asked for anything once it was told twice.
+        if not self._transport.is_closing():
+            self._transport.close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -152,6 +156,7 @@ class Connection(asyncio.Protocol):
         self.peer = transport.get_extra_info("peername") or ("", 0)
         self.local = transport.get_extra_info("sockname") or ("", 0)
         self.family = transport.get_extra_info("socket").family
+        self.encrypted = transport.get_extra_info("sslcontext") is not None
         if not self._handler.opened(self):
             self._write(Response(503))
             self.close()
@@ -192,9 +197,9 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def eof_received(self) -> bool:
-        """Called by the event loop: the client says no more, but may still wait for answers."""
+        """Called by the event loop: the client says no more, but may still wait for answers; not so with TLS."""
         self._settle()
-        if self._task is None:
+        if self._task is None or self.encrypted:
             return False
         self._waiting.append(Malformed(400, "", fatal=True))
         return True

@@ -174,7 +174,7 @@ def _base(call: Call, found: Found) -> str:
     host, port = call.url.host, call.url.port
     if not host:
         host, port = call.connection.local[:2]
-    scheme = call.url.scheme or "rtsp"
+    scheme = call.url.scheme or ("rtsps" if call.connection.encrypted else "rtsp")
     return str(RtspUrl(scheme, host, port, found.path.rstrip("/") + "/"))
 
 

@@ -37,6 +37,8 @@ def agree(
     Raises ProtocolError 461 where nothing is possible.
     """
     spec = next((spec for spec in offered if _is_possible(spec, connection, pair, session, track)), None)
+    if spec is None and connection.encrypted:
+        raise ProtocolError("over TLS media goes inside the connection alone: RTP/AVP/TCP", 461)
     if spec is None:
         raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
     if spec.tcp:
@@ -65,6 +67,9 @@ def _is_possible(
         return False
     if spec.protocol == "RTP/AVP/TCP":
         return session is None or session.owner is connection
+    if connection.encrypted:
+        # Who asks for encryption is not to be sent media in clear beside it; that would take SRTP (RFC 3711).
+        return False
     if spec.protocol != "RTP/AVP" or pair is None:
         return False
     return spec.client_port is not None and spec.client_port[0] >= LOWEST_PORT
