@@ -18,9 +18,10 @@ from tests.server.raw import until
 from reelcast.errors import TransportError
 from reelcast.net import listener as module
 from reelcast.net.carrier import InterleavedCarrier
-from reelcast.net.fanout import MAX_QUEUE_BYTES, FanOut
+from reelcast.net.fanout import FanOut
 from reelcast.net.flight import Aired
 from reelcast.net.interleaved import InterleavedWriter
+from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.net.listener import Listener
 from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
 from reelcast.rtp.sender import Sender, stamp

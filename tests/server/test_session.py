@@ -86,6 +86,7 @@ class Owner:
     def __init__(self) -> None:
         self.wire = Wire()
         self.writer = InterleavedWriter(self.wire)
+        self.encrypted = False
         self.channels: set[int] = set()
         self.sessions: set[Session] = set()
 

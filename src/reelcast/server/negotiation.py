@@ -67,7 +67,7 @@ def _is_possible(
         return False
     if spec.protocol == "RTP/AVP/TCP":
         return session is None or session.owner is connection
-    if connection.encrypted:
+    if connection.encrypted or (session is not None and session.owner.encrypted):
         # Who asks for encryption is not to be sent media in clear beside it; that would take SRTP (RFC 3711).
         return False
     if spec.protocol != "RTP/AVP" or pair is None:

@@ -31,10 +31,12 @@ GRACE = 10
 class Owner(Protocol):
     """The connection that a session was made over, and that its interleaved media goes to.
 
+    encrypted  whether it is by TLS: then no media goes beside it
     channels   its interleaved channels in use
     sessions   the sessions made over it
     """
 
+    encrypted: bool
     writer: InterleavedWriter
     channels: set[int]
     sessions: set[Session]
