@@ -11,8 +11,9 @@ import logging
 import threading
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from reelcast.errors import MediaError, PayloadError
@@ -35,8 +36,6 @@ SEEK_MARGIN = 1.0
 MAX_CURSORS = 4
 """Places in one file that are kept open for sequential reading."""
 
-log = logging.getLogger(__name__)
-
 _Units = list[tuple[float, int, AccessUnit]]
 
 
@@ -45,21 +44,27 @@ class GroupReader:
 
     tracks     what the file offers
     duration   seconds, None where the container does not say
+    first      the number of the first group
     """
 
-    def __init__(self, path: Path, *, whole_ts: bool = False) -> None:
-        """Open the file, see `open_demuxer`; raises MediaError where it cannot be served."""
-        self.path = path
-        self._whole_ts = whole_ts
+    def __init__(
+        self, file: Path | Callable[[], Demuxer], *, whole_ts: bool = False, first: int = 0
+    ) -> None:
+        """Open the file, see `open_demuxer`; raises MediaError where it cannot be served.
+
+        What opens it may be given instead, with the number of the group that its media begins in.
+        """
+        self._demuxer = partial(open_demuxer, file, whole_ts=whole_ts) if isinstance(file, Path) else file
         self._lock = threading.Lock()
         self._closing = False
+        self.first = first
         demuxer = self._demuxer()
-        _check_first_unit(demuxer, path)
-        first = _Cursor(demuxer, 0)
-        self._cursors = [first]
+        _check_first_unit(demuxer, file if isinstance(file, Path) else "motion JPEG")
+        start = _Cursor(demuxer, first, first)
+        self._cursors = [start]
         self._scout: Demuxer | None = None
-        self.tracks: tuple[Track, ...] = first.demuxer.tracks
-        self.duration: float | None = first.demuxer.duration
+        self.tracks: tuple[Track, ...] = demuxer.tracks
+        self.duration: float | None = demuxer.duration
 
     def read(self, index: int) -> Group | None:
         """Group number `index`, None behind the end. Raises MediaError where the file went bad meanwhile."""
@@ -93,9 +98,6 @@ class GroupReader:
         if self._lock.acquire(blocking=False):
             self._unlock()
 
-    def _demuxer(self) -> Demuxer:
-        return open_demuxer(self.path, whole_ts=self._whole_ts)
-
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._lock.acquire()
@@ -122,7 +124,7 @@ class GroupReader:
                 self._cursors.remove(cursor)
                 break
         else:
-            cursor = _Cursor(self._demuxer(), index)
+            cursor = _Cursor(self._demuxer(), index, self.first)
             if len(self._cursors) >= MAX_CURSORS:
                 self._cursors.pop(0).close()
         self._cursors.append(cursor)
@@ -132,12 +134,13 @@ class GroupReader:
 class _Cursor:
     """One place in the file, moving forward a group at a time."""
 
-    def __init__(self, demuxer: Demuxer, index: int) -> None:
+    def __init__(self, demuxer: Demuxer, index: int, first: int) -> None:
         self.demuxer = demuxer
         self.index = index
         self._tracks = demuxer.tracks
-        self._start = index * GROUP_SECONDS if index else float("-inf")
-        if index:
+        # What is decoded before the first group begins belongs to it.
+        self._start = index * GROUP_SECONDS if index > first else float("-inf")
+        if index > first:
             demuxer.seek(self._start - SEEK_MARGIN)
         self._units: Iterator[tuple[int, AccessUnit]] = demuxer.units()
         self._waiting: dict[int, _Units] = defaultdict(list)
@@ -180,7 +183,7 @@ def leading_track(tracks: tuple[Track, ...]) -> int:
     return next((index for index, track in enumerate(tracks) if track.kind == "video"), 0)
 
 
-def _check_first_unit(demuxer: Demuxer, path: Path) -> None:
+def _check_first_unit(demuxer: Demuxer, name: Path | str) -> None:
     """MediaError where a motion JPEG file begins with what RFC 2435 cannot carry: the rest will be the same."""
     leading = leading_track(demuxer.tracks)
     if demuxer.tracks[leading].codec != "jpeg":
@@ -191,7 +194,7 @@ def _check_first_unit(demuxer: Demuxer, path: Path) -> None:
                 packetizer_for(demuxer.tracks[track]).packetize(unit)
             except PayloadError as error:
                 demuxer.close()
-                raise MediaError(f"{path}: {error}") from error
+                raise MediaError(f"{name}: {error}") from error
             break
     demuxer.seek(0.0)
 

@@ -163,6 +163,27 @@ class Group:
         taken = self._rows()[packets] if packets else np.empty((0, 5), np.int64)
         return Group(self.index, self.data, tuple(runs), taken, end=self.end, last=self.last)
 
+    @classmethod
+    def joined(cls, index: int, groups: Sequence[Group], *, last: bool) -> Group:
+        """One group of what stands in several, in sending order."""
+        data = b"".join(group.data for group in groups)
+        runs: list[Run] = []
+        rows: list[NDArray[np.int64]] = []
+        octets = packets = bursts = 0
+        for group in groups:
+            runs += [
+                replace(run, first=run.first + packets, burst=run.burst + bursts) for run in group.runs
+            ]
+            table = group._rows()
+            table[:, 3] += octets
+            rows.append(table)
+            octets, packets = octets + len(group.data), packets + len(group)
+            bursts += 1 + max((run.burst for run in group.runs), default=-1)
+        end = max((group.end for group in groups), default=0.0)
+        table = np.concatenate(rows) if rows else np.empty((0, 5), np.int64)
+        whole = cls(index, data, tuple(runs), table, end=end, last=last)
+        return whole.select(sorted(runs, key=lambda run: run.due)) if len(groups) > 1 else whole
+
     def retimed(
         self, runs: Sequence[Run], tracks: Sequence[Track], *, index: int, end: float, last: bool
     ) -> Group:

@@ -22,6 +22,7 @@ from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.server.feed import Era, Feed
 from reelcast.server.pacer import Pacer
 from reelcast.server.reports import Reporter, Wall, unix_at
+from reelcast.server.source import Calendar
 from reelcast.server.subscription import Place, Subscription
 from reelcast.track import Track
 
@@ -61,6 +62,7 @@ class Broadcast:
         dice = random.Random(f"{era.seed} {name}")
         self.tracks: tuple[Track, ...] = feed.tracks
         self.duration: float | None = None
+        self.calendar: Calendar | None = None
         self.origin = dice.getrandbits(62)
         self.fan_out = FanOut()
         self.senders = {

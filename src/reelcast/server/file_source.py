@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from reelcast.media.cache import GroupCache
 from reelcast.media.groups import GROUP_SECONDS, GroupReader, leading_track
@@ -13,17 +14,44 @@ from reelcast.net.carrier import Carrier
 from reelcast.rtp.group import Group, Run
 from reelcast.server.pacer import Pacer
 from reelcast.server.playhead import Playhead
+from reelcast.server.source import Calendar
 from reelcast.track import Track
 
 __all__ = ["FileSource"]
 
 
+class Readable(Protocol):
+    """What groups are read from, in a thread: see `GroupReader`."""
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """What there is."""
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, None where that is not known."""
+
+    @property
+    def first(self) -> int:
+        """The number of the first group that there is."""
+
+    def read(self, index: int) -> Group | None:
+        """A group, None behind the end. Raises MediaError."""
+
+    def keyframe_before(self, seconds: float) -> float:
+        """The decoding time of the last place at or before `seconds` where decoding can start."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
 class FileSource:
     """See `reelcast.server.source.Source`; the playheads of its sessions ask it for groups."""
 
-    def __init__(self, reader: GroupReader, cache: GroupCache) -> None:
+    calendar: Calendar | None = None
+
+    def __init__(self, reader: Readable, cache: GroupCache) -> None:
         self.tracks: tuple[Track, ...] = reader.tracks
-        self.duration: float | None = reader.duration
         self.origin = secrets.randbits(62)
         self._leading = leading_track(reader.tracks)
         self._reader = reader
@@ -34,6 +62,11 @@ class FileSource:
     async def open(cls, path: Path, cache: GroupCache, *, whole_ts: bool = False) -> FileSource:
         """Open a file, a transport stream whole if that is wanted; MediaError where it cannot be served."""
         return cls(await asyncio.to_thread(GroupReader, path, whole_ts=whole_ts), cache)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, None where the container does not say."""
+        return self._reader.duration
 
     def ssrc(self, track: int) -> int | None:
         """Each session has its own numbers, since each may seek."""
@@ -60,16 +93,18 @@ class FileSource:
         No run means the start of the file, where everything in it is sent. Raises MediaError.
         """
         wanted = int(max(0.0, seconds) // GROUP_SECONDS)
+        opening = self._reader.first
         found = self._keyframe(await self._group(wanted), seconds)
         if found is None:
             due = await asyncio.to_thread(self._reader.keyframe_before, seconds)
-            for index in range(min(wanted, int(max(0.0, due) // GROUP_SECONDS)), -1, -1):
+            nearest = max(opening, min(wanted, int(max(0.0, due) // GROUP_SECONDS)))
+            for index in range(nearest, opening - 1, -1):
                 found = self._keyframe(await self._group(index), seconds)
                 if found is not None:
                     break
-        if found is None or (found[0].index == 0 and found[1] is self._first(found[0])):
-            first = await self._group(0)
-            return first if first is not None else Group.build(0, [], self.tracks, last=True), None
+        if found is None or (found[0].index <= opening and found[1] is self._first(found[0])):
+            first = await self._group(opening)
+            return first if first is not None else Group.build(opening, [], self.tracks, last=True), None
         return found
 
     def close(self) -> None:

@@ -42,7 +42,10 @@ class Groups(Protocol):
     """Where a playhead gets its media from."""
 
     tracks: tuple[Track, ...]
-    duration: float | None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds; None where that is not known."""
 
     def cached(self, index: int) -> Group | None:
         """A group that is in memory."""

@@ -10,7 +10,7 @@ from reelcast.net.carrier import Carrier
 from reelcast.server.pacer import Pacer
 from reelcast.track import Track
 
-__all__ = ["Pace", "Player", "Playing", "Source"]
+__all__ = ["Calendar", "Pace", "Player", "Playing", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,35 @@ class Player(Protocol):
         """Stop for good: say goodbye where anything was sent (RFC 3550 section 6.6)."""
 
 
+class Calendar(Protocol):
+    """When it was what a presentation shows: NPT and clock time (RFC 2326 section 3.7), one as the other."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The NPTs from which, and up to which, there is something."""
+
+    def clock(self, npt: float) -> float:
+        """The clock time of an NPT, in Unix seconds."""
+
+    def npt(self, clock: float) -> float:
+        """The NPT of a clock time in Unix seconds; outside the presentation where that is."""
+
+
 class Source(Protocol):
     """Something that can be described and played.
 
     tracks     what is offered
-    duration   seconds, None where it has no end
     origin     identifies the description (RFC 8866 section 5.2), the same as long as that is the same
+    calendar   when it was what it shows, None where that is not known
     """
 
     tracks: tuple[Track, ...]
-    duration: float | None
     origin: int
+    calendar: Calendar | None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds; None where it has no end."""
 
     def ssrc(self, track: int) -> int | None:
         """The SSRC that all sessions share, None where each is to have its own."""
