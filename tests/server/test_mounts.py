@@ -21,7 +21,7 @@ from reelcast.server import mounts as module
 from reelcast.server.file_source import FileSource
 from reelcast.server.mounts import Found, Mounts
 from reelcast.server.pacer import Pacer
-from reelcast.server.source import Player
+from reelcast.server.source import Calendar, Player
 from reelcast.track import Track
 
 
@@ -31,6 +31,7 @@ class Camera:
     def __init__(self) -> None:
         self.tracks: tuple[Track, ...] = (Track("video", "jpeg", 90_000, 26),)
         self.duration: float | None = None
+        self.calendar: Calendar | None = None
         self.origin = 5
 
     def ssrc(self, track: int) -> int | None:

@@ -19,7 +19,7 @@ from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
 from reelcast.server.session import GRACE, Delivery, Session, Sessions
-from reelcast.server.source import Pace, Playing
+from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.track import Track
 
 
@@ -59,6 +59,7 @@ class Film:
             Track("audio", "pcmu", 8_000, 0),
         )
         self.duration: float | None = 10.0
+        self.calendar: Calendar | None = None
         self.origin = 1
         self.players: list[Player] = []
 

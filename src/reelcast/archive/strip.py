@@ -1,8 +1,8 @@
 """The recordings of one live path on one time axis: NPT, on which clock time goes on from file to file.
 
-NPT 0 is the first recorded instant. Segments that follow on one another stand as far apart as they are; a gap is cut
-out, and what comes behind it begins at the next whole second. So nobody looks at a still picture for an hour, and
-playing from anywhere to anywhere takes exactly as long as NPT says.
+NPT 0 is the first recorded instant. Segments that follow on one another stand as far apart as they are; a gap
+is cut out, and what comes behind it begins at the next whole second. So nobody looks at a still picture for an
+hour, and playing from anywhere to anywhere takes exactly as long as NPT says.
 
 A place on the axis, once given, stays: while the recording grows, and while its oldest files are removed.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -115,7 +115,7 @@ class Strip:
         if second + 1 + MARGIN_SECONDS <= self.end:
             return True
         if self.settled:
-            self._given = max(self._given, second)
+            self._given = max(self._given, min(second, int(self.end)))
         return self.settled
 
     def over(self, second: int) -> list[Piece]:

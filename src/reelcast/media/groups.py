@@ -47,9 +47,7 @@ class GroupReader:
     first      the number of the first group
     """
 
-    def __init__(
-        self, file: Path | Callable[[], Demuxer], *, whole_ts: bool = False, first: int = 0
-    ) -> None:
+    def __init__(self, file: Path | Callable[[], Demuxer], *, whole_ts: bool = False, first: int = 0) -> None:
         """Open the file, see `open_demuxer`; raises MediaError where it cannot be served.
 
         What opens it may be given instead, with the number of the group that its media begins in.

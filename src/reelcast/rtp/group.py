@@ -171,9 +171,7 @@ class Group:
         rows: list[NDArray[np.int64]] = []
         octets = packets = bursts = 0
         for group in groups:
-            runs += [
-                replace(run, first=run.first + packets, burst=run.burst + bursts) for run in group.runs
-            ]
+            runs += [replace(run, first=run.first + packets, burst=run.burst + bursts) for run in group.runs]
             table = group._rows()
             table[:, 3] += octets
             rows.append(table)

@@ -36,7 +36,7 @@ from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
 from reelcast.server.roster import Roster
 from reelcast.server.session import DEFAULT_TIMEOUT, Session, Sessions
-from reelcast.server.source import Source
+from reelcast.server.source import Recordings, Source
 
 __all__ = ["DEFAULT_PORT", "Server"]
 
@@ -126,6 +126,10 @@ class Server:
             self._mounts.add_live(path, what, self._era)
         else:
             self._mounts.add(path, what, whole_ts=whole_ts)
+
+    def play_back(self, recordings: Recordings) -> None:
+        """Serve what was recorded of live paths: that of /cam at /cam?recorded, also while /cam is not there."""
+        self._mounts.recordings = recordings
 
     def unmount(self, path: str) -> None:
         """No longer serve `path`; who plays it plays on. Raises KeyError where nothing is mounted."""

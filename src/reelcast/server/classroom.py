@@ -31,7 +31,7 @@ from reelcast.server.negotiation import LOWEST_PORT
 from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
 from reelcast.server.session import Delivery
-from reelcast.server.source import Pace, Playing
+from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.track import Track
 
 __all__ = ["Film", "Projector", "answer"]
@@ -188,6 +188,7 @@ class Film:
     def __init__(self, frames: JpegFrames, pair: UdpPair, destination: Destination) -> None:
         self.tracks: tuple[Track, ...] = (frames.track,)
         self.duration: float | None = None
+        self.calendar: Calendar | None = None
         self.origin = 0
         self.number = FIRST_NUMBER + secrets.randbelow(LAST_NUMBER - FIRST_NUMBER + 1)
         self.frames = frames

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from email.utils import formatdate
 from importlib.metadata import version
 
@@ -26,11 +27,12 @@ from reelcast.rtsp.states import NEEDS_SESSION, State, after, allowed, check_met
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.call import Call, Services
 from reelcast.server.connection import Connection, Reply
-from reelcast.server.mounts import Found
+from reelcast.server.mounts import RECORDED, Found, Mounts
 from reelcast.server.negotiation import agree
 from reelcast.server.playback import Playback
 from reelcast.server.session import Session
 from reelcast.server.source import Pace, Playing
+from reelcast.server.times import Times
 
 __all__ = ["METHODS", "answer"]
 
@@ -79,7 +81,7 @@ def _check(call: Call) -> None:
     if request.version.startswith("RTSP/2"):
         raise ProtocolError("this server speaks RTSP/1.0", 505)
     check_method(request.method, tuple(METHODS))
-    call.url = RtspUrl.parse(request.uri)
+    call.url = _plain(RtspUrl.parse(request.uri), call.services.mounts)
     unknown = [tag for tag in parse_tokens(*headers.get_all("Require")) if tag not in FEATURES]
     unknown += [tag for tag in parse_tokens(*headers.get_all("Proxy-Require")) if tag not in FEATURES]
     if unknown:
@@ -96,6 +98,20 @@ def _check(call: Call) -> None:
         _check_place(call, session)
     elif request.method in NEEDS_SESSION:
         raise ProtocolError(f"{request.method} needs a Session header", 454)
+
+
+def _plain(url: RtspUrl, mounts: Mounts) -> RtspUrl:
+    """A URL whose query asks for recordings, as the path that these are at.
+
+    Clients join URLs with a query and tracks in ways of their own, and so are given a path instead.
+    """
+    if url.query is None or mounts.recordings is None:
+        return url
+    asked = next((part for part in url.query.split("&") if part.partition("/")[0] == RECORDED), None)
+    if asked is None:
+        return url
+    path = url.path.rstrip("/").removesuffix(f"/{RECORDED}")
+    return replace(url, path=f"{path}/{asked}", query=None)
 
 
 class _UnsupportedError(ProtocolError):
@@ -126,6 +142,10 @@ def _refusal(call: Call, error: ProtocolError) -> Reply:
         spoken = tuple(method for method in METHODS if method not in foreign)
         state = State.INIT if session is None else session.state
         response.headers.add("Allow", format_tokens(allowed(state, spoken)))
+    if error.status == 457 and isinstance(call.session, Playback):
+        there = Times(call.session.source.calendar).there(call.request.headers.get("Range"))
+        if there is not None:
+            response.headers.add("Range", str(there))
     if error.status == 501:
         response.headers.add("Public", format_tokens(METHODS))
     return Reply(response)
@@ -151,6 +171,7 @@ async def _describe(call: Call) -> Reply:
         _track_of(found)
     base = _base(call, found)
     source = found.source
+    calendar = source.calendar
     description = describe(
         source.tracks,
         name=found.path.rpartition("/")[2] or "reelcast",
@@ -159,6 +180,8 @@ async def _describe(call: Call) -> Reply:
         address_family=6 if ":" in call.connection.local[0] else 4,
         # Behind a query, what is relative goes astray: some append it to the query (conformance D6).
         control_base=base if call.url.query is not None else None,
+        start=0.0 if calendar is None else calendar.span[0],
+        clock=Times(calendar).there("clock"),
     )
     call.outcome = ", ".join(track.codec for track in source.tracks)
     headers = ("Content-Base", base), ("Content-Type", "application/sdp")
@@ -227,7 +250,8 @@ async def _play(call: Call) -> Reply:
     session = call.joined_to(Playback)
     header, pace = call.request.headers.get("Range"), _pace(call.request)
     wanted = Range.parse(header, backwards=pace.scale < 0) if header is not None else Range()
-    start, end = wanted.to_npt()
+    times = Times(session.source.calendar)
+    start, end = await times.wanted(wanted)
     player = session.ready(call.services.pacer)
     # While it plays, a PLAY that asks for nothing asks whether the session is still there.
     asks = session.state is not State.PLAYING or any(name in call.request.headers for name in _ASKING)
@@ -239,7 +263,7 @@ async def _play(call: Call) -> Reply:
     session.state = after(session.state, "PLAY")
     answered = Range(now=True)
     if playing.start is not None:
-        answered = Range.of_npt(wanted.unit, playing.start, playing.end)
+        answered = times.range(wanted.unit, playing.start, playing.end)
     headers = [("Range", str(answered)), ("RTP-Info", _rtp_info(session, playing))]
     headers += _rates(call.request, playing.pace)
     place = "now" if playing.start is None else f"{playing.start:.3f}"

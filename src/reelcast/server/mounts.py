@@ -20,14 +20,17 @@ from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.live import Live, LivePolicy
 from reelcast.server.looping import LoopingFile
-from reelcast.server.source import Source
+from reelcast.server.source import Recordings, Source
 
-__all__ = ["Found", "Mounts"]
+__all__ = ["RECORDED", "Found", "Mounts"]
 
 log = logging.getLogger(__name__)
 
 MAX_OPEN_FILES = 128
 """Files kept open between requests; one that is being played stays open however many others are asked for."""
+
+RECORDED = "recorded"
+"""What follows a live path in the URL of its recordings."""
 
 _Mounted = Path | Library | Source | Live
 _Way = tuple[Path, bool]
@@ -49,9 +52,13 @@ class Found:
 
 
 class Mounts:
-    """A table of paths; the longest that fits a URL wins."""
+    """A table of paths; the longest that fits a URL wins.
+
+    recordings   of live paths, None where nothing is recorded
+    """
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+        self.recordings: Recordings | None = None
         self._cache = GroupCache(cache_bytes)
         self._mounted: dict[tuple[str, ...], _Mounted] = {}
         self._whole: set[tuple[str, ...]] = set()
@@ -133,6 +140,10 @@ class Mounts:
                 source = None if what is None else await self._source(what, list(names[cut:]), whole)
                 if source is not None:
                     return Found("/" + "/".join(map(quote, names)), source, control)
+            if self.recordings is not None and names[-1:] == (RECORDED,):
+                recorded = await self.recordings.find("/" + "/".join(names[:-1]))
+                if recorded is not None:
+                    return Found("/" + "/".join(map(quote, names)), recorded, control)
         return None
 
     async def find_file(self, segments: list[str]) -> Path | None:

@@ -10,7 +10,7 @@ from reelcast.net.carrier import Carrier
 from reelcast.server.pacer import Pacer
 from reelcast.track import Track
 
-__all__ = ["Calendar", "Pace", "Player", "Playing", "Source"]
+__all__ = ["Calendar", "Pace", "Player", "Playing", "Recordings", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,25 @@ class Player(Protocol):
         """Stop for good: say goodbye where anything was sent (RFC 3550 section 6.6)."""
 
 
+class Recordings(Protocol):
+    """What was recorded of live paths, and can be played though they are no longer there."""
+
+    async def find(self, name: str) -> Source | None:
+        """The recordings of a live path ("/cam") as one presentation; None where there are none.
+
+        Raises MediaError where they cannot be read.
+        """
+
+
 class Calendar(Protocol):
     """When it was what a presentation shows: NPT and clock time (RFC 2326 section 3.7), one as the other."""
 
     @property
     def span(self) -> tuple[float, float]:
         """The NPTs from which, and up to which, there is something."""
+
+    async def refresh(self) -> None:
+        """Learn what has come since, and what has gone. Raises MediaError."""
 
     def clock(self, npt: float) -> float:
         """The clock time of an NPT, in Unix seconds."""

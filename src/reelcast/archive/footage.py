@@ -1,9 +1,10 @@
 """The recordings of one live path as one presentation: `reelcast.server.source.Source` over many files.
 
-Group k is second k of the path's `Strip`, whatever files it comes from. What is being recorded is played up to its
-last second that is whole on disk; a playhead that arrives there waits for more. Files that are gone or torn are
-passed over: nothing is sent while their time passes. Tracks are told apart by codec, clock rate and channels; a file
-that has no such picture is left out, one that has other sound is silent. Parameter sets are each file's own, in-band.
+Group k is second k of the path's `Strip`, whatever files it comes from. What is being recorded is played up to
+its last second that is whole on disk; a playhead that arrives there waits for more. Files that are gone or torn
+are passed over: nothing is sent while their time passes. Tracks are told apart by codec, clock rate and channels;
+a file that has no such picture is left out, one that has other sound is silent. Parameter sets are each file's
+own, in-band.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from reelcast.rtp.group import Group
 from reelcast.server.file_source import FileSource
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["Film", "FilmReader"]
+__all__ = ["Footage", "FootageReader"]
 
 MAX_OPEN_FILES: Final = 16
 """Of one path: readers at so many places hold their files open; one more opens its own anew."""
@@ -42,7 +43,7 @@ SAME_TIME: Final = 0.0005
 log = logging.getLogger(__name__)
 
 
-class FilmReader:
+class FootageReader:
     """Groups out of the files of one path. Blocking; may be called from several threads.
 
     tracks   what is played; by default what the newest file has
@@ -168,43 +169,49 @@ class FilmReader:
             reader.close()
 
 
-class Film(FileSource):
+class Footage(FileSource):
     """A path's recordings, as sessions play them; see `reelcast.server.source.Source` and `Calendar`."""
 
-    def __init__(self, reader: FilmReader, cache: GroupCache) -> None:
+    def __init__(self, reader: FootageReader, cache: GroupCache) -> None:
         super().__init__(reader, cache)
         self.calendar = self
-        self._film = reader
+        self.closed = False
+        self._footage = reader
 
     @classmethod
     async def develop(
         cls, index: Index, name: str, cache: GroupCache, tracks: tuple[Track, ...] | None = None
-    ) -> Film:
+    ) -> Footage:
         """The film of a path; raises MediaError where nothing is recorded of it."""
-        return cls(await asyncio.to_thread(FilmReader, index, name, tracks), cache)
+        return cls(await asyncio.to_thread(FootageReader, index, name, tracks), cache)
 
     @property
     def span(self) -> tuple[float, float]:
         """See `Calendar`."""
-        return self._film.strip.start, self._film.strip.end
+        return self._footage.strip.start, self._footage.strip.end
 
     def clock(self, npt: float) -> float:
         """See `Calendar`."""
-        return self._film.strip.clock(npt)
+        return self._footage.strip.clock(npt)
 
     def npt(self, clock: float) -> float:
         """See `Calendar`."""
-        return self._film.strip.npt(clock)
+        return self._footage.strip.npt(clock)
+
+    def close(self) -> None:
+        """Close all files."""
+        self.closed = True
+        super().close()
 
     async def refresh(self) -> None:
         """Look what has been recorded, and removed, since. Raises MediaError."""
-        await asyncio.to_thread(self._film.refresh)
+        await asyncio.to_thread(self._footage.refresh)
 
     async def _load(self, index: int) -> Group | None:
         try:
-            while not self._film.is_whole(index):
+            while not self._footage.is_whole(index):
                 await self.refresh()
-                if not self._film.is_whole(index):
+                if not self._footage.is_whole(index):
                     await asyncio.sleep(LOOK_SECONDS)
         except BaseException:
             self._loading.pop(index, None)
@@ -222,7 +229,9 @@ class _Excerpt:
         own = {number: self._demuxer.tracks[place] for place, number in self._numbers.items()}
         if tracks and leading_track(tracks) not in own:
             self.close()
-            raise MediaError(f"there is no {tracks[leading_track(tracks)].codec} in it, as there is in others")
+            raise MediaError(
+                f"there is no {tracks[leading_track(tracks)].codec} in it, as there is in others"
+            )
         self.tracks = tuple(
             replace(track, parameter_sets=own[number].parameter_sets) if number in own else track
             for number, track in enumerate(tracks)

@@ -1,0 +1,47 @@
+"""The recordings in a folder, as a server plays them: one footage a live path, shared by all who watch it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from reelcast.archive.footage import Footage
+from reelcast.archive.index import Index
+from reelcast.media.cache import GroupCache
+
+__all__ = ["Shelf"]
+
+MAX_KEPT: Final = 32
+"""Live paths whose footage is kept for the next who asks; one that is being played stays open anyway."""
+CACHE_BYTES: Final = 64 << 20
+"""For seconds of recordings, packetised: recordings are watched by few at a time."""
+
+
+class Shelf:
+    """See `reelcast.server.source.Recordings`. Used in the event loop of its server."""
+
+    def __init__(self, index: Index, cache_bytes: int = CACHE_BYTES) -> None:
+        self._index = index
+        self._cache = GroupCache(cache_bytes)
+        self._kept: OrderedDict[str, Footage] = OrderedDict()
+
+    async def find(self, name: str) -> Footage | None:
+        """The recordings of a live path ("/cam"); None where there are none. Raises MediaError."""
+        known = self._kept.get(name)
+        if known is not None and not known.closed:
+            self._kept.move_to_end(name)
+            await known.refresh()
+            return known
+        if self._index.span(name) is None:
+            return None
+        footage = await Footage.develop(self._index, name, self._cache)
+        self._kept[name] = footage
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        return footage
+
+    def close(self) -> None:
+        """Close all files."""
+        for footage in self._kept.values():
+            footage.close()
+        self._kept.clear()
