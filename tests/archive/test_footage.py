@@ -21,19 +21,6 @@ from reelcast.media.parameters import parameter_sets
 LATER = NOON + 1e6
 
 
-@pytest.fixture(scope="module")
-def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six seconds with B-frames and sound, a keyframe every 0.8 s."""
-    path = tmp_path_factory.mktemp("takes") / "movie.mp4"
-    make_movie(path, replace(RECIPES["movie.mp4"], frames=150, keyframe_every=20))
-    return path
-
-
-@pytest.fixture
-def takes(tmp_path: Path, movie: Path) -> Takes:
-    return Takes(tmp_path / "recordings", movie)
-
-
 def reader_of(takes: Takes, now: float = LATER) -> FootageReader:
     return FootageReader(takes.index, takes.name, clock=lambda: now)
 
