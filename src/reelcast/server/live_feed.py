@@ -95,40 +95,31 @@ class LiveFeed:
     async def portions(self, elapsed: float) -> AsyncIterator[Portion]:
         """What was kept, then what comes, as soon as it does; ends behind `close`."""
         self._packetizers = []
-        self._pending = list(self._kept)
+        pending = self._pending = list(self._kept)
         index = 0
         try:
             while True:
-                while not self._pending:
+                while not pending:
                     if self._ended:
                         return
                     self._come.clear()
                     await self._come.wait()
-                samples = self._taken(self._pending)
+                samples = _taken(pending)
                 bursts = [pair for sample in samples for pair in self._bursts(sample)]
                 bursts += self._flushed()
                 if bursts:
                     group = Group.build(index, bursts, self.tracks, last=False)
-                    yield Portion(group, 0.0, tuple({sample.track for sample in samples if sample.hole}))
+                    yield Portion(group, 0.0, (samples[0].track,) if samples[0].hole else ())
                     index += 1
         finally:
-            self._pending = None
+            # Who watches next may have begun before this has come to its end.
+            if self._pending is pending:
+                self._pending = None
 
     def close(self) -> None:
         """Nothing more will come."""
         self._ended = True
         self._come.set()
-
-    @staticmethod
-    def _taken(pending: list[Sample]) -> list[Sample]:
-        """What goes on the air in one piece: all that has come, but for what was kept for long."""
-        size = count = 0
-        while count < len(pending) and size < PORTION_BYTES:
-            size += len(pending[count].unit.data)
-            count += 1
-        taken = pending[:count]
-        del pending[:count]
-        return taken
 
     def _forget(self) -> None:
         self._kept.clear()
@@ -154,3 +145,14 @@ class LiveFeed:
             for track, packetizer in enumerate(self._packetizers)
             for burst in packetizer.flush()
         ]
+
+
+def _taken(pending: list[Sample]) -> list[Sample]:
+    """What goes on the air in one piece: all that has come, up to a hole, or to much of what was kept for long."""
+    size = count = 0
+    while count < len(pending) and size < PORTION_BYTES and not (count and pending[count].hole):
+        size += len(pending[count].unit.data)
+        count += 1
+    taken = pending[:count]
+    del pending[:count]
+    return taken
