@@ -23,7 +23,7 @@ from reelcast.rtp.payload.mpa_header import parse_header
 from reelcast.rtp.payload.opus_packet import OPUS_CLOCK, duration_of
 from reelcast.track import Codec, Track
 
-__all__ = ["adapt_audio"]
+__all__ = ["MAX_CHANNELS", "MAX_SAMPLE_RATE", "MPA_CLOCK", "MPA_TYPE", "adapt_audio", "samples_track"]
 
 _STATIC_TYPES: dict[tuple[Codec, int, int], int] = {
     ("pcmu", 8000, 1): 0,
@@ -33,8 +33,8 @@ _STATIC_TYPES: dict[tuple[Codec, int, int], int] = {
     ("l16", 44100, 1): 11,
 }
 """RFC 3551 section 6, by codec, clock and channels."""
-_MPA_TYPE = 14
-_MPA_CLOCK = 90_000
+MPA_TYPE = 14
+MPA_CLOCK = 90_000
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 8
 """More than any recording has; a header that says so is broken."""
@@ -125,8 +125,8 @@ def _mpa(stream: AudioStream) -> Lane:
     track = Track(
         kind="audio",
         codec="mpa",
-        clock_rate=_MPA_CLOCK,
-        payload_type=_MPA_TYPE,
+        clock_rate=MPA_CLOCK,
+        payload_type=MPA_TYPE,
         channels=channels,
         bit_rate=max(stream.bit_rate or 0, 0),
     )
@@ -166,14 +166,15 @@ def _pcm(stream: AudioStream, codec: Codec, width: int, swapped: bool) -> Lane:
             )
         rate //= 2
     return Lane(
-        _samples_track(codec, rate, channels, width),
+        samples_track(codec, rate, channels, width),
         exchanged if swapped else trimmed,
         lambda data: len(data) // whole,
         frame=whole,
     )
 
 
-def _samples_track(codec: Codec, clock: int, channels: int, width: int) -> Track:
+def samples_track(codec: Codec, clock: int, channels: int, width: int) -> Track:
+    """A track of plain samples of `width` bytes; under its static payload type, if it has one."""
     return Track(
         kind="audio",
         codec=codec,
@@ -197,7 +198,7 @@ def _decoded(stream: AudioStream) -> Lane:
     whole = 2 * channels
     decode = _decoder(stream.codec_context, "mono" if channels == 1 else "stereo")
     return Lane(
-        _samples_track("l16", rate, channels, 2),
+        samples_track("l16", rate, channels, 2),
         decode,
         lambda data: len(data) // whole,
         frame=whole,

@@ -20,10 +20,10 @@ from reelcast.rtp.payload.nal_units import NalSyntax
 from reelcast.rtp.payload.vp9 import profile_of
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["adapt_video", "video_wants_first"]
+__all__ = ["JPEG_TYPE", "VIDEO_CLOCK", "adapt_video", "sequence_headers", "video_wants_first"]
 
-_CLOCK = 90_000
-_JPEG_TYPE = 26
+VIDEO_CLOCK = 90_000
+JPEG_TYPE = 26
 MIN_FRAME_RATE, MAX_FRAME_RATE = 1 / 60, 1000.0
 """Frames a second, from a time lapse to a high-speed camera; what claims else is taken as unknown."""
 
@@ -37,7 +37,7 @@ def video_wants_first(name: str, extradata: bytes) -> bool:
     """Whether `adapt_video` needs the stream's first packet, because the header says too little."""
     if name in _NAL_CODECS:
         return not annexb.parameter_sets(_NAL_CODECS[name][1], extradata)
-    return name in ("mjpeg", "vp9") or (name == "av1" and not _sequence_headers(extradata))
+    return name in ("mjpeg", "vp9") or (name == "av1" and not sequence_headers(extradata))
 
 
 def adapt_video(stream: VideoStream, name: str, first: bytes) -> Lane:
@@ -71,7 +71,7 @@ def _nal_units(stream: VideoStream, codec: Codec, syntax: NalSyntax, first: byte
 
 
 def _av1(stream: VideoStream, first: bytes) -> Lane:
-    headers = _sequence_headers(stream.codec_context.extradata or b"") or _sequence_headers(first)
+    headers = sequence_headers(stream.codec_context.extradata or b"") or sequence_headers(first)
     if not headers:
         raise PayloadError("it has no sequence header at its beginning")
     return Lane(replace(_track(stream, "av1"), parameter_sets=headers), _delimited)
@@ -82,7 +82,7 @@ def _delimited(data: bytes) -> bytes:
     return data if data.startswith(av1_obu.TEMPORAL_DELIMITER) else av1_obu.TEMPORAL_DELIMITER + data
 
 
-def _sequence_headers(data: bytes) -> tuple[bytes, ...]:
+def sequence_headers(data: bytes) -> tuple[bytes, ...]:
     """The first sequence header of a configuration record or of a temporal unit; none where there is none."""
     obus = data[_CONFIG_HEAD:] if data and data[0] == _CONFIG_MARKER else data
     try:
@@ -93,7 +93,7 @@ def _sequence_headers(data: bytes) -> tuple[bytes, ...]:
 
 
 def _jpeg(stream: VideoStream, first: bytes) -> Lane:
-    track = replace(_track(stream, "jpeg"), payload_type=_JPEG_TYPE)
+    track = replace(_track(stream, "jpeg"), payload_type=JPEG_TYPE)
     # RFC 2435 carries one kind of JPEG; the first image tells whether the file has that kind.
     packetizer_for(track).packetize(AccessUnit(first, 0, 0))
     return Lane(track, bytes)
@@ -104,7 +104,7 @@ def _track(stream: VideoStream, codec: Codec) -> Track:
     return Track(
         kind="video",
         codec=codec,
-        clock_rate=_CLOCK,
+        clock_rate=VIDEO_CLOCK,
         payload_type=FIRST_DYNAMIC_TYPE,
         width=stream.codec_context.width,
         height=stream.codec_context.height,
