@@ -20,7 +20,9 @@ from reelcast.errors import (
 from reelcast.track import AccessUnit, Track
 
 if TYPE_CHECKING:
+    from reelcast.client.departure import PublishedTrack
     from reelcast.client.frame import Frame
+    from reelcast.client.publish import Publisher, SyncPublisher, publish, publishing
     from reelcast.client.reconnect import Reconnect
     from reelcast.client.stream import Stream, TrackStatistics, connect
     from reelcast.client.sync import SyncStream, open
@@ -43,12 +45,15 @@ __all__ = [
     "MediaError",
     "PayloadError",
     "ProtocolError",
+    "PublishedTrack",
+    "Publisher",
     "ReceivedUnit",
     "Reconnect",
     "ReelcastError",
     "RemoteError",
     "Server",
     "Stream",
+    "SyncPublisher",
     "SyncStream",
     "Timeouts",
     "Tls",
@@ -59,16 +64,21 @@ __all__ = [
     "Utterance",
     "connect",
     "open",
+    "publish",
+    "publishing",
 ]
 
 _LAZY = {
     "Credentials": "reelcast.rtsp.authentication",
     "Frame": "reelcast.client.frame",
     "Limits": "reelcast.server.limits",
+    "PublishedTrack": "reelcast.client.departure",
+    "Publisher": "reelcast.client.publish",
     "ReceivedUnit": "reelcast.rtp.intake",
     "Reconnect": "reelcast.client.reconnect",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",
+    "SyncPublisher": "reelcast.client.publish",
     "SyncStream": "reelcast.client.sync",
     "Timeouts": "reelcast.client.timeouts",
     "Tls": "reelcast.net.tls",
@@ -77,6 +87,8 @@ _LAZY = {
     "Utterance": "reelcast.client.transcript",
     "connect": "reelcast.client.stream",
     "open": "reelcast.client.sync",
+    "publish": "reelcast.client.publish",
+    "publishing": "reelcast.client.publish",
 }
 
 

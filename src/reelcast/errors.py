@@ -34,6 +34,7 @@ _DEADLINES: Final = {
     "connect": "no connection within {} s",
     "first packet": "no media within {} s",
     "silence": "silent for {} s",
+    "sending": "nothing of what is sent was taken for {} s",
     "frame": "no frame within {} s",
 }
 
@@ -91,8 +92,8 @@ class TransportError(ReelcastError):
 class DeadlineError(ReelcastError, TimeoutError):
     """A peer did not do its part in time.
 
-    step      what was waited for: "connect", "first packet", "silence" (media that stopped), or the method of
-              the request that nobody answered
+    step      what was waited for: "connect", "first packet", "silence" (media that stopped), "sending" (media that
+              is not taken), or the method of the request that nobody answered
     seconds   how long
     """
 

@@ -63,6 +63,7 @@ class Dialogue(asyncio.Protocol):
     channels    who takes the interleaved frames of which channel, those that came at once together; frames of
                 others are dropped
     on_lost     called once when the connection ends, with what to tell the user; not after `close`
+    on_full     called with True when more waits to be sent than it should, with False when it has gone
     session     of the last SETUP response; sent along with every request
     public      the methods that OPTIONS named
     deadline    until when all must be answered, by the event loop's clock; None for no such bound
@@ -92,6 +93,7 @@ class Dialogue(asyncio.Protocol):
         self.public: tuple[str, ...] = ()
         self.channels: dict[int, Callable[[Sequence[bytes]], None]] = {}
         self.on_lost: Callable[[ReelcastError], None] = _ignore_loss
+        self.on_full: Callable[[bool], None] = _ignore_fullness
         self._authenticator = (
             Authenticator(credentials, lambda: secrets.token_hex(8)) if credentials else None
         )
@@ -197,6 +199,12 @@ class Dialogue(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(Frame(channel, data).to_bytes())
 
+    def outlet(self, limit: int) -> asyncio.WriteTransport:
+        """The connection, to write media to; `on_full` is called where more than `limit` bytes wait."""
+        assert self._transport is not None
+        self._transport.set_write_buffer_limits(high=limit)
+        return self._transport
+
     def hold_back(self, held: bool) -> None:
         """Let the server wait, as TCP does with what is not read; or read on."""
         if self._transport is None or self._transport.is_closing():
@@ -254,6 +262,14 @@ class Dialogue(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who waits."""
         self._fail(lost(exc, self.url))
+
+    def pause_writing(self) -> None:
+        """The server takes less than is sent."""
+        self.on_full(True)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.on_full(False)
 
     # How it is done.
 
@@ -443,3 +459,7 @@ def _redirected(place: RtspUrl, response: Response) -> RtspUrl:
 
 def _ignore_loss(_: ReelcastError) -> None:
     """Nobody listens yet."""
+
+
+def _ignore_fullness(_: bool) -> None:
+    """Requests are few: they may wait."""

@@ -15,7 +15,7 @@ from reelcast.net.receive import MediaPorts
 from reelcast.rtp.packet import HEADER
 from reelcast.rtsp.headers import TransportSpec
 
-__all__ = ["InterleavedLane", "Lane", "UdpLane"]
+__all__ = ["InterleavedLane", "Lane", "UdpLane", "agreed"]
 
 PUNCH: Final = HEADER.pack(0x80, 0, 0, 0, 0)
 """An RTP packet without payload: servers pass over it, NATs remember it."""
@@ -61,7 +61,7 @@ class UdpLane:
 
     def agree(self, answer: str | None) -> None:
         """Listen to the server's address, or to the other one that it names."""
-        spec = _agreed(answer, tcp=False)
+        spec = agreed(answer, tcp=False)
         hosts = [self._theirs]
         if spec.source and _same_family(spec.source, self._theirs):
             hosts.insert(0, spec.source)
@@ -101,7 +101,7 @@ class InterleavedLane:
 
     def agree(self, answer: str | None) -> None:
         """Listen on the channels."""
-        self._channels = _agreed(answer, tcp=True).interleaved or self._channels
+        self._channels = agreed(answer, tcp=True).interleaved or self._channels
         self._dialogue.channels.update(zip(self._channels, self._receivers, strict=True))
 
     def punch(self, report: bytes) -> None:
@@ -118,7 +118,7 @@ class InterleavedLane:
             self._dialogue.channels.pop(channel, None)
 
 
-def _agreed(answer: str | None, *, tcp: bool) -> TransportSpec:
+def agreed(answer: str | None, *, tcp: bool) -> TransportSpec:
     """The one spec of the answer; no header or an unreadable one is taken as agreement to all."""
     try:
         spec = TransportSpec.parse_answer(answer or "")

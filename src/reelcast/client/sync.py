@@ -12,15 +12,13 @@ a process that was forked off may not use those of its parent.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import os
-import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
+from reelcast.client.loop import shared, with_options_of
 from reelcast.client.stream import Stream, TrackStatistics, connect
-from reelcast.errors import DeadlineError, ReelcastError
+from reelcast.errors import DeadlineError
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.states import State
 from reelcast.track import Kind, Track
@@ -31,21 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["SyncStream", "open"]
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 
-def _with_options_of(model: Callable[P, object]) -> Callable[[Callable[..., T]], Callable[P, T]]:
-    """Give a function the parameters of another, for type checkers, editors and `help`."""
-
-    def give(function: Callable[..., T]) -> Callable[P, T]:
-        own = inspect.signature(function).return_annotation
-        cast(Any, function).__signature__ = inspect.signature(model).replace(return_annotation=own)
-        return function
-
-    return give
-
-
-@_with_options_of(connect)
+@with_options_of(connect)
 def open(*arguments: Any, **options: Any) -> SyncStream:
     """Connect to an RTSP URL and play it; takes the options of `reelcast.connect` and raises as `Stream.open`.
 
@@ -53,61 +39,6 @@ def open(*arguments: Any, **options: Any) -> SyncStream:
     and must not wait for the stream there.
     """
     return SyncStream(connect(*arguments, **options))
-
-
-class _Loop:
-    """The event loop of all streams of a process, in a thread that does not keep the program from ending."""
-
-    def __init__(self) -> None:
-        self._process = os.getpid()
-        self._guard = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do it there, and wait for it; Ctrl-C cancels it."""
-        loop = self._started()
-        future = asyncio.run_coroutine_threadsafe(work(), loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Do it there some time, if that is still possible."""
-        loop = self._loop
-        if loop is not None and self._process == os.getpid():
-            loop.call_soon_threadsafe(lambda: loop.create_task(work()))
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        if self._process != os.getpid():
-            raise ReelcastError(
-                "the stream belongs to the process that opened it", advice="open it behind the fork"
-            )
-        if self._thread is threading.current_thread():
-            raise ReelcastError(
-                "what watches a stream cannot wait for it", advice="let another thread do what is to be done"
-            )
-        with self._guard:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="reelcast", daemon=True)
-                self._thread.start()
-            return self._loop
-
-
-_loop = _Loop()
-
-
-def _forked() -> None:
-    """Threads do not live on in a forked process: it gets a loop of its own."""
-    global _loop
-    _loop = _Loop()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 
 class SyncStream:
@@ -118,7 +49,7 @@ class SyncStream:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._loop = _loop
+        self._loop = shared()
         self._frames: _Frames[Frame] | None = None
         self._loop.run(stream.open)
         weakref.finalize(self, self._loop.start, stream.close).atexit = False

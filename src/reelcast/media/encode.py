@@ -38,6 +38,7 @@ from reelcast.track import AccessUnit, Codec, Track
 __all__ = [
     "ENCODE_ERRORS",
     "VIDEO_CODECS",
+    "AnyPicture",
     "ArrayFormat",
     "VideoEncoder",
     "create_encoder",
@@ -45,6 +46,8 @@ __all__ = [
     "to_frame",
 ]
 
+AnyPicture = NDArray[np.uint8] | VideoFrame
+"""An array, uint8, shaped (height, width, 3) or (height, width); or a frame of PyAV's."""
 ArrayFormat = Literal["bgr24", "rgb24"]
 """Order of the channels in arrays of three; arrays without a third axis are grey."""
 
@@ -110,7 +113,7 @@ _LIMITED, _FULL = 1, 2
 VIDEO_CODECS: Final = tuple(_VIDEO)
 
 
-def to_frame(picture: NDArray[np.uint8] | VideoFrame, format: ArrayFormat = "bgr24") -> VideoFrame:
+def to_frame(picture: AnyPicture, format: ArrayFormat = "bgr24") -> VideoFrame:
     """A picture for an encoder: a copy of an array, uint8, shaped (height, width, 3) or, grey, (height, width).
 
     The last row and column of an odd size are left out, for colour is shared by four pixels. A frame of PyAV's

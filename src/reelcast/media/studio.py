@@ -24,7 +24,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from reelcast.errors import MediaError, ReelcastError
-from reelcast.media.encode import VIDEO_CODECS, ArrayFormat, VideoEncoder, to_frame
+from reelcast.media.encode import VIDEO_CODECS, AnyPicture, ArrayFormat, VideoEncoder, to_frame
 from reelcast.media.encode_audio import AUDIO_CODECS, AudioEncoder, to_sound
 from reelcast.media.lane import FIRST_DYNAMIC_TYPE
 from reelcast.track import AccessUnit, Codec, Kind, Track
@@ -204,7 +204,7 @@ class Studio:
 
     def write(
         self,
-        picture: NDArray[Any] | VideoFrame,
+        picture: AnyPicture,
         *,
         time: float | None = None,
         pts: float | None = None,
