@@ -47,7 +47,9 @@ class UdpExit:
     `on_gone` is called when the server's host says that nobody listens there any more.
     """
 
-    def __init__(self, dialogue: Dialogue, on_control: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
+    def __init__(
+        self, dialogue: Dialogue, on_control: Callable[[bytes], None], on_gone: Callable[[], None]
+    ) -> None:
         self._ours, self._theirs = dialogue.hosts
         self._on_control = on_control
         self._on_gone = on_gone

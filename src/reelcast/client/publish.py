@@ -92,7 +92,7 @@ def publishing(
 
     Raises ValueError for what makes no sense, MediaError where there is no such encoder here.
     """
-    check(transport=transport)
+    check(url=url, transport=transport)
     policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
     options = Options(
         Timeouts.of(timeout),
