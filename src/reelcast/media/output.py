@@ -26,51 +26,72 @@ from reelcast.errors import MediaError
 from reelcast.media.reader import reason_of
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["RECORDING_SUFFIXES", "Output", "check_path", "check_tracks", "held_as"]
+__all__ = [
+    "FRAGMENT_SECONDS",
+    "INTERLEAVE_SECONDS",
+    "RECORDING_SUFFIXES",
+    "Output",
+    "check_path",
+    "check_tracks",
+    "held_as",
+]
 
 _BUFFER_BYTES: Final = 1 << 20
 """Of libavformat: most fragments fit, and are handed over in one piece."""
-_FRAGMENT_MICROSECONDS: Final = "1000000"
+FRAGMENT_SECONDS: Final = 1.0
 """What a crash may cost, however far keyframes are apart."""
+INTERLEAVE_SECONDS: Final = 1.0
+"""A track that is silent holds the others back no longer."""
 _COMMON: Final = {
     "flush_packets": "1",
-    # A track that is silent holds the others back no longer (microseconds).
-    "max_interleave_delta": "1000000",
+    "max_interleave_delta": f"{INTERLEAVE_SECONDS * 1e6:.0f}",
 }
 _MP4: Final = {
     # The description waits for the first fragment, which knows how far decoding is ahead (delay_moov).
     "movflags": "hybrid_fragmented+frag_keyframe+delay_moov+default_base_moof",
-    "frag_duration": _FRAGMENT_MICROSECONDS,
 }
-_MATROSKA: Final = {"cluster_time_limit": "1000"}  # milliseconds
+_MICROSECONDS: Final = ("frag_duration", 1e6)
+_MILLISECONDS: Final = ("cluster_time_limit", 1e3)
 
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A container: libavformat's name, the codecs that it holds, options of libavformat, tags of codecs."""
+    """A container: libavformat's name, the codecs that it holds, options of libavformat, tags of codecs.
+
+    fragment   the option that says how long a fragment is, and how many of its units make a second
+    """
 
     name: str
     codecs: frozenset[Codec]
-    options: dict[str, str]
+    options: dict[str, str] = field(default_factory=dict)
     tags: dict[Codec, str] = field(default_factory=dict)
+    fragment: tuple[str, float] | None = None
 
 
 # QuickTime and Safari play H.265 by this tag alone.
 _HVC1: Final[dict[Codec, str]] = {"h265": "hvc1"}
 _FORMATS: Final = {
     ".mp4": _Format(
-        "mp4", frozenset({"h264", "h265", "vp9", "av1", "jpeg", "aac", "opus", "mpa", "l16"}), _MP4, _HVC1
+        "mp4",
+        frozenset({"h264", "h265", "vp9", "av1", "jpeg", "aac", "opus", "mpa", "l16"}),
+        _MP4,
+        _HVC1,
+        _MICROSECONDS,
     ),
     ".mov": _Format(
-        "mov", frozenset({"h264", "h265", "jpeg", "aac", "mpa", "l16", "pcmu", "pcma"}), _MP4, _HVC1
+        "mov",
+        frozenset({"h264", "h265", "jpeg", "aac", "mpa", "l16", "pcmu", "pcma"}),
+        _MP4,
+        _HVC1,
+        _MICROSECONDS,
     ),
     ".mkv": _Format(
         "matroska",
         frozenset({"h264", "h265", "vp8", "vp9", "av1", "jpeg", "aac", "opus", "mpa", "l16"}),
-        _MATROSKA,
+        fragment=_MILLISECONDS,
     ),
-    ".webm": _Format("webm", frozenset({"vp8", "vp9", "av1", "opus"}), _MATROSKA),
-    ".ts": _Format("mpegts", frozenset({"h264", "h265", "aac", "opus", "mpa"}), {}),
+    ".webm": _Format("webm", frozenset({"vp8", "vp9", "av1", "opus"}), fragment=_MILLISECONDS),
+    ".ts": _Format("mpegts", frozenset({"h264", "h265", "aac", "opus", "mpa"})),
 }
 RECORDING_SUFFIXES: Final = tuple(_FORMATS)
 """Lower-case file name endings of what can be recorded."""
@@ -120,9 +141,13 @@ class Output:
     Raises MediaError, here and at each call, where the file cannot be written; what is on disk by then plays.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fragment_seconds: float = FRAGMENT_SECONDS) -> None:
         self._path = path
         self._format = _FORMATS[path.suffix.lower()]
+        options = {**_COMMON, **self._format.options}
+        if self._format.fragment is not None:
+            option, units = self._format.fragment
+            options[option] = f"{fragment_seconds * units:.0f}"
         try:
             self._sink = _Sink(path)
         except (OSError, ValueError) as error:
@@ -131,7 +156,7 @@ class Output:
             self._sink,
             "w",
             format=self._format.name,
-            container_options={**_COMMON, **self._format.options},
+            container_options=options,
             buffer_size=_BUFFER_BYTES,
         )
         self._streams: list[Stream] = []
@@ -218,8 +243,14 @@ class _Sink:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go elsewhere in the file, with what waits behind."""
+        """Go elsewhere in the file, with what waits behind.
+
+        This is how a file ends: its beginning is turned over, and refers to what was written last. Should the
+        power fail between the two, a beginning that refers to nothing would cost the whole file; so one waits
+        for the other, once a file. Nothing else waits for the platter: a process that dies loses nothing by it.
+        """
         self.sync()
+        self._settle()
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -242,5 +273,11 @@ class _Sink:
                 self._file.truncate(max(start, self.size))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, when it is where no loss of power can harm it."""
+        self._settle()
         self._file.close()
+
+    def _settle(self) -> None:
+        if self.failure is None and not self._file.closed:
+            with suppress(OSError):  # what is no file on a disk cannot settle
+                os.fsync(self._file.fileno())

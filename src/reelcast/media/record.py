@@ -12,6 +12,7 @@ and picture keep the distance that their times have. Times may stand still, leap
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +31,14 @@ from reelcast.media.decoding_times import (
     learn_reordering,
     told_reordering,
 )
-from reelcast.media.output import Output, check_path, check_tracks, held_as
+from reelcast.media.output import (
+    FRAGMENT_SECONDS,
+    INTERLEAVE_SECONDS,
+    Output,
+    check_path,
+    check_tracks,
+    held_as,
+)
 from reelcast.media.parameters import NAL_SYNTAXES, extradata, parameter_sets, template
 from reelcast.media.timeline import MAX_GAP_SECONDS
 from reelcast.rtp.payload.h264_sps import MAX_REORDERING
@@ -55,22 +63,40 @@ log = logging.getLogger(__name__)
 class Recorder:
     """One file being written.
 
-    path      its name; the suffix says what it is: .mp4, .mov, .mkv, .webm or .ts
-    tracks    those whose units will come
-    units     written so far
-    seconds   from the first to the last of them
+    path               its name; the suffix says what it is: .mp4, .mov, .mkv, .webm or .ts
+    tracks             those whose units will come
+    silent             whether a track of which nothing came in time is announced all the same, where it can be.
+                       MP4 and MOV play only from when something of each track came, so what may be cut off at
+                       any moment has none that is silent
+    fragment_seconds   of media that go to disk at once
+
+    units      written so far
+    seconds    from the first to the last of them
+    end        of the last of them, in seconds from the beginning of the file
+    playable   seconds from the beginning of the file: whatever comes before is on disk
 
     Raises MediaError where the container cannot hold a track, or the file cannot be written, before there is a
     file. Everything blocks, for as long as the disk takes. An index is kept in memory for MP4 and MOV, some
     20 MB an hour; the other containers need none.
     """
 
-    def __init__(self, path: Path, tracks: Sequence[Track]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tracks: Sequence[Track],
+        *,
+        silent: bool = True,
+        fragment_seconds: float = FRAGMENT_SECONDS,
+    ) -> None:
         check_path(path)
         check_tracks(path, tracks)
         self.path = path
         self.units = 0
         self.seconds = 0.0
+        self.end = 0.0
+        self.playable = 0.0
+        self._silent = silent
+        self._fragment_seconds = fragment_seconds
         self._lanes = {_key(track): _Lane(track, path.suffix.lower()) for track in tracks}
         self._waiting: deque[tuple[_Lane, AccessUnit, float]] = deque()
         self._output: Output | None = None
@@ -93,6 +119,16 @@ class Recorder:
     def skipped(self) -> int:
         """Units that the container would not take."""
         return 0 if self._output is None else self._output.skipped
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known what the file holds."""
+        return self._output is not None
+
+    def holds(self, track: Track) -> bool:
+        """Whether units of a track are written, or would be once the file has begun."""
+        lane = self._lanes.get(_key(track))
+        return lane is not None and (lane.announced or self._output is None)
 
     def write(self, track: Track, unit: AccessUnit, seconds: float) -> None:
         """Take the next unit of a track, in decoding order.
@@ -128,6 +164,7 @@ class Recorder:
         self._failure = MediaError(f"{self.path}: the recording is closed")
         if self._output is not None:
             self._output.close()
+            self.playable = self.end
 
     def _openings(self) -> list[float]:
         """When the units are shown that the file can begin with: of video, if there is any."""
@@ -153,9 +190,9 @@ class Recorder:
 
     def _begin(self) -> None:
         self._origin = self._openings()[0]
-        self._output = Output(self.path)
+        self._output = Output(self.path, self._fragment_seconds)
         for lane in self._lanes.values():
-            lane.begin(self._output, self._shown(lane))
+            lane.begin(self._output, self._shown(lane), self._silent)
         for lane, unit, seconds in self._waiting:
             self._put(self._output, lane, unit, seconds)
         self._waiting.clear()
@@ -166,10 +203,19 @@ class Recorder:
         # Pictures that lead a keyframe need those before it; sound before the first picture is left out, and
         # so is sound that was put back into what is there.
         earliest = before if before is not None and lane.track.kind == "audio" else 0.0
+        written, passed = output.written, self._passed()
         if (at - max(earliest, 0.0)) * lane.rate < -0.5 or not lane.put(output, unit, at):
             return
+        if output.written > written:
+            self.playable = max(self.playable, passed)
         self.units += 1
         self.seconds = max(self.seconds, at)
+        self.end = max(self.end, at + lane.length(unit))
+
+    def _passed(self) -> float:
+        """Up to where libavformat has put all units in order, and in the fragment that it writes next."""
+        decoded = [lane.decoded for lane in self._lanes.values() if lane.announced]
+        return max(min(decoded), max(decoded) - INTERLEAVE_SECONDS)
 
     def _place(self, lane: _Lane, seconds: float, length: float) -> float:
         """A time on the file's timeline, which knows no leap: see `_Lane.shift`."""
@@ -189,6 +235,7 @@ class _Lane:
     """One track's way into the file.
 
     rate      of its clock, in Hz
+    decoded   when the last one written is decoded, in seconds from the beginning of the file
     latest    of its units, in seconds from the beginning of the file
     shift     seconds by which its times are moved since the last break in them
     """
@@ -197,12 +244,18 @@ class _Lane:
         self.track = track
         self.rate = track.clock_rate
         self.latest: float | None = None
+        self.decoded = -math.inf
         self.shift = 0.0
         self._in_band = suffix == ".ts" and track.codec in NAL_SYNTAXES
         self._expander = AudioDecoder(track) if held_as(suffix, track.codec) != track.codec else None
         self._source: VideoStream | AudioStream | None = None
         self._number: int | None = None
         self._frame = 0
+
+    @property
+    def announced(self) -> bool:
+        """Whether the file has it."""
+        return self._number is not None
 
     def admits(self, unit: AccessUnit) -> bool:
         """Whether a unit can be recorded: from the first on that begins the track."""
@@ -224,9 +277,9 @@ class _Lane:
             return False
         return told_reordering(self.track) is not None or len(shown) >= LEARNED
 
-    def begin(self, output: Output, shown: Sequence[int]) -> None:
-        """Announce the track; one of which nothing came yet only if it can be described all the same."""
-        if self._source is None and self.track.kind == "audio" and self.track.codec != "mpa":
+    def begin(self, output: Output, shown: Sequence[int], silent: bool) -> None:
+        """Announce the track; one of which nothing came yet only if `silent`, and if it can be described."""
+        if silent and self._source is None and self.track.kind == "audio" and self.track.codec != "mpa":
             self._source = template(self._held(), None)
         if self._source is None:
             log.warning("%s %s is left out: nothing of it came", self.track.codec, self.track.kind)
@@ -254,6 +307,7 @@ class _Lane:
         pts, dts = self._times.next(round(seconds * self.rate))
         written = replace(unit, data=data, pts=pts, dts=dts, duration=unit.duration or self._frame)
         output.put(self._number, written, Fraction(1, self.rate))
+        self.decoded = dts / self.rate
         return True
 
     def _held(self) -> Track:
