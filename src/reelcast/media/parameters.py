@@ -18,12 +18,12 @@ from av.video.stream import VideoStream
 
 from reelcast.errors import MediaError
 from reelcast.media.reader import READ_ERRORS, reason_of
-from reelcast.rtp.payload import av1_obu, h264, h265
+from reelcast.rtp.payload import av1_obu, h264, h264_sps, h265, h265_sps
 from reelcast.rtp.payload.mpa_header import parse_header
 from reelcast.rtp.payload.nal_units import START_CODE, NalSyntax, split_nal_units
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["NAL_SYNTAXES", "extradata", "parameter_sets", "template"]
+__all__ = ["NAL_SYNTAXES", "extradata", "parameter_sets", "picture_size", "template"]
 
 NAL_SYNTAXES: Final[dict[Codec, NalSyntax]] = {"h264": h264.SYNTAX, "h265": h265.SYNTAX}
 """The codecs whose units are NAL units."""
@@ -70,6 +70,16 @@ def parameter_sets(track: Track, data: bytes = b"") -> tuple[bytes, ...]:
         if {syntax.kind(nal) for nal in sets} == set(syntax.parameter_sets):
             return sets
     return ()
+
+
+def picture_size(track: Track) -> tuple[int, int]:
+    """Width and height in pixels by a track's parameter sets, or else as the track says."""
+    found: Iterable[h264_sps.SequenceParameters | h265_sps.SequenceParameters | None] = ()
+    if track.codec == "h264":
+        found = map(h264_sps.parse_sps, track.parameter_sets)
+    elif track.codec == "h265":
+        found = map(h265_sps.parse_sps, track.parameter_sets)
+    return next(((each.width, each.height) for each in found if each), (track.width, track.height))
 
 
 def extradata(track: Track) -> bytes:
