@@ -10,6 +10,7 @@ import pytest
 from reelcast.errors import (
     MAX_REASON,
     AuthenticationError,
+    ConfigurationError,
     DeadlineError,
     MediaError,
     ProtocolError,
@@ -34,6 +35,9 @@ URL = "rtsp://h/p"
         (DeadlineError("PLAY", 0.5, url=URL), "rtsp://h/p: no answer to PLAY within 0.5 s"),
         (RemoteError(404, "Not Found"), "the server answered 404 Not Found"),
         (AuthenticationError(401, "", url=URL), "rtsp://h/p: the server answered 401"),
+        (ConfigurationError("odd"), "odd"),
+        (ConfigurationError("odd", key=("paths", "/cam", "x-y")), 'paths."/cam".x-y: odd'),
+        (ConfigurationError("odd", key=("a",), where="b.toml:12"), "b.toml:12: a: odd"),
         (RemoteError(461, "No", method="SETUP"), "the server answered 461 No to SETUP"),
     ],
 )

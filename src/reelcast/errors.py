@@ -5,6 +5,7 @@ ReelcastError
 ├── PayloadError              a coded frame cannot be carried in the payload format, or a track has none
 ├── MediaError                a file cannot be served: missing, broken, or nothing in it can be carried
 ├── TransportError            a socket cannot be had: port in use, no rights, unreachable; or it was lost
+├── ConfigurationError        a configuration is wrong: `where` and `key` say what
 ├── DeadlineError             a peer did not do its part in time; also a TimeoutError; `step`, `seconds`
 └── RemoteError               the other side refused: `status` and `reason` of its RTSP response
     └── AuthenticationError   it wants to know who asks, or does not take the user and password it was given
@@ -14,10 +15,13 @@ Any of them may say what it is about: `url`, `peer`, `status` and `advice` are t
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Final
 
 __all__ = [
     "AuthenticationError",
+    "ConfigurationError",
     "DeadlineError",
     "MediaError",
     "PayloadError",
@@ -29,6 +33,9 @@ __all__ = [
 
 MAX_REASON: Final = 80
 """Characters of a reason phrase that are shown: longer ones come from no honest server."""
+
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""What TOML takes without quotes."""
 
 _DEADLINES: Final = {
     "connect": "no connection within {} s",
@@ -87,6 +94,23 @@ class MediaError(ReelcastError):
 
 class TransportError(ReelcastError):
     """A socket could not be opened or bound, or was lost; the text says which and what to do."""
+
+
+class ConfigurationError(ReelcastError):
+    """A configuration is wrong.
+
+    where   what to look at: "station.toml:12", a flag, or "" where that is not known
+    key     the names that lead to the setting, () where it is about none
+    """
+
+    def __init__(self, message: str, *, key: tuple[str, ...] = (), where: str = "", advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.key = key
+        self.where = where
+
+    def __str__(self) -> str:
+        shown = ".".join(name if _BARE_KEY.fullmatch(name) else json.dumps(name) for name in self.key)
+        return ": ".join(part for part in (self.where, shown, self.message) if part)
 
 
 class DeadlineError(ReelcastError, TimeoutError):

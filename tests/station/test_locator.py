@@ -21,6 +21,7 @@ from reelcast.station.locator import Place, locate
         ("\r\na = 1\r\nb = 2", ("b",), 3),
         ("[table]\na = 1", ("table",), 1),
         ("[table]\na = 1", ("table", "a"), 2),
+        ("\n[table]", ("table",), 2),
         ("[ one . two ] # [three]\n\na = 1", ("one", "two", "a"), 3),
         ('[paths."/cam"]\nrelay = "x"', ("paths", "/cam", "relay"), 2),
         ("[paths.'/cam = 1']\nrelay = 'x'", ("paths", "/cam = 1", "relay"), 2),
@@ -47,7 +48,7 @@ def test_lines(document: str, place: Place, line: int) -> None:
     assert locate(document)[place] == line
 
 
-@given(st.text(alphabet='ab1.,=[]{}"\'\\#\n\r \té'))
+@given(st.text(alphabet="ab1.,=[]{}\"'\\#\n\r \té"))
 @settings(max_examples=200)
 def test_any_text_is_gone_through(text: str) -> None:
     for line in locate(text).values():
@@ -67,10 +68,14 @@ def inside(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Arrays over several lines, and inline tables."""
     line_ends = st.sampled_from(["", "\n", " # , ]\n"])
     arrays = st.lists(st.tuples(line_ends, values, line_ends).map("".join), max_size=3)
-    entries = st.lists(st.tuples(KEYS, BLANKS, values), max_size=3, unique_by=lambda entry: json.dumps(entry[0]))
+    entries = st.lists(
+        st.tuples(KEYS, BLANKS, values), max_size=3, unique_by=lambda entry: json.dumps(entry[0])
+    )
     return st.one_of(
         arrays.map(lambda items: f"[{','.join(items)}]"),
-        entries.map(lambda items: "{" + ", ".join(f"{key}{blank}={value}" for key, blank, value in items) + "}"),
+        entries.map(
+            lambda items: "{" + ", ".join(f"{key}{blank}={value}" for key, blank, value in items) + "}"
+        ),
     )
 
 

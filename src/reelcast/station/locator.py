@@ -42,6 +42,7 @@ def locate(document: str) -> dict[Place, int]:
         elif kind in ("bare", "text"):
             locator.word(token, line)
         line += token.count("\n")
+    locator.end_line()
     return locator.lines
 
 
