@@ -14,6 +14,7 @@ def main() -> None:
     try:
         from reelcast.cli.serve import Serving, run
         from reelcast.errors import ReelcastError
+        from reelcast.station.toml_file import Flags
     except ModuleNotFoundError as error:
         run_in_environment(__file__, error)
         return
@@ -21,7 +22,7 @@ def main() -> None:
     if port is None:
         sys.exit("usage: python server.py [PORT]")
     try:
-        run(Serving([HERE], port=port))
+        run(Serving(flags=Flags({"listen": {"port": port}, "paths": {"/": {"file": HERE}}})))
     except ReelcastError as error:
         sys.exit(f"server.py: {error}")
 

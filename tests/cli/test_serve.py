@@ -127,7 +127,7 @@ def test_options_that_are_wrong(tmp_path: Path, arguments: list[str]) -> None:
 def test_help() -> None:
     result = CliRunner().invoke(app, ["serve", "--help"])
     assert result.exit_code == 0
-    assert "Serve media files over RTSP" in result.stdout
+    assert "Serve media files, cameras and what is published over RTSP" in result.stdout
 
 
 # Serving

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reelcast.errors import ConfigurationError
 from reelcast.station.configuration import Configuration, PathSettings
+from reelcast.station.locator import Place
 from reelcast.station.toml_file import Flags, path_name, read_configuration
 
 RELAY = "rtsp://10.0.0.5/stream"
@@ -262,7 +263,7 @@ def test_flags_stand_alone() -> None:
     ],
 )
 def test_errors_name_the_flag(document: dict[str, Any], said: str) -> None:
-    origins = {("paths", "cam"): "--relay", ("listen", "workers"): "--workers"}
+    origins: dict[Place, str] = {("paths", "cam"): "--relay", ("listen", "workers"): "--workers"}
     with pytest.raises(ConfigurationError) as caught:
         read_configuration(None, Flags(document, origins))
     assert str(caught.value).startswith(said)

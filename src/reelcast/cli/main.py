@@ -12,7 +12,7 @@ from reelcast.cli.load import load
 from reelcast.cli.play import play
 from reelcast.cli.probe import probe
 from reelcast.cli.record import record
-from reelcast.cli.serve import serve
+from reelcast.cli.serve import EXAMPLES, serve
 from reelcast.cli.snapshot import snapshot
 from reelcast.errors import ReelcastError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 # The verbs, in the order of the help page.
-app.command()(serve)
+app.command(epilog=EXAMPLES)(serve)
 app.command()(play)
 app.command()(probe)
 app.command()(record)

@@ -1,4 +1,4 @@
-"""The verb `serve`: files and folders as RTSP streams, until a signal ends it."""
+"""The verb `serve`: files, cameras and what is published, as RTSP streams, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -6,173 +6,413 @@ import asyncio
 import gc
 import logging
 import sys
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from reelcast.errors import MediaError
-from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Era, Limits, Server, reserved_port, run_workers
+from reelcast.server import Era, Limits, reserved_port, run_workers
 from reelcast.server.limits import RESERVED_DESCRIPTORS, raise_descriptors
+from reelcast.station.configuration import LimitSettings, ListenSettings, LiveSettings
+from reelcast.station.locator import Place
+from reelcast.station.operation import RELOAD_SIGNAL, Operation
+from reelcast.station.toml_file import Flags, path_name
 
-__all__ = ["Serving", "run", "serve"]
+__all__ = ["EXAMPLES", "Serving", "run", "serve"]
+
+log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that reads a file lets the pacer have the interpreter (Python's own: 0.005)."""
 
 COLLECTOR = (10_000, 10, 1_000)
 """Thresholds of the garbage collector's three generations (Python's own: 700, 10, 10)."""
-_LIMITS = Limits()
+
+_NONE = Flags()
+_LISTEN, _LIMITS, _LIVE = ListenSettings(), LimitSettings(), LiveSettings()
+
+EXAMPLES: Final = """
+reelcast serve movies/
+
+    everything in a folder, for players to pause and to seek in
+
+reelcast serve --relay door=rtsp://user:password@10.0.0.5/stream --record recordings
+
+    a camera for many readers at rtsp://HOST:8554/door, recorded
+
+reelcast serve --publish studio
+
+    what reelcast publish, ffmpeg or OBS send to rtsp://HOST:8554/studio
+
+reelcast serve --config station.toml
+
+    all of this and users, from a file that may change meanwhile
+"""
+_LIVE_PANEL = "Cameras and publishers"
+_RECORD_PANEL = "Recording"
+_LISTEN_PANEL = "Where it listens"
+_TLS_PANEL = "Encryption (RTSPS)"
+_LIMITS_PANEL = "What clients may take"
 
 
 def serve(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files, and folders with all below them; this folder if not given."),
+        typer.Argument(
+            metavar="[FILES]...",
+            help="Files, and folders with all below them; this folder if nothing is said to be served.",
+        ),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Configuration file (TOML); read again when it is saved. Options come before what it says.",
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether all is in order.")] = False,
     live: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="A file as an endless live stream at /NAME; may be repeated."),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; all of them if not given.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port of RTSP; 0 takes a free one.")] = (
-        DEFAULT_PORT
-    ),
-    rtp_port: Annotated[
-        int, typer.Option(min=0, max=65534, help="UDP port of RTP, RTCP takes the next; 0 takes free ones.")
-    ] = 0,
-    timeout: Annotated[
-        int, typer.Option(min=5, max=86400, help="Seconds without a sign of life that end a session.")
-    ] = DEFAULT_TIMEOUT,
-    max_connections: Annotated[
-        int, typer.Option(min=1, help="Connections at once; each of several workers keeps to its own count.")
-    ] = _LIMITS.connections,
-    max_connections_per_address: Annotated[
-        int, typer.Option(min=1, help="Connections at once from one address.")
-    ] = _LIMITS.connections_per_address,
-    max_sessions: Annotated[int, typer.Option(min=1, help="Sessions at once.")] = _LIMITS.sessions,
-    max_sessions_per_address: Annotated[
-        int, typer.Option(min=1, help="Sessions at once of one address.")
-    ] = _LIMITS.sessions_per_address,
-    idle_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds until a connection without a session is closed.")
-    ] = _LIMITS.idle_seconds,
-    stall_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a client may take nothing of what is sent to it.")
-    ] = _LIMITS.stalled_seconds,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that share the port: one for each core to be used.")
-    ] = 1,
     whole_ts: Annotated[
         bool,
         typer.Option("--whole-ts", help="Send MPEG transport streams whole, not their tracks; --live aside."),
     ] = False,
+    status_seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="Say how each live path is, so often; SIGUSR1 has it said at once."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the dialogue.")] = False,
+    relay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=URL",
+            help="A camera, or another server's stream, at /NAME; may be repeated.",
+            rich_help_panel=_LIVE_PANEL,
+        ),
+    ] = None,
+    relay_on_demand: Annotated[
+        bool,
+        typer.Option(
+            "--relay-on-demand",
+            help="Connect to them when the first reader comes, until the last has gone.",
+            rich_help_panel=_LIVE_PANEL,
+        ),
+    ] = False,
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A path that is published to; others may be too, each for as long as it is. May be repeated.",
+            rich_help_panel=_LIVE_PANEL,
+        ),
+    ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Let a publisher take the place of another; else it is refused.",
+            rich_help_panel=_LIVE_PANEL,
+        ),
+    ] = False,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            show_default=f"{_LIVE.patience:g}",
+            help="Seconds that readers wait for a source that went away.",
+            rich_help_panel=_LIVE_PANEL,
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Record all live paths to this folder.", rich_help_panel=_RECORD_PANEL
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; all of them if not given.", rich_help_panel=_LISTEN_PANEL),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            show_default=str(_LISTEN.port),
+            help="TCP port of RTSP; 0 takes a free one.",
+            rich_help_panel=_LISTEN_PANEL,
+        ),
+    ] = None,
+    rtp_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65534,
+            show_default=str(_LISTEN.rtp_port),
+            help="UDP port of RTP, RTCP takes the next; 0 takes free ones.",
+            rich_help_panel=_LISTEN_PANEL,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            show_default=str(_LISTEN.workers),
+            help="Processes that share the port, of a server of files alone: one for each core to be used.",
+            rich_help_panel=_LISTEN_PANEL,
+        ),
+    ] = None,
+    tls_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="TCP port of RTSPS, beside the other.", rich_help_panel=_TLS_PANEL
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificate, as PEM.", rich_help_panel=_TLS_PANEL),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Its key, as PEM; the same file if not given.", rich_help_panel=_TLS_PANEL
+        ),
+    ] = None,
+    self_signed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A certificate of our own instead, made and kept in this file.",
+            rich_help_panel=_TLS_PANEL,
+        ),
+    ] = None,
+    timeout: Annotated[
+        int | None,
+        typer.Option(
+            min=5,
+            max=86400,
+            show_default=str(_LISTEN.timeout),
+            help="Seconds without a sign of life that end a session.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
+    max_connections: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=str(_LIMITS.connections),
+            help="Connections at once; each of several workers keeps to its own count.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
+    max_connections_per_address: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=str(_LIMITS.connections_per_address),
+            help="Connections at once from one address.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
+    max_sessions: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=str(_LIMITS.sessions),
+            help="Sessions at once.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
+    max_sessions_per_address: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=str(_LIMITS.sessions_per_address),
+            help="Sessions at once of one address.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
+    idle_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            show_default=f"{_LIMITS.idle_seconds:g}",
+            help="Seconds until a connection without a session is closed.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
+    stall_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            show_default=f"{_LIMITS.stalled_seconds:g}",
+            help="Seconds that a client may take nothing of what is sent to it.",
+            rich_help_panel=_LIMITS_PANEL,
+        ),
+    ] = None,
 ) -> None:
-    """Serve media files over RTSP."""
-    live_files = [_live(text) for text in live or ()]
-    served = paths or ([] if live else [Path()])
-    limits = Limits(
-        connections=max_connections,
-        connections_per_address=max_connections_per_address,
-        sessions=max_sessions,
-        sessions_per_address=max_sessions_per_address,
-        idle_seconds=idle_timeout,
-        stalled_seconds=stall_timeout,
-    )
-    run(Serving(served, live_files, host, port, rtp_port, timeout, verbose, whole_ts, limits), workers)
+    """Serve media files, cameras and what is published over RTSP; Ctrl-C ends it."""
+    flags = _Flags()
+    flags.set("listen", "--host", host=host)
+    flags.set("listen", "--port", port=port)
+    flags.set("listen", "--rtp-port", rtp_port=rtp_port)
+    flags.set("listen", "--timeout", timeout=timeout)
+    flags.set("listen", "--workers", workers=workers)
+    flags.set("limits", "--max-connections", connections=max_connections)
+    flags.set("limits", "--max-connections-per-address", connections_per_address=max_connections_per_address)
+    flags.set("limits", "--max-sessions", sessions=max_sessions)
+    flags.set("limits", "--max-sessions-per-address", sessions_per_address=max_sessions_per_address)
+    flags.set("limits", "--idle-timeout", idle_seconds=idle_timeout)
+    flags.set("limits", "--stall-timeout", stalled_seconds=stall_timeout)
+    flags.set("tls", "--tls-port", port=tls_port)
+    flags.set("tls", "--certificate", certificate=certificate)
+    flags.set("tls", "--key", key=key)
+    flags.set("tls", "--self-signed", self_signed=self_signed)
+    flags.set("live", "--take-over", take_over=take_over or None)
+    flags.set("live", "--patience", patience=patience)
+    flags.set("record", "--record", folder=record, every=None if record is None else True)
+    if not (paths or config or live or relay or publish or record):
+        paths = [Path()]
+    flags.serve_files(paths or (), whole_ts=whole_ts)
+    for name, file in _named("--live", "FILE", live):
+        flags.serve("--live", name, live_file=Path(file))
+    for name, url in _named("--relay", "URL", relay):
+        flags.serve("--relay", name, relay=url, on_demand=relay_on_demand)
+    for name in publish or ():
+        flags.serve("--publish", name, publish=True)
+    serving = Serving(config, flags.flags, verbose, status_seconds)
+    if check:
+        serving.check()
+    else:
+        run(serving)
 
 
-def _live(text: str) -> tuple[str, Path]:
-    name, equals, file = text.partition("=")
-    if not (name.strip("/") and equals and file):
-        raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint="--live")
-    return name.strip("/"), Path(file)
+class _Flags:
+    """The command line, put as a configuration would be."""
+
+    def __init__(self) -> None:
+        self._document: dict[str, dict[str, Any]] = {}
+        self._origins: dict[Place, str] = {}
+
+    @property
+    def flags(self) -> Flags:
+        """All of them."""
+        return Flags(self._document, self._origins)
+
+    def set(self, table: str, flag: str, **values: object) -> None:
+        """Settings of a table, but for those that are None."""
+        for key, value in values.items():
+            if value is not None:
+                self._document.setdefault(table, {})[key] = value
+                self._origins[table, key] = self._origins[table,] = flag
+
+    def serve(self, flag: str, name: str, **settings: object) -> None:
+        """Serve something at a path; MediaError where another flag does."""
+        path = path_name(name)
+        paths = self._document.setdefault("paths", {})
+        if path in paths:
+            shown = path.removeprefix("/")
+            raise MediaError(
+                f"two things to be served are named {shown!r}: rename one, or serve their folder"
+            )
+        paths[path] = settings
+        self._origins["paths", path] = flag
+
+    def serve_files(self, files: Iterable[Path], *, whole_ts: bool) -> None:
+        """Serve files and folders under their names, a single folder at the root."""
+        files = list(files)
+        for file in files:
+            alone = len(files) == 1 and file.is_dir()
+            self.serve("", "" if alone else file.resolve().name, file=file, whole_ts=whole_ts)
+
+
+def _named(flag: str, what: str, texts: Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    """Texts such as "NAME=FILE" in two."""
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not (name.strip("/") and equals and value):
+            raise typer.BadParameter(f"{text!r} is not NAME={what}", param_hint=flag)
+        yield name, value
 
 
 @dataclass(frozen=True)
 class Serving:
     """What is to be served, and how: all that a worker needs to know."""
 
-    paths: list[Path]
-    live: list[tuple[str, Path]] = field(default_factory=list)
-    host: str | None = None
-    port: int = DEFAULT_PORT
-    rtp_port: int = 0
-    timeout: int = DEFAULT_TIMEOUT
+    config: Path | None = None
+    flags: Flags = _NONE
     verbose: bool = False
-    whole_ts: bool = False
-    limits: Limits = _LIMITS
+    status_seconds: float | None = None
     era: Era | None = None
 
-    def server(self) -> Server:
-        """A server with everything mounted: a single folder at the root, other things under their names.
-
-        Raises MediaError where a path cannot be served.
-        """
-        server = Server(
-            self.host,
-            self.port,
-            rtp_port=self.rtp_port,
-            timeout=self.timeout,
-            reuse_port=self.era is not None,
-            era=self.era,
-            limits=self.limits,
+    def operation(self, worker: int | None = None) -> Operation:
+        """What serves, in this process. Raises what `Operation` does."""
+        operation = Operation(
+            self.config, self.flags, worker=worker, era=self.era, status_seconds=self.status_seconds
         )
-        taken: set[str] = set()
-        for path in self.paths:
-            alone = len(self.paths) == 1 and path.is_dir()
-            name = _untaken("" if alone else path.resolve().name, taken)
-            server.mount(name, path, whole_ts=self.whole_ts)
-        for name, file in self.live:
-            server.mount(_untaken(name, taken), file, live=True)
-        return server
+        _tune(operation.station.told.limits.limits())
+        return operation
 
-    def worker(self, number: int) -> Server:
-        """The server of one worker; each has UDP ports of its own."""
-        self.prepare_process()
-        rtp_port = self.rtp_port + 2 * number if self.rtp_port else 0
-        return replace(self, rtp_port=rtp_port).server()
+    def worker(self, number: int) -> Operation:
+        """What one worker serves."""
+        self.show_log()
+        return self.operation(number)
 
-    def prepare_process(self) -> None:
-        """Make this process one that serves: its threads, its memory, its descriptors, its log."""
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        # What is loaded by now stays: the collector need not look at it again while the pacer waits. Looking
-        # at all that a thousand sessions hold takes it 50 ms; sessions leave no cycles behind, so it may do
-        # that seldom.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECTOR)
-        raise_descriptors(self.limits.connections + RESERVED_DESCRIPTORS)
+    def show_log(self) -> None:
+        """Show on stderr what goes on."""
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        log = logging.getLogger("reelcast")
-        log.addHandler(handler)
-        log.setLevel(logging.DEBUG if self.verbose else logging.INFO)
+        logger = logging.getLogger("reelcast")
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if self.verbose else logging.INFO)
+
+    def check(self) -> None:
+        """Say that all is in order, or raise what is not."""
+        self.operation().station.close()
+        print(f"{self.config or 'all'} is in order")
 
 
-def run(serving: Serving, workers: int = 1) -> None:
+def run(serving: Serving) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Raises MediaError where a path cannot be served, TransportError where a port cannot be had.
+    Raises ConfigurationError for a configuration that is wrong, MediaError where a path cannot be served,
+    TransportError where a port cannot be had.
     """
-    serving.prepare_process()
-    server = serving.server()
-    if workers == 1:
-        asyncio.run(server.serve_until_signal(lambda: _print_urls(server)))
+    serving.show_log()
+    operation = serving.operation()
+    station, listen = operation.station, operation.station.told.listen
+    if listen.workers == 1:
+        asyncio.run(operation.serve_until_signal(lambda: _announce(operation)))
         return
-    with reserved_port(serving.host, serving.port) as server.port:
-        shared = replace(serving, port=server.port, era=Era.now())
-        run_workers(workers, shared.worker, lambda: _print_urls(server))
+    with reserved_port(listen.host, listen.port) as station.server.port:
+        document = dict(serving.flags.document)
+        document["listen"] = {**document.get("listen", {}), "port": station.server.port}
+        shared = replace(serving, flags=replace(serving.flags, document=document), era=Era.now())
+        signals = [] if serving.config is None or RELOAD_SIGNAL is None else [RELOAD_SIGNAL]
+        run_workers(listen.workers, shared.worker, lambda: _announce(operation), signals)
 
 
-def _untaken(name: str, taken: set[str]) -> str:
-    if name in taken:
-        raise MediaError(f"two things to be served are named {name!r}: rename one, or serve their folder")
-    taken.add(name)
-    return f"/{name}"
+def _tune(limits: Limits) -> None:
+    """Make this process one that serves: its threads, its memory, its descriptors."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    # What is loaded by now stays: the collector need not look at it again while the pacer waits. Looking
+    # at all that a thousand sessions hold takes it 50 ms; sessions leave no cycles behind, so it may do
+    # that seldom.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR)
+    raise_descriptors(limits.connections + RESERVED_DESCRIPTORS)
 
 
-def _print_urls(server: Server) -> None:
-    print("\n".join(server.urls()), flush=True)
+def _announce(operation: Operation) -> None:
+    print("\n".join(operation.station.server.urls()), flush=True)
+    for line in operation.station.notices():
+        log.info("%s", line)

@@ -10,13 +10,14 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
+from reelcast.media.library import Library
 from reelcast.net.listener import Listener
 from reelcast.net.messages import Batching
 from reelcast.net.tls import Tls
@@ -24,12 +25,13 @@ from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import ReceiverReport, SenderReport, parse
 from reelcast.rtsp.message import Request
 from reelcast.server import classroom
+from reelcast.server.broadcast import Broadcast
 from reelcast.server.call import Services
 from reelcast.server.care import Care
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.feed import Era
 from reelcast.server.limits import Limits
-from reelcast.server.live import Live
+from reelcast.server.live import Live, LivePolicy
 from reelcast.server.methods import answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
@@ -48,6 +50,7 @@ PORT_ATTEMPTS = 16
 """Free ports tried until one is free for IPv4 and IPv6 alike."""
 CLOSE_SECONDS = 1.0
 """How long connections may take to drain when the server stops."""
+NO_SIGNALS: Mapping[int, Callable[[], None]] = MappingProxyType({})
 
 
 class Server:
@@ -107,7 +110,12 @@ class Server:
         self._drained: asyncio.Event | None = None
 
     def mount(
-        self, path: str, what: Source | Live | Path | str, *, live: bool = False, whole_ts: bool = False
+        self,
+        path: str,
+        what: Source | Live | Library | Path | str,
+        *,
+        live: bool = False,
+        whole_ts: bool = False,
     ) -> None:
         """Serve a file, a folder (recursively) or a source at `path` ("/movie"; "/" for the root).
 
@@ -123,7 +131,7 @@ class Server:
         if isinstance(what, Live) and self._services is not None:
             what.start()
         if live and isinstance(what, Path):
-            self._mounts.add_live(path, what, self._era)
+            self._mounts.add(path, self.looped(path, what))
         else:
             self._mounts.add(path, what, whole_ts=whole_ts)
 
@@ -131,9 +139,41 @@ class Server:
         """Serve what was recorded of live paths: that of /cam at /cam?recorded, also while /cam is not there."""
         self._mounts.recordings = recordings
 
-    def unmount(self, path: str) -> None:
-        """No longer serve `path`; who plays it plays on. Raises KeyError where nothing is mounted."""
+    def unmount(self, path: str, *, evict: bool = False) -> None:
+        """No longer serve `path`; who plays it plays on, or, with `evict`, is told goodbye.
+
+        Raises KeyError where nothing is mounted.
+        """
+        mounted = self._mounts.mount_of(path)
+        theirs = [each for each in self._sessions if self._mounts.mount_of(each.path) == mounted]
         self._mounts.remove(path)
+        if evict:
+            for session in theirs:
+                self._sessions.end(session)
+
+    def mounted(self, path: str) -> Source | Live | Path | Library | None:
+        """What is served at exactly this path: a file or a folder, a source or a live path."""
+        return self._mounts.at(path)
+
+    def live_paths(self) -> list[Live]:
+        """All live paths, those too that publishers have made."""
+        return self._mounts.live_paths()
+
+    def looped(self, path: str, file: Path) -> Broadcast:
+        """A file as an endless live stream, to be mounted at `path`; MediaError where it cannot be served.
+
+        May be called in any thread, and takes a while.
+        """
+        return self._mounts.looped(path, file, self._era)
+
+    def allow_publishing(
+        self, policy: LivePolicy | None, on_made: Callable[[Live], None] = lambda _: None
+    ) -> None:
+        """Let publishers make live paths where nothing is mounted, each for as long as it is fed.
+
+        They may from the start, with a `LivePolicy()`; with None they may not. `on_made` is called with each.
+        """
+        self._mounts.publishing, self._mounts.on_made = policy, on_made
 
     def urls(self, host: str | None = None) -> list[str]:
         """The URLs of everything that is served, as seen from `host` (127.0.0.1 where not said)."""
@@ -207,16 +247,22 @@ class Server:
         asyncio.run(self.serve_until_signal())
 
     async def serve_until_signal(
-        self, on_start: Callable[[], None] = lambda: None, stop: asyncio.Event | None = None
+        self,
+        on_start: Callable[[], None] = lambda: None,
+        stop: asyncio.Event | None = None,
+        signals: Mapping[int, Callable[[], None]] = NO_SIGNALS,
     ) -> None:
-        """Start, call `on_start`, wait for SIGINT, SIGTERM or `stop`, and stop."""
+        """Start, call `on_start`, wait for SIGINT, SIGTERM or `stop`, and stop.
+
+        `signals` says what else is to be done when one comes; of those it names, none ends the server.
+        """
         stop = stop or asyncio.Event()
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as handlers:
-            for number in _ending_signals():
+            for number, action in {**dict.fromkeys(_ending_signals(), stop.set), **signals}.items():
                 # Windows' loops have no signal handlers: there KeyboardInterrupt ends `run`.
                 with contextlib.suppress(NotImplementedError):
-                    loop.add_signal_handler(number, stop.set)
+                    loop.add_signal_handler(number, action)
                     handlers.callback(loop.remove_signal_handler, number)
             async with self:
                 on_start()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -22,7 +22,7 @@ from reelcast.server.live import Live, LivePolicy
 from reelcast.server.looping import LoopingFile
 from reelcast.server.source import Recordings, Source
 
-__all__ = ["RECORDED", "Found", "Mounts"]
+__all__ = ["RECORDED", "Found", "Mounts", "on_disk"]
 
 log = logging.getLogger(__name__)
 
@@ -51,52 +51,58 @@ class Found:
     control: str
 
 
+def on_disk(path: Path) -> Path | Library:
+    """A file, or the library that a folder is; MediaError where there is neither, or no media in the folder."""
+    if path.is_dir():
+        library = Library(path)
+        if not library.paths():
+            raise MediaError(f"{path}: no media files in this folder")
+        return library
+    if not path.is_file():
+        raise MediaError(f"{path}: no such file or folder")
+    return path
+
+
 class Mounts:
     """A table of paths; the longest that fits a URL wins.
 
     recordings   of live paths, None where nothing is recorded
+    publishing   the policy of the live paths that publishers make; None where they make none
+    on_made      called with each of those
     """
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.recordings: Recordings | None = None
+        self.publishing: LivePolicy | None = LivePolicy()
+        self.on_made: Callable[[Live], None] = lambda _: None
         self._cache = GroupCache(cache_bytes)
         self._mounted: dict[tuple[str, ...], _Mounted] = {}
         self._whole: set[tuple[str, ...]] = set()
         self._open: OrderedDict[_Way, tuple[tuple[int, int], asyncio.Task[FileSource]]] = OrderedDict()
         self._users: dict[Source, int] = {}
 
-    def add(self, path: str, what: Source | Live | Path, *, whole_ts: bool = False) -> None:
+    def add(self, path: str, what: Source | Live | Library | Path, *, whole_ts: bool = False) -> None:
         """Serve a file, a folder (recursively) or a source at `path`, which may be "/".
 
         With `whole_ts`, files that are transport streams are one track, not what is in them.
         Raises MediaError where the file or folder is missing, or a folder holds no media.
         """
         segments = _segments(path)
+        self._mounted[segments] = on_disk(what) if isinstance(what, Path) else what
         self._whole.discard(segments)
         if whole_ts:
             self._whole.add(segments)
-        if not isinstance(what, Path):
-            self._mounted[segments] = what
-        elif what.is_dir():
-            library = Library(what)
-            if not library.paths():
-                raise MediaError(f"{what}: no media files in this folder")
-            self._mounted[segments] = library
-        elif what.is_file():
-            self._mounted[segments] = what
-        else:
-            raise MediaError(f"{what}: no such file or folder")
 
-    def add_live(self, path: str, file: Path, era: Era) -> None:
-        """Serve a file at `path` as an endless live stream. Raises MediaError where it cannot be served."""
+    def looped(self, path: str, file: Path, era: Era) -> Broadcast:
+        """A file as an endless live stream, for `path`. Raises MediaError where it cannot be served."""
         if not file.is_file():
             raise MediaError(f"{file}: no such file")
-        self.add(path, Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache)), era, path))
+        return Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache)), era, path)
 
     def publish_to(self, path: str, policy: LivePolicy | None = None) -> Live:
         """The live path of this name, for a publisher; made where nothing is served there, until it is over.
 
-        Raises ProtocolError 405 where something else is served.
+        Raises ProtocolError 405 where something else is served, 403 where none is made.
         """
         segments = _segments(path)
         what = self._mounted.get(segments)
@@ -104,9 +110,13 @@ class Mounts:
             return what
         if what is not None:
             raise ProtocolError(f"{path} is no live path: it cannot be published to", 405)
+        policy = policy or self.publishing
+        if policy is None:
+            raise ProtocolError(f"{path} is none of the paths that can be published to", 403)
         live = Live("/" + "/".join(segments), policy)
         live.on_over = lambda: self._forget(segments, live)
         self._mounted[segments] = live
+        self.on_made(live)
         return live
 
     def _forget(self, segments: tuple[str, ...], live: Live) -> None:
@@ -116,6 +126,22 @@ class Mounts:
     def remove(self, path: str) -> None:
         """No longer serve `path`; sessions that play it go on. Raises KeyError where nothing is there."""
         del self._mounted[_segments(path)]
+
+    def at(self, path: str) -> Source | Live | Path | Library | None:
+        """What is served at exactly this path."""
+        return self._mounted.get(_segments(path))
+
+    def live_paths(self) -> list[Live]:
+        """All live paths."""
+        return [what for what in self._mounted.values() if isinstance(what, Live)]
+
+    def mount_of(self, path: str) -> str | None:
+        """The path that something is served at which `path` is, or is below; None where there is none."""
+        segments = _segments(path)
+        for cut in range(len(segments), -1, -1):
+            if segments[:cut] in self._mounted:
+                return "/" + "/".join(segments[:cut])
+        return None
 
     def paths(self) -> Iterator[str]:
         """All paths that can be asked for now, percent-encoded."""
@@ -177,9 +203,8 @@ class Mounts:
 
     def start(self) -> None:
         """Fetch for the live paths what is fetched always."""
-        for what in self._mounted.values():
-            if isinstance(what, Live):
-                what.start()
+        for live in self.live_paths():
+            live.start()
 
     def close(self) -> None:
         """Close everything that is open."""

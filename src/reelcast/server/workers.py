@@ -11,18 +11,20 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Semaphore
+from types import FrameType
+from typing import Protocol
 
 from reelcast.errors import ReelcastError, TransportError
-from reelcast.server.app import Server
 
-__all__ = ["reserved_port", "run_workers"]
+__all__ = ["Servant", "reserved_port", "run_workers"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,13 @@ MIN_LIFE = 1.0
 """A worker that ends by itself sooner is not started again: it would only end again."""
 _LOOK = 0.1
 _SPAWN = multiprocessing.get_context("spawn")
+
+
+class Servant(Protocol):
+    """What a worker runs: a Server, or what has one."""
+
+    async def serve_until_signal(self, on_start: Callable[[], None], stop: asyncio.Event) -> None:
+        """Start, call `on_start`, serve until a signal or `stop` ends it."""
 
 
 @contextlib.contextmanager
@@ -62,17 +71,24 @@ def reserved_port(host: str | None, port: int) -> Iterator[int]:
         yield number
 
 
-def run_workers(count: int, make: Callable[[int], Server], on_start: Callable[[], None]) -> None:
+def run_workers(
+    count: int,
+    make: Callable[[int], Servant],
+    on_start: Callable[[], None],
+    pass_on: Collection[int] = (),
+) -> None:
     """Run `count` workers until SIGINT or SIGTERM, and start again those that end before.
 
     `make` builds the server of one worker, given its number; it is pickled. `on_start` is called when all listen.
-    Raises TransportError where one does not come up.
+    Signals in `pass_on` go to all workers. Raises TransportError where one does not come up.
     """
     stopping: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _: stopping.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    passing: list[int] = []
+
+    def hear(number: int, _: FrameType | None) -> None:
+        (passing if number in pass_on else stopping).append(number)
+
+    handlers = {number: signal.signal(number, hear) for number in {signal.SIGINT, signal.SIGTERM, *pass_on}}
     ready = _SPAWN.Semaphore(0)
     workers = {number: _start(make, number, ready) for number in range(count)}
     born = dict.fromkeys(workers, time.monotonic())
@@ -82,6 +98,8 @@ def run_workers(count: int, make: Callable[[int], Server], on_start: Callable[[]
             on_start()
         while not stopping:
             time.sleep(_LOOK)
+            while passing:
+                _pass_on(passing.pop(0), workers, born)
             for number, worker in list(workers.items()):
                 if worker.is_alive() or stopping:
                     continue
@@ -95,10 +113,17 @@ def run_workers(count: int, make: Callable[[int], Server], on_start: Callable[[]
             signal.signal(number, handler)
 
 
-def _start(make: Callable[[int], Server], number: int, ready: Semaphore) -> BaseProcess:
+def _start(make: Callable[[int], Servant], number: int, ready: Semaphore) -> BaseProcess:
     worker = _SPAWN.Process(target=_work, args=(make, number, ready), name=f"reelcast-{number}", daemon=True)
     worker.start()
     return worker
+
+
+def _pass_on(number: int, workers: dict[int, BaseProcess], born: dict[int, float]) -> None:
+    """Give a signal to the workers, but for those that may not yet listen to it."""
+    for key, worker in workers.items():
+        if worker.pid is not None and worker.is_alive() and time.monotonic() - born[key] >= MIN_LIFE:
+            os.kill(worker.pid, number)
 
 
 def _await_all(workers: dict[int, BaseProcess], ready: Semaphore, stopping: list[int]) -> None:
@@ -122,7 +147,7 @@ def _stop_all(workers: dict[int, BaseProcess]) -> None:
         worker.close()
 
 
-def _work(make: Callable[[int], Server], number: int, ready: Semaphore) -> None:
+def _work(make: Callable[[int], Servant], number: int, ready: Semaphore) -> None:
     """What a worker does: serve until it is told to stop, or its parent is gone."""
     try:
         asyncio.run(_serve(make(number), ready))
@@ -131,7 +156,7 @@ def _work(make: Callable[[int], Server], number: int, ready: Semaphore) -> None:
         sys.exit(1)
 
 
-async def _serve(server: Server, ready: Semaphore) -> None:
+async def _serve(server: Servant, ready: Semaphore) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     orphaned = asyncio.Event()

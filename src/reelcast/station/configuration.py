@@ -5,12 +5,13 @@ docs/configuration.md is made from what is written here (`python -m scripts.conf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
 from reelcast.errors import ConfigurationError
+from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
 from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Limits
 from reelcast.station.settings import (
     ADDRESS,
@@ -41,8 +42,6 @@ __all__ = [
 
 _PORT = whole(0, 65535)
 _LIMITS = Limits()
-DEFAULT_TLS_PORT = 8322
-"""Where servers of RTSPS listen that have no rights to port 322."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,7 @@ class TlsSettings:
     key: Annotated[
         Path | None, Setting(PATH, "File with the certificate's key, as PEM; the same file if not given.")
     ] = None
+    passphrase: Annotated[str | None, Setting(TEXT, "What the key is encrypted with, if it is.")] = None
     self_signed: Annotated[
         Path | None,
         Setting(
@@ -127,6 +127,16 @@ class TlsSettings:
             raise ConfigurationError(
                 'there is no certificate; give certificate and key, or self_signed = "FILE"'
             )
+
+    def tls(self) -> Tls:
+        """As the server takes it; a certificate of our own is made where there is none yet.
+
+        Raises TransportError where that cannot be written.
+        """
+        if self.self_signed is not None:
+            return Tls.self_signed(self.self_signed, port=self.port)
+        assert self.certificate is not None
+        return Tls(self.port, self.certificate, self.key, self.passphrase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +276,7 @@ class Configuration:
 
     paths   by their names, which begin with "/", in the order of the file
     users   by their names
+    where   "station.toml:12", or the flag, for the names that lead to a setting; "" where that is not known
     """
 
     listen: ListenSettings = ListenSettings()
@@ -275,6 +286,7 @@ class Configuration:
     record: RecordSettings = RecordSettings()
     paths: Mapping[str, PathSettings] = field(default_factory=dict)
     users: Mapping[str, UserSettings] = field(default_factory=dict)
+    where: Callable[[tuple[str, ...]], str] = field(default=lambda _: "", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self._check_workers()

@@ -92,7 +92,7 @@ class _Reading:
             name: dict(self._tables((name,), self._document[name], kind))
             for name, kind in self._given(NAMED_TABLES)
         }
-        return self._make((), Configuration, tables)
+        return self._make((), Configuration, {**tables, "where": self._where})
 
     def _given(self, tables: Mapping[str, type]) -> Iterator[tuple[str, type]]:
         return ((name, kind) for name, kind in tables.items() if name in self._document)
@@ -180,11 +180,15 @@ class _Reading:
     # Errors
 
     def _error(self, place: Place, message: str) -> ConfigurationError:
-        place = self._written.get(place[:2], place[:2]) + place[2:]
+        place = self._as_written(place)
         return ConfigurationError(message, key=tuple(map(str, place)), where=self._where(place))
+
+    def _as_written(self, place: Place) -> Place:
+        return self._written.get(place[:2], place[:2]) + place[2:]
 
     def _where(self, place: Place) -> str:
         """The flag, or the file and the line, of a place; of the nearest around it where it stands nowhere."""
+        place = self._as_written(place)
         for end in range(len(place), 0, -1):
             if place[:end] in self._origins:
                 return self._origins[place[:end]]
