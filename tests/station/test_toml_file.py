@@ -110,7 +110,10 @@ WRONG = [
     ("lisen = 1", ":1: lisen: there is no such key; did you mean listen?"),
     ("listen = 1", ":1: listen: must be a table with keys of its own, not 1"),
     ("[listen]\n\nprot = 1", ":3: listen.prot: there is no such key; did you mean port?"),
-    ("[tls]\nxyz = 1", ":2: tls.xyz: there is no such key; there are port, certificate, key, self_signed"),
+    (
+        "[tls]\nxyz = 1",
+        ":2: tls.xyz: there is no such key; there are port, certificate, key, passphrase, self_signed",
+    ),
     ("listen.port = 99999", ":1: listen.port: must be a whole number from 0 to 65535, not 99999"),
     ("[listen]\nport = true", ":2: listen.port: must be a whole number from 0 to 65535, not true"),
     ('[listen]\nport = "8554"', ":2: listen.port: must be a whole number from 0 to 65535, not '8554'"),
