@@ -13,12 +13,13 @@ import pytest_asyncio
 from tests.server.raw import until
 from tests.ts_packets import ts_packet
 
-from reelcast.errors import MediaError
+from reelcast.errors import MediaError, ProtocolError
 from reelcast.media.groups import GroupReader
 from reelcast.net.carrier import Carrier
 from reelcast.server import file_source
 from reelcast.server import mounts as module
 from reelcast.server.file_source import FileSource
+from reelcast.server.live import Live, LivePolicy
 from reelcast.server.mounts import Found, Mounts
 from reelcast.server.pacer import Pacer
 from reelcast.server.source import Calendar, Player
@@ -334,3 +335,31 @@ async def test_transport_streams_whole_where_that_is_wanted(mounts: Mounts, tmp_
     mounts.add("/film", tmp_path / "film.ts")
     with pytest.raises(MediaError, match=r"no audio or video|cannot be read"):
         await mounts.find(["film"])
+
+
+async def test_where_something_stands(mounts: Mounts, folder: Path) -> None:
+    """What is served at a path, and at which path what a URL names is served."""
+    live = mounts.publish_to("/the cam")
+    mounts.add("/films", folder)
+    assert mounts.at("/the%20cam") is live
+    assert mounts.at("/films/short.mp4") is None
+    assert mounts.mount_of("/films/sub/a") == "/films"
+    assert mounts.mount_of("/the%20cam") == "/the cam"
+    assert mounts.mount_of("/other") is None
+    assert mounts.live_paths() == [live]
+
+
+async def test_live_paths_that_publishers_make(mounts: Mounts) -> None:
+    """With the policy that is set, told of, and not where there is to be none."""
+    made: list[Live] = []
+    mounts.on_made = made.append
+    mounts.publishing = LivePolicy(patience=3)
+    live = mounts.publish_to("/cam")
+    assert mounts.publish_to("/cam") is live
+    assert made == [live]
+    assert live.policy.patience == 3
+    mounts.publishing = None
+    assert mounts.publish_to("/cam") is live
+    with pytest.raises(ProtocolError, match="/other is none of the paths that can be published to") as caught:
+        mounts.publish_to("/other")
+    assert caught.value.status == 403
