@@ -12,6 +12,7 @@ from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.client.trust import SYSTEM, Trust
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
 
 __all__ = ["Dialect", "Options", "Transport", "Way", "check", "is_encrypted"]
@@ -37,6 +38,7 @@ class Options:
     on_event: Callable[[Event], None] | None = None
     on_message: Callable[[Utterance], None] | None = None
     trust: Trust = SYSTEM
+    on_unit: Callable[[ReceivedUnit], None] | None = None
 
     def ways(self, *, encrypted: bool) -> tuple[Way, ...]:
         """The ways to try, in this order; where the connection is encrypted, media is not to go beside it."""

@@ -64,6 +64,7 @@ def connect(
     trust: Trust | Path | str | None = None,
     reconnect: bool | Reconnect = True,
     rtp_port: int | None = None,
+    on_unit: Callable[[ReceivedUnit], None] | None = None,
     on_event: Callable[[events.Event], None] | None = None,
     on_message: Callable[[Utterance], None] | None = None,
 ) -> Stream:
@@ -80,6 +81,7 @@ def connect(
                   TCP
     reconnect     whether to look for a stream that was lost: for ever, not at all, or as told
     rtp_port      receive RTP on this port and RTCP on the next; for each further track two more
+    on_unit       is given every unit at once, in the event loop; nothing is queued then, and readers get none
     on_event      is told what happens (see `reelcast.client.events`), in the event loop
     on_message    is told what is said on the connection, both ways, without passwords
 
@@ -97,6 +99,7 @@ def connect(
         on_event,
         on_message,
         Trust.of(trust),
+        on_unit,
     )
     return Stream(url, options, play=play, at=at, scale=scale)
 
@@ -367,7 +370,10 @@ class Stream:
         backwards = session is not None and session.scale < 0
         received = self._continuity.place(received, live=live, backwards=backwards)
         self._watch.look(received.track, corrupt=received.corrupt, clock=received.clock)
-        self._queue.put(received)
+        if self._options.on_unit is None:
+            self._queue.put(received)
+        else:
+            events.notify(self._options.on_unit, received)
 
     def _end(self, error: ReelcastError | None) -> None:
         """A session is over: the stream too, or it is looked for again."""
