@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from reelcast.rtp.intake import ReceivedUnit
     from reelcast.rtsp.authentication import Credentials
     from reelcast.server.app import Server
+    from reelcast.server.guard import Guard, User
     from reelcast.server.limits import Limits
+    from reelcast.server.passwords import Password
+    from reelcast.server.rights import Rights
 
 __all__ = [
     "AccessUnit",
@@ -41,8 +44,10 @@ __all__ = [
     "Credentials",
     "DeadlineError",
     "Frame",
+    "Guard",
     "Limits",
     "MediaError",
+    "Password",
     "PayloadError",
     "ProtocolError",
     "PublishedTrack",
@@ -51,6 +56,7 @@ __all__ = [
     "Reconnect",
     "ReelcastError",
     "RemoteError",
+    "Rights",
     "Server",
     "Stream",
     "SyncPublisher",
@@ -61,6 +67,7 @@ __all__ = [
     "TrackStatistics",
     "TransportError",
     "Trust",
+    "User",
     "Utterance",
     "connect",
     "open",
@@ -71,11 +78,14 @@ __all__ = [
 _LAZY = {
     "Credentials": "reelcast.rtsp.authentication",
     "Frame": "reelcast.client.frame",
+    "Guard": "reelcast.server.guard",
     "Limits": "reelcast.server.limits",
+    "Password": "reelcast.server.passwords",
     "PublishedTrack": "reelcast.client.departure",
     "Publisher": "reelcast.client.publish",
     "ReceivedUnit": "reelcast.rtp.intake",
     "Reconnect": "reelcast.client.reconnect",
+    "Rights": "reelcast.server.rights",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",
     "SyncPublisher": "reelcast.client.publish",
@@ -84,6 +94,7 @@ _LAZY = {
     "Tls": "reelcast.net.tls",
     "TrackStatistics": "reelcast.client.stream",
     "Trust": "reelcast.client.trust",
+    "User": "reelcast.server.guard",
     "Utterance": "reelcast.client.transcript",
     "connect": "reelcast.client.stream",
     "open": "reelcast.client.sync",

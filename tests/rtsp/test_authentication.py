@@ -93,7 +93,7 @@ def test_split_parameters() -> None:
         (MD5, 'Digest realm="r", nonce="n"'),
         (
             Challenge("r", "n", "SHA-256", auth=True, opaque="o", stale=True),
-            'Digest realm="r", nonce="n", opaque="o", algorithm=SHA-256, qop="auth", stale=true',
+            'Digest realm="r", nonce="n", stale=true, opaque="o", algorithm=SHA-256, qop="auth"',
         ),
     ],
 )

@@ -21,13 +21,14 @@ PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: `headers` has their names in lower case."""
+    """A response: `headers` has their names in lower case, and the last of each; `lines` has all as they came."""
 
     status: int
     headers: dict[str, str]
     body: bytes = b""
     line: str = ""
     at: float = field(default=0.0, compare=False)
+    lines: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> str:
         return self.headers[name.lower()]
@@ -275,7 +276,7 @@ class Client:
         start, *lines = head.strip("\r\n").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await self._reader.readexactly(int(headers.get("content-length", "0")))
-        return Answer(int(start.split(" ")[1]), headers, body, start, time.monotonic())
+        return Answer(int(start.split(" ")[1]), headers, body, start, time.monotonic(), tuple(lines))
 
 
 class Ports:

@@ -1,8 +1,8 @@
 """Who asks: challenges, and the answers to them (RFC 7616 Digest, RFC 7617 Basic; RFC 2617, RFC 2069 before them).
 
-Both sides use what is here. A server writes challenges and computes what a right answer would be; a client reads
-challenges, however many there are, and lets an Authenticator choose: SHA-256 before MD5 before Basic. What is
-refused is not said again, and after MAX_ATTEMPTS in a row nothing is: cameras lock accounts.
+What a challenge is, and what a right answer to it, both sides share; the server's side of it is in `challenges`. A
+client reads challenges, however many there are, and lets an Authenticator choose: SHA-256 before MD5 before
+Basic. What is refused is not said again, and after MAX_ATTEMPTS in a row nothing is: cameras lock accounts.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from reelcast.errors import ProtocolError
 __all__ = [
     "MAX_ATTEMPTS",
     "MAX_CHALLENGES",
+    "SESSION_SUFFIX",
     "Answer",
     "Authenticator",
     "Challenge",
     "Credentials",
     "digest_response",
+    "digest_secret",
     "parse_challenges",
+    "response_by",
     "split_parameters",
+    "unspeakable",
 ]
 
 MAX_CHALLENGES: Final = 16
@@ -39,7 +43,8 @@ _HASHES: Final[dict[str, Callable[[bytes], str]]] = {
 }
 """The algorithms of Digest, strongest first."""
 _KINDS: Final = (*_HASHES, "Basic")
-_SESSION: Final = "-SESS"
+SESSION_SUFFIX: Final = "-SESS"
+"""What the names of algorithms end in whose key is made of both sides' nonces."""
 
 _ITEM = re.compile(
     r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"?|([^,"\s]*)))?|[^\s,]+"""
@@ -47,6 +52,11 @@ _ITEM = re.compile(
 """A scheme, or a name and its value, quoted or bare; or else something that means nothing."""
 _UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TO_ESCAPE = re.compile(r'(["\\])')
+
+
+def unspeakable(text: str) -> bool:
+    """Whether there is something in it that no scheme can carry: control characters (RFC 7617 section 2)."""
+    return _UNSPEAKABLE.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Credentials:
     password: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if _UNSPEAKABLE.search(self.user) or _UNSPEAKABLE.search(self.password):
+        if unspeakable(self.user) or unspeakable(self.password):
             raise ProtocolError("a user and a password are without control characters")
 
 
@@ -106,7 +116,7 @@ class Challenge:
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ProtocolError(f"{self.algorithm[:40]!r} is no algorithm of Digest that is known here")
-        if any(map(_UNSPEAKABLE.search, (self.realm, self.nonce or "", self.opaque or ""))):
+        if any(map(unspeakable, (self.realm, self.nonce or "", self.opaque or ""))):
             raise ProtocolError("a challenge is without control characters")
 
     @property
@@ -114,21 +124,21 @@ class Challenge:
         """What makes it stronger or weaker: "SHA-256", "MD5" or "Basic"."""
         if self.nonce is None:
             return "Basic"
-        return self.algorithm.upper().removesuffix(_SESSION) or "MD5"
+        return self.algorithm.upper().removesuffix(SESSION_SUFFIX) or "MD5"
 
     @property
     def keyed(self) -> bool:
         """True if the key is made of both sides' nonces: the algorithms that end in "-sess"."""
-        return self.algorithm.upper().endswith(_SESSION)
+        return self.algorithm.upper().endswith(SESSION_SUFFIX)
 
     def __str__(self) -> str:
         if self.nonce is None:
             return f'Basic realm="{self.realm}"'
-        # VLC reads realm and nonce in this order, and with this space.
-        text = f'Digest realm="{self.realm}", nonce="{self.nonce}"'
+        # VLC reads realm, nonce and stale in this order, right behind each other, and with these spaces.
+        text = f'Digest realm="{self.realm}", nonce="{self.nonce}"' + (", stale=true" if self.stale else "")
         text += "" if self.opaque is None else f', opaque="{self.opaque}"'
         text += f", algorithm={self.algorithm}" if self.algorithm else ""
-        return text + (', qop="auth"' if self.auth else "") + (", stale=true" if self.stale else "")
+        return text + (', qop="auth"' if self.auth else "")
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
@@ -168,17 +178,33 @@ def digest_response(
     nc         how often the nonce was used, in eight digits; without it, as RFC 2069 section 2.1.2 has it
     cnonce     what the client added to the nonce
     """
-    digest = _HASHES[challenge.kind]
-
-    def combined(*parts: str) -> str:
-        return digest(":".join(parts).encode())
-
+    secret = digest_secret(challenge.kind, credentials.user, challenge.realm, credentials.password)
     nonce = challenge.nonce or ""
-    secret = combined(credentials.user, challenge.realm, credentials.password)
     if challenge.keyed:
-        secret = combined(secret, nonce, cnonce)
+        secret = _combined(challenge.kind, secret, nonce, cnonce)
+    return response_by(challenge.kind, secret, nonce, method, uri, nc, cnonce)
+
+
+def digest_secret(kind: str, user: str, realm: str, password: str) -> str:
+    """What Digest makes of a user's password, in hexadecimal: its HA1 (RFC 7616 section 3.4.2).
+
+    kind    "MD5" or "SHA-256"
+
+    It is all that a server needs to know; whoever has it can log in, as that user, in that realm.
+    """
+    return _combined(kind, user, realm, password)
+
+
+def response_by(
+    kind: str, secret: str, nonce: str, method: str, uri: str, nc: str = "", cnonce: str = ""
+) -> str:
+    """The `response` of Digest, like `digest_response`, made from what `digest_secret` gave."""
     protection = (nc, cnonce, "auth") if nc else ()
-    return combined(secret, nonce, *protection, combined(method, uri))
+    return _combined(kind, secret, nonce, *protection, _combined(kind, method, uri))
+
+
+def _combined(kind: str, *parts: str) -> str:
+    return _HASHES[kind](":".join(parts).encode(errors="replace"))
 
 
 class Answer:

@@ -30,6 +30,7 @@ from reelcast.server.call import Services
 from reelcast.server.care import Care
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.feed import Era
+from reelcast.server.guard import Guard, Visitor
 from reelcast.server.limits import Limits
 from reelcast.server.live import Live, LivePolicy
 from reelcast.server.methods import answer
@@ -77,6 +78,7 @@ class Server:
         era: Era | None = None,
         limits: Limits | None = None,
         tls: Tls | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """Prepare a server; nothing is opened before `start`.
 
@@ -90,6 +92,7 @@ class Server:
         era           what processes that serve the same live streams agree on; None for one alone
         limits        what clients may take, None for what suits a server of ten thousand connections
         tls           RTSPS on a port of its own, beside; media of such connections goes inside them
+        guard         who may do what, None for a server without users
         """
         self.port = port
         self.tls_port = tls.port if tls is not None else None
@@ -104,6 +107,7 @@ class Server:
         self._tls = tls
         self._connections = Roster(limits)
         self._care = Care(self._connections, self._sessions, limits)
+        self._guard = guard or Guard()
         self._caring: asyncio.Task[None] | None = None
         self._services: Services | None = None
         self._listeners: list[Listener] = []
@@ -175,6 +179,25 @@ class Server:
         """
         self._mounts.publishing, self._mounts.on_made = policy, on_made
 
+    @property
+    def guard(self) -> Guard:
+        """Who may do what. Another may be set while serving: sessions end that it does not allow, and no others."""
+        return self._guard
+
+    @guard.setter
+    def guard(self, guard: Guard) -> None:
+        former, self._guard = self._guard, guard
+        guard.succeed(former)
+        if self._services is not None:
+            self._services.guard = guard
+        for session in self._sessions:
+            visitor = Visitor(session.user, session.host)
+            if guard.excludes(former, visitor, session.right, session.place):
+                log.info(
+                    "%s may no longer %s %s: its session ends", session.host, session.right, session.path
+                )
+                self._sessions.end(session)
+
     def urls(self, host: str | None = None) -> list[str]:
         """The URLs of everything that is served, as seen from `host` (127.0.0.1 where not said)."""
         shown = host or self._host or "127.0.0.1"
@@ -211,7 +234,7 @@ class Server:
                 pair = await UdpPair.open(host, self._rtp_port, batching, self._heard, self._unreachable)
                 pairs[pair.family] = pair
             self._connections.fit()
-            self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs)
+            self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs, self._guard)
             await self._listen(batching)
         except TransportError:
             for pair in pairs.values():

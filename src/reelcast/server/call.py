@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,8 +12,10 @@ from reelcast.rtsp.headers import SessionHeader
 from reelcast.rtsp.message import Request, Response
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.connection import Connection
+from reelcast.server.guard import NOBODY, Guard, Visitor
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
+from reelcast.server.rights import Right
 from reelcast.server.session import Session, Sessions
 
 __all__ = ["Call", "Services"]
@@ -20,7 +23,7 @@ __all__ = ["Call", "Services"]
 _AnySession = TypeVar("_AnySession", bound=Session)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
     """What handlers work with: one of each for a server; `pairs` has the UDP ports by address family."""
 
@@ -28,12 +31,14 @@ class Services:
     sessions: Sessions
     pacer: Pacer
     pairs: dict[int, UdpPair]
+    guard: Guard
 
 
 @dataclass(slots=True)
 class Call:
     """One request on its way through its handler.
 
+    visitor   who it comes from
     session   the session it names, or has made
     outcome   what the log says of it, beside the status
     """
@@ -42,6 +47,7 @@ class Call:
     connection: Connection
     request: Request
     url: RtspUrl
+    visitor: Visitor = NOBODY
     session: Session | None = None
     outcome: str = ""
 
@@ -52,6 +58,26 @@ class Call:
             header = SessionHeader(self.session.id, self.services.sessions.timeout)
             response.headers.add("Session", str(header))
         return response
+
+    @property
+    def asked(self) -> RtspUrl:
+        """The URL as the client wrote it."""
+        return RtspUrl.parse(self.request.uri)
+
+    def demand(self, right: Right, place: Sequence[str]) -> None:
+        """Refuse what the visitor may not do at a path of these decoded segments; ProtocolError 401, 403."""
+        if not self.services.guard.allows(self.visitor, right, place):
+            raise self.refusal(self.visitor)
+
+    def prove(self, presentation: tuple[str, ...]) -> None:
+        """Refuse a Digest that was made for something else than this presentation, or what is asked for; 401."""
+        proof = self.visitor.proof
+        if proof is not None and proof != presentation and proof != self.asked.segments():
+            raise self.refusal(NOBODY)
+
+    def refusal(self, visitor: Visitor) -> ProtocolError:
+        """What a visitor is told who may not do this."""
+        return self.services.guard.refusal(visitor, secure=self.connection.encrypted)
 
     def joined(self) -> Session:
         """The session of a method that needs one; ProtocolError 454."""

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from reelcast.errors import MediaError, ProtocolError
 from reelcast.media.frames import JpegFrames
@@ -27,9 +28,11 @@ from reelcast.rtsp.states import after, check_method
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.call import Services
 from reelcast.server.connection import Connection, Reply
+from reelcast.server.guard import Visitor
 from reelcast.server.negotiation import LOWEST_PORT
 from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
+from reelcast.server.rights import Right
 from reelcast.server.session import Delivery
 from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.track import Track
@@ -82,7 +85,11 @@ async def _setup(services: Services, connection: Connection, request: Request) -
     pair = services.pairs.get(connection.family)
     if pair is None or port is None or not LOWEST_PORT <= port <= HIGHEST_PORT:
         raise ProtocolError(f"client_port must be from {LOWEST_PORT} to {HIGHEST_PORT}", 461)
-    path = await services.mounts.find_file(_segments(request.uri))
+    segments = _segments(request.uri)
+    # Its clients have no way to log in.
+    if not services.guard.allows(Visitor(host=connection.peer[0]), Right.READ, segments):
+        raise ProtocolError("a login is needed, which this dialect does not have", 401)
+    path = await services.mounts.find_file(segments)
     if path is None:
         raise ProtocolError("no such file is served", 404)
     frames = await _open(path)
@@ -93,7 +100,8 @@ async def _setup(services: Services, connection: Connection, request: Request) -
     if former is not None:
         services.sessions.end(former)
     try:
-        session = services.sessions.add(Playback(f"/{request.uri}", film, connection, connection.peer[0]))
+        shown = "/" + "/".join(map(quote, segments))
+        session = services.sessions.add(Playback(shown, film, connection, connection.peer[0]))
     except ProtocolError:
         film.close()
         raise

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
     local      ours
     encrypted  whether it is by TLS (RTSPS)
     agent      what the client calls itself, "" until it has said
+    failures   logins that failed in a row
     channels   the interleaved channels in use
     sessions   the sessions made over it
     heard      when the last bytes came (monotonic seconds)
@@ -74,6 +75,7 @@ class Connection(asyncio.Protocol):
         self.family = 0
         self.encrypted = False
         self.agent = ""
+        self.failures = 0
         self.channels: set[int] = set()
         self.sessions: set[Session] = set()
         self.heard = time.monotonic()

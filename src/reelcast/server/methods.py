@@ -8,11 +8,10 @@ from dataclasses import replace
 from email.utils import formatdate
 from importlib.metadata import version
 
-from reelcast.errors import MediaError, ProtocolError
+from reelcast.errors import MediaError, ProtocolError, ReelcastError
 from reelcast.rtp.description import describe
 from reelcast.rtsp.headers import (
     RtpInfo,
-    SessionHeader,
     format_decimal,
     format_tokens,
     parse_parameters,
@@ -23,14 +22,16 @@ from reelcast.rtsp.headers import (
 )
 from reelcast.rtsp.message import Request, Response
 from reelcast.rtsp.ranges import Range
-from reelcast.rtsp.states import NEEDS_SESSION, State, after, allowed, check_method
+from reelcast.rtsp.states import State, after, allowed, check_method
 from reelcast.rtsp.url import RtspUrl
+from reelcast.server.admission import identify, join
 from reelcast.server.call import Call, Services
 from reelcast.server.connection import Connection, Reply
+from reelcast.server.guard import BusyError, LoginError
 from reelcast.server.mounts import RECORDED, Found, Mounts
 from reelcast.server.negotiation import agree
 from reelcast.server.playback import Playback
-from reelcast.server.session import Session
+from reelcast.server.rights import Right
 from reelcast.server.source import Pace, Playing
 from reelcast.server.times import Times
 
@@ -42,6 +43,8 @@ FEATURES = frozenset({"play.basic"})
 """Feature tags that a Require header may name (RFC 7826 section 11.1)."""
 _ASKING = ("Range", "Scale", "Speed")
 """Headers by which a PLAY asks for another way of playing."""
+MAX_FAILURES = 5
+"""Logins that may fail in a row before the connection is closed: players try every way that is offered once."""
 _SERVER = f"reelcast/{version('reelcast')}"
 
 
@@ -50,6 +53,8 @@ async def answer(services: Services, connection: Connection, request: Request) -
     call = Call(services, connection, request, RtspUrl("", "", 554, "*"))
     try:
         _check(call)
+        await identify(call)
+        join(call)
         reply = await METHODS[request.method](call)
         level = logging.DEBUG if request.method in _QUIET else logging.INFO
     except ProtocolError as error:
@@ -86,18 +91,6 @@ def _check(call: Call) -> None:
     unknown += [tag for tag in parse_tokens(*headers.get_all("Proxy-Require")) if tag not in FEATURES]
     if unknown:
         raise _UnsupportedError(unknown)
-    named = headers.get("Session")
-    if named is not None:
-        host = call.connection.peer[0]
-        session = call.services.sessions.find(SessionHeader.parse(named).id, host)
-        call.session = session
-        if request.method != "TEARDOWN":
-            session.touch()
-        session.refresh()
-        after(session.state, request.method)
-        _check_place(call, session)
-    elif request.method in NEEDS_SESSION:
-        raise ProtocolError(f"{request.method} needs a Session header", 454)
 
 
 def _plain(url: RtspUrl, mounts: Mounts) -> RtspUrl:
@@ -120,22 +113,15 @@ class _UnsupportedError(ProtocolError):
         self.tags = tags
 
 
-def _check_place(call: Call, session: Session) -> None:
-    """A session's requests name its presentation, or a track of it, or nothing in particular."""
-    if call.request.method in ("OPTIONS", "DESCRIBE", "GET_PARAMETER", "SET_PARAMETER"):
-        return
-    if call.url.path in ("*", "/"):
-        return
-    place = RtspUrl.parse(session.path).segments()
-    if call.url.segments()[: len(place)] != place:
-        raise ProtocolError(f"this session is for {session.path}", 459)
-
-
 def _refusal(call: Call, error: ProtocolError) -> Reply:
     call.outcome = f"({error})"
     response = Response.to(call.request, error.status)
     if isinstance(error, _UnsupportedError):
         response.headers.add("Unsupported", format_tokens(error.tags))
+    if isinstance(error, LoginError):
+        return _challenge(call, error, response)
+    if isinstance(error, BusyError):
+        response.headers.add("Retry-After", str(error.seconds))
     if error.status in (405, 455):
         session = call.session
         foreign: frozenset[str] = frozenset() if session is None else session.foreign
@@ -151,10 +137,34 @@ def _refusal(call: Call, error: ProtocolError) -> Reply:
     return Reply(response)
 
 
+def _challenge(call: Call, error: LoginError, response: Response) -> Reply:
+    """Ask who it is; who has said it wrong too often is shown out."""
+    for challenge in error.challenges:
+        response.headers.add("WWW-Authenticate", str(challenge))
+    call.connection.failures += error.failed
+    if call.connection.failures < MAX_FAILURES:
+        return Reply(response)
+    response.headers.add("Connection", "close")
+    return Reply(response, call.connection.close)
+
+
 async def _find(call: Call) -> Found:
-    found = await call.services.mounts.find(list(call.url.segments()))
+    """What the URL names, for who may read it: others are told the same whatever is there, or is not."""
+    segments, guard = call.url.segments(), call.services.guard
+    # Tracks stand behind their presentation, and recordings behind what is recorded: which of these a name is
+    # shows only where it is looked up.
+    places = {segments[: len(segments) - behind] for behind in range(3)}
+    if not any(guard.allows(call.visitor, Right.READ, place) for place in places):
+        raise call.refusal(call.visitor)
+    try:
+        found = await call.services.mounts.find(list(segments))
+    except ReelcastError:
+        call.demand(Right.READ, segments)
+        raise
+    call.demand(Right.READ, segments if found is None else found.place)
     if found is None:
         raise ProtocolError("nothing is served there", 404)
+    call.prove(RtspUrl.parse(found.path).segments())
     return found
 
 
@@ -222,9 +232,14 @@ async def _setup(call: Call) -> Reply:
         ssrc=sessions.unused_ssrc() if ssrc is None else ssrc,
         url=str(call.url),
     )
+    for destination in delivery.ports or ():
+        former = sessions.at(destination.address)
+        if former is not None and former.user != call.visitor.user:
+            raise ProtocolError("these ports are in use by somebody else's session", 461)
     if session is None:
         owner = call.connection
         session = sessions.add(Playback(found.path, found.source, owner, owner.peer[0]))
+        session.user, session.place = call.visitor.user, found.place
         call.services.mounts.hold(found.source)
     session.udp = None if agreed.tcp else pair
     sessions.deliver(session, track, delivery)

@@ -42,11 +42,13 @@ class Found:
     """A source, and what of it a URL means.
 
     path      the path it is served at, percent-encoded, without a trailing slash
+    place     the path whose right it takes to read it, decoded: recordings are for who may read what is recorded
     source    what is served there
     control   what stands behind the path: a track's control attribute, "" for the presentation itself
     """
 
     path: str
+    place: tuple[str, ...]
     source: Source
     control: str
 
@@ -165,11 +167,11 @@ class Mounts:
                 whole = names[:cut] in self._whole
                 source = None if what is None else await self._source(what, list(names[cut:]), whole)
                 if source is not None:
-                    return Found("/" + "/".join(map(quote, names)), source, control)
+                    return Found("/" + "/".join(map(quote, names)), names, source, control)
             if self.recordings is not None and names[-1:] == (RECORDED,):
                 recorded = await self.recordings.find("/" + "/".join(names[:-1]))
                 if recorded is not None:
-                    return Found("/" + "/".join(map(quote, names)), recorded, control)
+                    return Found("/" + "/".join(map(quote, names)), names[:-1], recorded, control)
         return None
 
     async def find_file(self, segments: list[str]) -> Path | None:

@@ -19,6 +19,7 @@ from reelcast.rtsp.states import State
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
+from reelcast.server.rights import Right
 
 __all__ = ["DEFAULT_TIMEOUT", "GRACE", "Delivery", "Owner", "Session", "Sessions"]
 
@@ -62,7 +63,9 @@ class Session(ABC):
     """One client's session; see `Playback` for a reader's and `Publication` for a publisher's.
 
     path         of its presentation, percent-encoded
+    place        the path that its user needs the right to, decoded
     host         that it was made from
+    user         who made it, by login; "" for anyone
     state        where it stands
     deliveries   how each track is carried that is set up
     last_seen    when the client last showed that it is alive (monotonic seconds)
@@ -70,12 +73,16 @@ class Session(ABC):
 
     foreign: ClassVar[frozenset[str]]
     """Methods that are valid in its state, but not in a session of its kind."""
+    right: ClassVar[Right] = Right.READ
+    """What its user must have at its path."""
 
     def __init__(self, path: str, owner: Owner, host: str) -> None:
         self.id = secrets.token_hex(8)
         self.path = path
+        self.place = RtspUrl.parse(path).segments()
         self.owner = owner
         self.host = host
+        self.user = ""
         self.state = State.INIT
         self.deliveries: dict[int, Delivery] = {}
         self.touch()
