@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.groups import AUDIO, VIDEO, burst, group_of
 from tests.net.links import Recorder, linked
 from tests.net.readers import AVAILABLE, BEST, HOSTS, Calls, Reader, bound, closed_port
 
-from reelcast.net import fanout
+from reelcast.net import fanout, interleaved_fanout
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
 from reelcast.net.fanout import MESSAGE_BYTES, FanOut, UdpFanOut
 from reelcast.net.flight import Aired, Layout
@@ -273,6 +274,24 @@ class TestInterleaved:
         assert slow.written == joined(0, 1, 2, 3, 4, 5)
         assert other.written.endswith(joined(0, 1, 2, 3, 4, 5))
         assert len(fan_out) == 2
+
+    def test_what_waits_is_bounded_by_its_age_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that takes little by little, but falls behind."""
+        now = 100.0
+        monkeypatch.setattr(interleaved_fanout, "time", SimpleNamespace(monotonic=lambda: now))
+        (transport,), (writer,) = writers(1)
+        fan_out = InterleavedFanOut(BOTH)
+        fan_out.add(writer)
+        size = len(joined(4, 5))
+        for waiting in (1, 2, 3, 4):
+            transport.waiting = waiting * size
+            fan_out.send(AIRED, 4, 6)
+            now += 1.0
+        assert transport.written == joined(4, 5) * 4
+        assert fan_out.shed == 0
+        fan_out.send(AIRED, 4, 6)
+        assert transport.written == joined(4, 5) * 4
+        assert fan_out.shed == 1
 
     def test_a_slow_one_goes(self) -> None:
         (transport,), (writer,) = writers(1)

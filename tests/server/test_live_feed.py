@@ -162,3 +162,17 @@ async def test_nothing_is_packetised_while_nobody_watches() -> None:
     feed.put(picture(1), 0.04)
     (portion,) = await everything(feed.portions(0.1), feed)
     assert times(portion) == [(0, 0), (0, FRAME)]
+
+
+async def test_for_a_crowd_sound_leaves_with_the_picture() -> None:
+    feed = fed(picture(0, keyframe=True))
+    feed.crowded = True
+    portions = feed.portions(0.0)
+    await anext(portions)
+    for sample in (sound(1), picture(1), sound(2)):
+        feed.put(sample, 0.04)
+    assert sorted(times(await anext(portions))) == [(0, FRAME), (1, SOUND), (1, 2 * SOUND)]
+    began = asyncio.get_running_loop().time()
+    feed.put(sound(3), 0.12)
+    assert times(await anext(portions)) == [(1, 3 * SOUND)]
+    assert asyncio.get_running_loop().time() - began > module.SOUND_SECONDS / 2

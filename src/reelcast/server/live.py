@@ -20,7 +20,7 @@ from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.axis import Axis
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Era
-from reelcast.server.live_feed import SPREAD_SECONDS, LiveFeed, Sample
+from reelcast.server.live_feed import CROWD, SPREAD_SECONDS, LiveFeed, Sample
 from reelcast.server.reports import unix_at
 from reelcast.server.wall import WallClock
 from reelcast.track import AccessUnit, Track
@@ -292,6 +292,7 @@ class Live:
         due = round(now * track.clock_rate)
         spread = round(SPREAD_SECONDS * track.clock_rate) if track.kind == "video" else unit.duration
         placed = AccessUnit(unit.data, pts, due, unit.keyframe, spread)
+        self._feed.crowded = broadcast.readers >= CROWD
         self._feed.put(Sample(number, placed, hole), now)
 
     def _renewed(self, broadcast: Broadcast, number: int, unit: AccessUnit) -> Track:

@@ -17,7 +17,7 @@ from reelcast.rtp.payload import Packetizer, packetizer_for
 from reelcast.server.feed import Portion
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["SPREAD_SECONDS", "LiveFeed", "Sample"]
+__all__ = ["CROWD", "SPREAD_SECONDS", "LiveFeed", "Sample"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,12 @@ PORTION_BYTES: Final = 256 << 10
 """Put on the air in one piece, but for a larger frame: slow readers who catch up are written so much at a time."""
 SPREAD_SECONDS: Final = 0.008
 """What a frame's duration counts for when it is spread: what is live is not to be late."""
+
+
+CROWD: Final = 150
+"""Readers from which on it pays to write to each once for picture and sound together."""
+SOUND_SECONDS: Final = 0.04
+"""How long sound waits for the picture then: a frame's time, which every player has in store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class LiveFeed:
     """See `reelcast.server.feed.Feed`. Units that come while nobody watches are kept, but not packetised.
 
     refused   units that no packet can carry, and were left out
+    crowded   whether many watch: sound then leaves with the picture behind it
     """
 
     paced = False
@@ -56,6 +63,7 @@ class LiveFeed:
         self.tracks = tuple(tracks)
         self.leading = leading_track(self.tracks)
         self.refused = 0
+        self.crowded = False
         self._kept: deque[Sample] = deque()
         self._kept_bytes = 0
         self._keeping = False
@@ -90,27 +98,29 @@ class LiveFeed:
                 self._since = now - WAIT_SECONDS
         if self._pending is not None:
             self._pending.append(sample)
-            self._come.set()
+            if sample.track == self.leading or not self.crowded:
+                self._come.set()
+            elif len(self._pending) == 1:
+                asyncio.get_running_loop().call_later(SOUND_SECONDS, self._come.set)
 
     async def portions(self, elapsed: float) -> AsyncIterator[Portion]:
         """What was kept, then what comes, as soon as it does; ends behind `close`."""
         self._packetizers = []
         pending = self._pending = list(self._kept)
         index = 0
+        self._come.set()
         try:
-            while True:
-                while not pending:
-                    if self._ended:
-                        return
-                    self._come.clear()
-                    await self._come.wait()
-                samples = _taken(pending)
-                bursts = [pair for sample in samples for pair in self._bursts(sample)]
-                bursts += self._flushed()
-                if bursts:
-                    group = Group.build(index, bursts, self.tracks, last=False)
-                    yield Portion(group, 0.0, (samples[0].track,) if samples[0].hole else ())
-                    index += 1
+            while pending or not self._ended:
+                await self._come.wait()
+                self._come.clear()
+                come = pending[:]
+                del pending[:]
+                while come:
+                    samples = _taken(come)
+                    group = Group.build(index, self._laid_out(samples), self.tracks, last=False)
+                    if group.runs:
+                        yield Portion(group, 0.0, (samples[0].track,) if samples[0].hole else ())
+                        index += 1
         finally:
             # Who watches next may have begun before this has come to its end.
             if self._pending is pending:
@@ -138,21 +148,20 @@ class LiveFeed:
             return []
         return [(sample.track, burst) for burst in bursts]
 
-    def _flushed(self) -> list[tuple[int, Burst]]:
-        """Nothing waits to share a packet with what has not come yet."""
-        return [
-            (track, burst)
-            for track, packetizer in enumerate(self._packetizers)
-            for burst in packetizer.flush()
-        ]
+    def _laid_out(self, samples: Sequence[Sample]) -> list[tuple[int, Burst]]:
+        """Their bursts; nothing waits to share a packet with what has not come yet."""
+        bursts = [pair for sample in samples for pair in self._bursts(sample)]
+        for track, packetizer in enumerate(self._packetizers):
+            bursts += [(track, burst) for burst in packetizer.flush()]
+        return bursts
 
 
-def _taken(pending: list[Sample]) -> list[Sample]:
+def _taken(come: list[Sample]) -> list[Sample]:
     """What goes on the air in one piece: all that has come, up to a hole, or to much of what was kept for long."""
     size = count = 0
-    while count < len(pending) and size < PORTION_BYTES and not (count and pending[count].hole):
-        size += len(pending[count].unit.data)
+    while count < len(come) and size < PORTION_BYTES and not (count and come[count].hole):
+        size += len(come[count].unit.data)
         count += 1
-    taken = pending[:count]
-    del pending[:count]
+    taken = come[:count]
+    del come[:count]
     return taken
