@@ -283,14 +283,15 @@ class TestInterleaved:
         fan_out = InterleavedFanOut(BOTH)
         fan_out.add(writer)
         size = len(joined(4, 5))
-        for waiting in (1, 2, 3, 4):
+        for waiting in (1, 1, 1, 1, 2):
             transport.waiting = waiting * size
             fan_out.send(AIRED, 4, 6)
             now += 1.0
-        assert transport.written == joined(4, 5) * 4
+        assert transport.written == joined(4, 5) * 5
         assert fan_out.shed == 0
+        transport.waiting = 3 * size
         fan_out.send(AIRED, 4, 6)
-        assert transport.written == joined(4, 5) * 4
+        assert transport.written == joined(4, 5) * 5
         assert fan_out.shed == 1
 
     def test_a_slow_one_goes(self) -> None:
