@@ -4,9 +4,10 @@ usage: gst_player.py URL udp|tcp FOLDER STEP...
 
 A step is one of `run SECONDS` (from the first picture on), `hear SECONDS` (until so much sound was played),
 `pause SECONDS`, `seek SECONDS` (flushing, to the keyframe), `speed RATE` (all pictures, from where it is), `skip
-RATE` (the same, but the server may leave pictures out) and `end` (run to the end of the stream). Everything that
-was played is written to FOLDER: the pictures, small and grey, to `pictures`; the sound, one channel of 16 bits, to
-`sound`; and a line of JSON for each buffer to `buffers`.
+RATE` (the same, but the server may leave pictures out) and `end` (run to the end of the stream); before them may
+stand `trust FILE`: the certificates that a server of rtsps:// is believed by. Everything that was played is
+written to FOLDER: the pictures, small and grey, to `pictures`; the sound, one channel of 16 bits, to `sound`; and
+a line of JSON for each buffer to `buffers`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Player:
         self.pipeline: Any = gst.Pipeline.new(None)
         source = self.make("rtspsrc", location=url, protocols=protocol, latency=LATENCY_MS)
         source.connect("pad-added", self.decode)
+        self.source = source
 
     def make(self, kind: str, **properties: Any) -> Any:
         element = gst.ElementFactory.make(kind, None)
@@ -66,6 +68,11 @@ class Player:
             gst.util_set_object_arg(element, name.replace("_", "-"), str(value))
         self.pipeline.add(element)
         return element
+
+    def trust(self, file: str) -> None:
+        """Believe servers by the certificates in a file alone."""
+        gio: Any = import_module("gi.repository.Gio")
+        self.source.set_property("tls-database", gio.TlsFileDatabase.new(file))
 
     def decode(self, _: Any, pad: Any) -> None:
         decoder = self.make("decodebin")
@@ -166,6 +173,9 @@ class Player:
 def main(url: str, protocol: str, folder: str, *steps: str) -> None:
     gst.init(None)
     player = Player(url, protocol, Path(folder))
+    if steps[0].startswith("trust "):
+        player.trust(steps[0].removeprefix("trust "))
+        steps = steps[1:]
     player.pipeline.set_state(gst.State.PLAYING)
     for step in steps:
         name, _, seconds = step.partition(" ")
