@@ -59,8 +59,10 @@ async def run(*command: str | Path, code: int = 0, timeout: float = PATIENCE) ->
 
 
 @contextmanager
-def waiting_lines(count: int, *command: str | Path) -> Iterator[list[str]]:
-    """A program that prints `count` lines when it is ready; it is interrupted in the end."""
+def waiting_lines(
+    count: int, *command: str | Path, end: signal.Signals = signal.SIGINT
+) -> Iterator[list[str]]:
+    """A program that prints `count` lines when it is ready; it is sent `end` in the end."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     arguments = [str(part) for part in command]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
@@ -72,7 +74,7 @@ def waiting_lines(count: int, *command: str | Path) -> Iterator[list[str]]:
                 pytest.fail(f"{' '.join(arguments)} did not start; {HINT}")
             yield lines
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             try:
                 process.wait(SHUTDOWN)
             finally:
