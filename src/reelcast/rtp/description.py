@@ -12,7 +12,7 @@ from reelcast.rtsp.ranges import Range
 from reelcast.sdp import MediaDescription, RtpMap, SessionDescription
 from reelcast.track import Codec, Track
 
-__all__ = ["describe", "tracks_of"]
+__all__ = ["describe", "each_track", "tracks_of"]
 
 _STATIC = {
     0: RtpMap("PCMU", 8000, 1),
@@ -117,18 +117,28 @@ def tracks_of(description: SessionDescription) -> list[Track]:
     `Track.control` is the section's control attribute as sent; empty where there is none. A back channel,
     which is for us to send on, is left out.
     """
-    found = []
-    for section in description.media:
-        if section.protocol.upper() in _PROTOCOLS:
-            candidates = (_track(section, text, description) for text in section.formats)
-            track = next((track for track in candidates if track is not None), None)
-            if track is not None:
-                found.append((track, section.attribute("sendonly") is not None))
+    found = [
+        (track, section.attribute("sendonly") is not None)
+        for section, track in zip(description.media, each_track(description), strict=True)
+        if track is not None
+    ]
     # "sendonly" of audio is a back channel, by ONVIF and on Reolink; but cameras that say it of video, or of all
     # they have, mean that it is they who send.
     marked = [track for track, sendonly in found if sendonly]
     meant = len(marked) < len(found) and all(track.kind == "audio" for track in marked)
     return [track for track, sendonly in found if not (sendonly and meant)]
+
+
+def each_track(description: SessionDescription) -> list[Track | None]:
+    """Of each section its track; None where it is of a codec, or a protocol, that we cannot carry."""
+    return [_first_track(section, description) for section in description.media]
+
+
+def _first_track(section: MediaDescription, description: SessionDescription) -> Track | None:
+    if section.protocol.upper() not in _PROTOCOLS:
+        return None
+    candidates = (_track(section, text, description) for text in section.formats)
+    return next((track for track in candidates if track is not None), None)
 
 
 def _track(section: MediaDescription, text: str, description: SessionDescription) -> Track | None:

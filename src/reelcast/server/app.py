@@ -328,7 +328,7 @@ class Server:
             self._drained.set()
         log.info("%s disconnected%s", connection, f" ({connection.agent[:80]})" if connection.agent else "")
         for session in list(connection.sessions):
-            if not session.outlives_connection():
+            if not session.on_connection_lost():
                 self._sessions.end(session)
 
     def _over(self, session: Session) -> None:

@@ -15,11 +15,11 @@ from reelcast.net.interleaved import InterleavedWriter
 from reelcast.rtsp import classroom
 from reelcast.rtsp.message import Frame, Request, Response
 from reelcast.rtsp.reader import Event, Malformed
-from reelcast.server.session import Session
+from reelcast.server.session import Inlet, Session
 
 Pair = tuple[int, int]
 
-__all__ = ["Connection", "Handler", "Reply"]
+__all__ = ["Connection", "Handler", "Pair", "Reply"]
 
 log = logging.getLogger(__name__)
 dialogue = logging.getLogger("reelcast.dialogue")
@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
     agent      what the client calls itself, "" until it has said
     failures   logins that failed in a row
     channels   the interleaved channels in use
+    inlets     who takes what comes on a channel: the tracks of publishers
     sessions   the sessions made over it
     heard      when the last bytes came (monotonic seconds)
     """
@@ -77,6 +78,7 @@ class Connection(asyncio.Protocol):
         self.agent = ""
         self.failures = 0
         self.channels: set[int] = set()
+        self.inlets: dict[int, Inlet] = {}
         self.sessions: set[Session] = set()
         self.heard = time.monotonic()
         self.writer: InterleavedWriter
@@ -190,6 +192,9 @@ class Connection(asyncio.Protocol):
             self._begun = self.heard
             if isinstance(event, Frame):
                 framed = True
+                inlet = self.inlets.get(event.channel)
+                if inlet is not None:
+                    inlet(event.data)
             elif not isinstance(event, Response):
                 # A response would answer a request of ours; this server makes none.
                 self._waiting.append(event)

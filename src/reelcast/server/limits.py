@@ -20,6 +20,8 @@ class Limits:
     connections_per_address   half of all, so that no host keeps all others out; many may share an address
     sessions                  at once, of connections that take one each; beyond, SETUP is answered 453
     sessions_per_address      half of all, for the same reason
+    publications              at once: each may have four ports a track, and its media is taken apart; beyond,
+                              ANNOUNCE is answered 453
     idle_seconds              until a connection without a session is closed: more than the longest time
                               between two requests of a client that keeps a session alive
     message_seconds           until a message that was begun must be complete: even a slow line carries one
@@ -32,6 +34,7 @@ class Limits:
     connections_per_address: int = 5_000
     sessions: int = 10_000
     sessions_per_address: int = 5_000
+    publications: int = 1_000
     idle_seconds: float = 70.0
     message_seconds: float = 10.0
     stalled_seconds: float = 60.0

@@ -180,9 +180,8 @@ class Live:
 
         Raises ProtocolError 403 where another publisher is at it and may not be displaced.
         """
+        self.check_free()
         if self.feeding is not None:
-            if not self.policy.take_over:
-                raise ProtocolError(f"{self.name} is being published by {self.feeding.by}", 403)
             log.info("%s: %s takes over from %s", self.name, by, self.feeding.by)
             self.feeding.displace()
         self._stop_waiting()
@@ -205,6 +204,11 @@ class Live:
         self.feeding = Feeding(self, tracks, by, on_displaced)
         self._there.set()
         return self.feeding
+
+    def check_free(self) -> None:
+        """ProtocolError 403 where another publisher is at it and may not be displaced."""
+        if self.feeding is not None and not self.policy.take_over:
+            raise ProtocolError(f"{self.name} is being published by {self.feeding.by}", 403)
 
     def tap(self, take: Tap) -> Callable[[], None]:
         """Have every unit given to `take`, before readers get it; returns what ends that.

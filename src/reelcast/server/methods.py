@@ -25,6 +25,7 @@ from reelcast.rtsp.ranges import Range
 from reelcast.rtsp.states import State, after, allowed, check_method
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.admission import identify, join
+from reelcast.server.announce import announce, publication_of, record, set_up
 from reelcast.server.call import Call, Services
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.guard import BusyError, LoginError
@@ -212,6 +213,9 @@ def _base(call: Call, found: Found) -> str:
 
 
 async def _setup(call: Call) -> Reply:
+    publication = publication_of(call)
+    if publication is not None:
+        return await set_up(call, publication)
     session = None if call.session is None else call.joined_to(Playback)
     found = await _find(call)
     track = _track_of(found)
@@ -368,9 +372,11 @@ def _not_understood(call: Call, names: list[str]) -> Reply:
 METHODS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "OPTIONS": _options,
     "DESCRIBE": _describe,
+    "ANNOUNCE": announce,
     "SETUP": _setup,
     "PLAY": _play,
     "PAUSE": _pause,
+    "RECORD": record,
     "TEARDOWN": _teardown,
     "GET_PARAMETER": _get_parameter,
     "SET_PARAMETER": _set_parameter,

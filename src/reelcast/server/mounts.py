@@ -121,6 +121,19 @@ class Mounts:
         self.on_made(live)
         return live
 
+    async def check_publishing(self, path: str) -> None:
+        """Whether there is any sense in announcing what is to be published there.
+
+        Raises ProtocolError 405 where something else than a live path is served, 403 where another publisher is at
+        it and may not be displaced.
+        """
+        segments = _segments(path)
+        what = self._mounted.get(segments)
+        if isinstance(what, Live):
+            what.check_free()
+        elif what is not None or await self.find_file(list(segments)) is not None:
+            raise ProtocolError(f"{path} is no live path: it cannot be published to", 405)
+
     def _forget(self, segments: tuple[str, ...], live: Live) -> None:
         if self._mounted.get(segments) is live:
             del self._mounted[segments]

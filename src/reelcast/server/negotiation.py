@@ -8,10 +8,10 @@ from reelcast.errors import ProtocolError
 from reelcast.net.messages import Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtsp.headers import TransportSpec
-from reelcast.server.connection import Connection
+from reelcast.server.connection import Connection, Pair
 from reelcast.server.session import Delivery, Session
 
-__all__ = ["agree"]
+__all__ = ["LOWEST_PORT", "agree", "agree_to_receive"]
 
 LOWEST_PORT = 1024
 """A reader is sent nothing on ports below, so that the server cannot be aimed at a system service."""
@@ -36,14 +36,10 @@ def agree(
 
     Raises ProtocolError 461 where nothing is possible.
     """
-    spec = next((spec for spec in offered if _is_possible(spec, connection, pair, session, track)), None)
-    if spec is None and connection.encrypted:
-        raise ProtocolError("over TLS media goes inside the connection alone: RTP/AVP/TCP", 461)
-    if spec is None:
-        raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
+    offered = [spec for spec in offered if pair is not None or spec.tcp]
+    spec = _first_possible(offered, "PLAY", connection, session, track)
     if spec.tcp:
-        former = session.deliveries.get(track) if session is not None else None
-        channels = connection.choose_channels(spec.interleaved, former.channels if former else None)
+        channels = _channels(spec, connection, session, track)
         agreed = TransportSpec(protocol=spec.protocol, interleaved=channels, ssrc=ssrc, mode="PLAY")
         return agreed, Delivery(ssrc, url, channels=channels)
     assert spec.client_port is not None
@@ -57,10 +53,33 @@ def agree(
     return agreed, Delivery(ssrc, url, ports=(rtp, rtcp))
 
 
-def _is_possible(
-    spec: TransportSpec, connection: Connection, pair: UdpPair | None, session: Session | None, track: int
-) -> bool:
-    if spec.multicast or spec.mode not in (None, "PLAY"):
+def agree_to_receive(
+    offered: Iterable[TransportSpec], connection: Connection, session: Session, track: int
+) -> TransportSpec:
+    """The same of a track that is published: the way that was chosen, with the channels as they are to be.
+
+    Raises ProtocolError 461 where nothing is possible.
+    """
+    spec = _first_possible(offered, "RECORD", connection, session, track)
+    if not spec.tcp:
+        return TransportSpec(client_port=spec.client_port, mode="RECORD")
+    channels = _channels(spec, connection, session, track)
+    return TransportSpec(protocol=spec.protocol, interleaved=channels, mode="RECORD")
+
+
+def _first_possible(
+    offered: Iterable[TransportSpec], mode: str, connection: Connection, session: Session | None, track: int
+) -> TransportSpec:
+    for spec in offered:
+        if spec.mode in (None, mode) and _is_possible(spec, connection, session, track):
+            return spec
+    if connection.encrypted:
+        raise ProtocolError("over TLS media goes inside the connection alone: RTP/AVP/TCP", 461)
+    raise ProtocolError("no transport that this server has: RTP/AVP or RTP/AVP/TCP, unicast", 461)
+
+
+def _is_possible(spec: TransportSpec, connection: Connection, session: Session | None, track: int) -> bool:
+    if spec.multicast:
         return False
     # All tracks of a session go the same way, interleaved ones over the connection that it was made over.
     if session is not None and session.deliveries.keys() - {track} and session.interleaved is not spec.tcp:
@@ -70,6 +89,11 @@ def _is_possible(
     if connection.encrypted or (session is not None and session.owner.encrypted):
         # Who asks for encryption is not to be sent media in clear beside it; that would take SRTP (RFC 3711).
         return False
-    if spec.protocol != "RTP/AVP" or pair is None:
+    if spec.protocol != "RTP/AVP":
         return False
     return spec.client_port is not None and spec.client_port[0] >= LOWEST_PORT
+
+
+def _channels(spec: TransportSpec, connection: Connection, session: Session | None, track: int) -> Pair:
+    former = session.deliveries.get(track) if session is not None else None
+    return connection.choose_channels(spec.interleaved, former.channels if former else None)

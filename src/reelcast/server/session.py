@@ -21,7 +21,7 @@ from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
 from reelcast.server.rights import Right
 
-__all__ = ["DEFAULT_TIMEOUT", "GRACE", "Delivery", "Owner", "Session", "Sessions"]
+__all__ = ["DEFAULT_TIMEOUT", "GRACE", "Delivery", "Inlet", "Owner", "Session", "Sessions"]
 
 DEFAULT_TIMEOUT = 60
 """Seconds without a sign of life after which a session ends (RFC 2326 section 12.37)."""
@@ -29,17 +29,23 @@ GRACE = 10
 """Seconds more than announced: clients send their keepalive at the last moment, or at half of it on time."""
 
 
+Inlet = Callable[[bytes], None]
+"""Takes the packets that come on one channel or port."""
+
+
 class Owner(Protocol):
-    """The connection that a session was made over, and that its interleaved media goes to.
+    """The connection that a session was made over, and that its interleaved media uses.
 
     encrypted  whether it is by TLS: then no media goes beside it
     channels   its interleaved channels in use
+    inlets     who takes what comes on a channel
     sessions   the sessions made over it
     """
 
     encrypted: bool
     writer: InterleavedWriter
     channels: set[int]
+    inlets: dict[int, Inlet]
     sessions: set[Session]
 
 
@@ -128,8 +134,8 @@ class Session(ABC):
     def adapt(self, pacer: Pacer) -> None:
         """A track has been taken out: go on without it."""
 
-    def outlives_connection(self) -> bool:
-        """Whether it goes on where its connection has gone (RFC 2326 section 1.1)."""
+    def on_connection_lost(self) -> bool:
+        """The connection that it was made over has gone: whether it goes on without (RFC 2326 section 1.1)."""
         return not self.interleaved
 
     @abstractmethod
