@@ -26,6 +26,7 @@ from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
+from reelcast.rtsp.reader import MAX_BODY_BYTES
 from reelcast.server import Limits, Server, care
 from reelcast.server.connection import Connection
 from reelcast.server.playback import Playback
@@ -378,22 +379,26 @@ async def test_tunnels_that_never_come_to_be(attacked: Server) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b"v=0\r\n" + b"m=video 0 RTP/AVP 96\r\n" * 10_000, 405),
+        (b"v=0\r\n" + b"m=video 0 RTP/AVP 96\r\n" * 10_000, 413),
+        (b"v=0\r\n" + b"m=video 0 RTP/AVP 26\r\n" * 100, 413),
+        (b"v=0\r\n" + b"m=video 0 RTP/AVP 26\r\n" * 10, 400),
+        (b"v=0\r\n" + b"m=video 0 RTP/AVP 96\r\n", 415),
         (b"v=0\r\ns=" + b"x" * 1_000_000, 413),
-        (b"\xff\xfe\xfd", 405),
-        (b"", 405),
+        (b"v=0\r\n", 400),
+        (b"\xff\xfe\xfd", 400),
+        (b"", 400),
     ],
 )
-async def test_publishers_that_are_not_wanted(attacked: Server, body: bytes, status: int) -> None:
-    """Conformance H30: nothing is published here, and what is sent is read no further than the limit."""
+async def test_descriptions_that_are_none(attacked: Server, body: bytes, status: int) -> None:
+    """Conformance H30: they leave nothing behind, and are read no further than the limit."""
     async with await Client.connect(attacked.port) as client:
-        answer = await client.ask("ANNOUNCE", "/short.mp4", "Content-Type: application/sdp", body=body)
+        answer = await client.ask("ANNOUNCE", "/cam", "Content-Type: application/sdp", body=body)
         assert answer.status == status
-        if status == 405:
+        if len(body) < MAX_BODY_BYTES:
             transport = 'Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode="RECORD"'
-            assert (await client.ask("SETUP", "/short.mp4/streamid=0", transport)).status == 404
-            assert (await client.ask("SETUP", "/short.mp4/trackID=1", transport)).status == 461
-            assert (await client.ask("RECORD", "/short.mp4", "Range: npt=0.000-")).status in (405, 454)
+            assert (await client.ask("SETUP", "/cam/streamid=0", transport)).status == 455
+            assert (await client.ask("SETUP", "/short.mp4/trackID=1", transport)).status == 455
+            assert (await client.ask("RECORD", "/cam", "Range: npt=0.000-")).status == 454
 
 
 # Readers that do not read

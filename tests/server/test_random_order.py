@@ -202,7 +202,7 @@ class Conversations(RuleBasedStateMachine):
     def ask(self, data: st.DataObject, method: str) -> None:
         known = self._any_session(data)
         answer = self._ask(self._any_client(data), method, known.path, known.header)
-        assert answer.status == {"RECORD": 405, "DANCE": 501}.get(method, 200)
+        assert answer.status == {"RECORD": 455, "DANCE": 501}.get(method, 200)
 
     @rule()
     def wait(self) -> None:

@@ -18,7 +18,7 @@ from reelcast.server import session as module
 from reelcast.server.limits import Limits
 from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
-from reelcast.server.session import GRACE, Delivery, Session, Sessions
+from reelcast.server.session import GRACE, Delivery, Inlet, Session, Sessions
 from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.track import Track
 
@@ -89,6 +89,7 @@ class Owner:
         self.writer = InterleavedWriter(self.wire)
         self.encrypted = False
         self.channels: set[int] = set()
+        self.inlets: dict[int, Inlet] = {}
         self.sessions: set[Session] = set()
 
 

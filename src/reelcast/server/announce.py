@@ -20,7 +20,7 @@ from reelcast.server.negotiation import agree_to_receive
 from reelcast.server.publication import Channels, Publication
 from reelcast.server.session import GRACE, Delivery
 
-__all__ = ["announce", "publication_of", "record", "set_up"]
+__all__ = ["announce", "check_publisher", "publication_of", "record", "set_up"]
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ async def announce(call: Call) -> Reply:
     """ANNOUNCE: begin a session to publish; nothing is served of it before its RECORD."""
     if call.session is not None:
         raise ProtocolError("a session publishes what it was announced with", 455)
-    check_publisher(call.connection)
+    check_publisher(call.connection.peer[0])
     segments = call.url.segments()
     if not segments:
         raise ProtocolError("a path is missing to publish to", 403)
@@ -69,9 +69,9 @@ async def announce(call: Call) -> Reply:
     return Reply(call.reply())
 
 
-def check_publisher(connection: Connection) -> None:
-    """Without users, publishing is for this machine alone; ProtocolError 403 for all others."""
-    address = ip_address(connection.peer[0].partition("%")[0])
+def check_publisher(host: str) -> None:
+    """Without users, publishing is for this machine alone; ProtocolError 403 for all other hosts."""
+    address = ip_address(host.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if not address.is_loopback:

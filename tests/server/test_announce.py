@@ -1,0 +1,526 @@
+"""Publishing to a whole server: what it takes, what it refuses, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.server.publisher import (
+    KEYFRAME,
+    SDP,
+    SOUND,
+    START_CODE,
+    UNKNOWN,
+    Publisher,
+    Tapped,
+    description,
+    goodbye,
+    packet,
+)
+from tests.server.raw import Client, Ports, rtcp_kinds, until
+
+from reelcast.errors import ProtocolError
+from reelcast.rtp import intake
+from reelcast.rtsp.states import State
+from reelcast.server import Limits, Server, announce, publication
+from reelcast.server.announce import check_publisher
+from reelcast.server.publication import Publication
+
+
+@pytest.fixture
+def tapped(server: Server) -> Tapped:
+    """The live path /cam of `server`."""
+    tapped = Tapped.at("/cam")
+    server.mount("/cam", tapped.live)
+    return tapped
+
+
+@pytest_asyncio.fixture
+async def client(server: Server) -> AsyncIterator[Client]:
+    async with await Client.connect(server.port) as client:
+        yield client
+
+
+@pytest.fixture
+def publisher(client: Client) -> Publisher:
+    return Publisher(client)
+
+
+def published(server: Server) -> Publication:
+    """The one session of a publisher."""
+    (session,) = [session for session in server._sessions if isinstance(session, Publication)]
+    return session
+
+
+# What comes
+
+
+@pytest.mark.parametrize("mode", ["mode=record", 'mode="RECORD"', "mode=receive", 'mode="Receive"', "append"])
+async def test_over_tcp(server: Server, publisher: Publisher, tapped: Tapped, mode: str) -> None:
+    """Conformance K12: all of it comes, bit by bit, on one axis."""
+    await publisher.announce()
+    for track in (0, 1):
+        answer = await publisher.set_up(track, mode=mode)
+        assert answer.pair("interleaved") == (2 * track, 2 * track + 1)
+        assert answer.transport("mode") == "RECORD"
+    assert published(server).state is State.READY
+    assert (await publisher.ask("RECORD")).status == 200
+    assert [track.codec for track in tapped.live.tracks] == ["pcmu", "h264"]
+    for number in range(10):
+        publisher.send(0, bytes([number]) * 160)
+        publisher.send(1, KEYFRAME + bytes([number]))
+    await until(lambda: len(tapped.units) == 20)
+    assert tapped.data("pcmu") == [bytes([number]) * 160 for number in range(10)]
+    assert tapped.data("h264") == [START_CODE + KEYFRAME + bytes([number]) for number in range(10)]
+    times = [each.pts for each in tapped.units if each.track.codec == "h264"]
+    assert [after - before for before, after in pairwise(times)] == [pytest.approx(0.04)] * 9
+    assert {each.segment for each in tapped.units} == {1}
+    assert [came.received for came in published(server).statistics.values()] == [10, 10]
+
+
+async def test_over_udp(
+    server: Server,
+    publisher: Publisher,
+    tapped: Tapped,
+    ports: Ports,
+    more_ports: Ports,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Conformance K12: put in order, losses counted, repeated ones dropped, and reports sent."""
+    monkeypatch.setattr(intake, "next_interval", lambda *_, **__: 0.2)
+    await publisher.announce()
+    for number, pair in enumerate((ports, more_ports)):
+        answer = await publisher.set_up(number, ports=pair)
+        assert answer.pair("client_port") == pair.pair
+        assert answer.pair("server_port")[0] % 2 == 0
+    assert (await publisher.ask("RECORD")).status == 200
+    for number in (0, 2, 1, 3, 3, 5):
+        publisher.send_packet(0, packet(0, number, bytes([number]) * 160))
+        publisher.send_packet(1, packet(1, number, KEYFRAME + bytes([number])))
+    await until(lambda: len(tapped.units) == 10)
+    assert tapped.data("pcmu") == [bytes([number]) * 160 for number in (0, 1, 2, 3, 5)]
+    sound, pictures = published(server).statistics.values()
+    assert (sound.received, sound.lost, sound.reordered, sound.duplicates) == (5, 1, 1, 1)
+    assert (pictures.received, pictures.lost, pictures.reordered, pictures.duplicates) == (5, 1, 1, 1)
+    report = await ports.report()
+    while len(report) < 32 or report[1] != 201 or report[0] & 31 == 0:
+        report = await ports.report()
+    assert rtcp_kinds(report) == [201, 202]
+    assert (int.from_bytes(report[8:12]), int.from_bytes(report[13:16])) == (77, 0)
+
+
+async def test_only_the_publisher_is_listened_to(publisher: Publisher, tapped: Tapped, ports: Ports) -> None:
+    await publisher.announce(SOUND)
+    await publisher.set_up(0, ports=ports)
+    await publisher.ask("RECORD")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        for number in range(5):
+            stranger.sendto(packet(0, number, b"strange"), ("127.0.0.1", publisher.server_ports[0][0]))
+    publisher.send(0, b"ours")
+    await until(lambda: bool(tapped.units))
+    assert tapped.data("pcmu") == [b"ours"]
+
+
+async def test_a_reader_is_sent_it(server: Server, publisher: Publisher) -> None:
+    """The path is there for as long as somebody publishes."""
+    async with await Client.connect(server.port) as reader:
+        assert (await reader.ask("DESCRIBE", "/cam")).status == 404
+        await publisher.announce()
+        for track in (0, 1):
+            await publisher.set_up(track)
+        assert (await reader.ask("DESCRIBE", "/cam")).status == 404
+        await publisher.ask("RECORD")
+        described = await reader.ask("DESCRIBE", "/cam")
+        assert described.status == 200
+        assert b"PCMU/8000" in described.body
+        assert b"H264/90000" in described.body
+        session = f"Session: {(await reader.setup('/cam/trackID=2', 0)).session}"
+        reader.say("PLAY", "/cam", session)
+        for number in range(1, 100):
+            publisher.send(1, KEYFRAME + bytes([number]))
+            await asyncio.sleep(0.01)
+            if len(reader.frames[0]) >= 3:
+                break
+        assert (await reader.answer()).status == 200
+        payloads = [each.payload for each in await reader.packets(0, 3)]
+        numbers = [payload[-1] for payload in payloads]
+        assert payloads == [
+            KEYFRAME + bytes([number]) for number in range(numbers[0], numbers[0] + len(numbers))
+        ]
+
+
+async def test_what_cannot_be_received_is_passed_over(
+    server: Server, publisher: Publisher, tapped: Tapped, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ffmpeg and rtspclientsink give up where one of their tracks is refused."""
+    caplog.set_level(logging.WARNING)
+    await publisher.announce(SOUND, UNKNOWN)
+    assert "what is published as AC3 cannot be received" in caplog.text
+    for track in (0, 2):
+        assert (await publisher.set_up(track)).status == 200
+    assert (await publisher.ask("RECORD")).status == 200
+    publisher.send(2, b"what is this")
+    publisher.send(0, b"sound")
+    await until(lambda: bool(tapped.units))
+    assert [track.codec for track in tapped.live.tracks] == ["pcmu"]
+    assert tapped.data("pcmu") == [b"sound"]
+    assert len(published(server).statistics) == 1
+
+
+async def test_nothing_comes_before_record_and_behind_pause(publisher: Publisher, tapped: Tapped) -> None:
+    await publisher.announce(SOUND)
+    await publisher.set_up(0)
+    publisher.send(0, b"early")
+    assert (await publisher.ask("RECORD")).status == 200
+    publisher.send(0, b"first")
+    assert (await publisher.ask("PAUSE")).status == 200
+    publisher.send(0, b"late")
+    assert tapped.live.feeding is None
+    assert (await publisher.ask("PAUSE")).status == 200
+    assert (await publisher.ask("RECORD")).status == 200
+    publisher.send(0, b"again")
+    await until(lambda: len(tapped.units) == 2)
+    assert [(each.unit.data, each.segment) for each in tapped.units] == [(b"first", 1), (b"again", 2)]
+
+
+async def test_frames_of_other_channels_are_passed_over(publisher: Publisher, tapped: Tapped) -> None:
+    """Conformance H11."""
+    await publisher.record(SOUND)
+    for channel in (2, 3, 7, 255):
+        publisher.client.send(b"$" + bytes([channel, 0, 4]) + b"none")
+    for data in (b"", b"\x80", bytes(11), b"\xff" * 1500):
+        publisher.send_packet(0, data)
+        publisher.send_packet(0, data, control=True)
+    publisher.send(0, b"sound")
+    await until(lambda: bool(tapped.units))
+    assert tapped.data("pcmu") == [b"sound"]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "headers", "body"),
+    [
+        (200, "/cam", [SDP], description(SOUND)),
+        (200, "/new/path", ["Content-Type: Application/SDP; charset=utf-8"], description(SOUND)),
+        (400, "/cam", [SDP], b""),
+        (400, "/cam", [], description(SOUND)),
+        (400, "/cam", [SDP], description()),
+        (403, "/", [SDP], description(SOUND)),
+        (403, "/cam/trackID=1", [SDP], description(SOUND)),
+        (405, "/short.mp4", [SDP], description(SOUND)),
+        (405, "/sub/a%20movie%20%231.mp4", [SDP], description(SOUND)),
+        (413, "/cam", [SDP], description(*[SOUND] * 100)),
+        (415, "/cam", ["Content-Type: text/parameters"], description(SOUND)),
+        (415, "/cam", [SDP], description(UNKNOWN)),
+    ],
+)
+async def test_announcements(
+    server: Server, client: Client, status: int, path: str, headers: list[str], body: bytes
+) -> None:
+    """Conformance K13."""
+    assert (await client.ask("ANNOUNCE", path, *headers, body=body)).status == status
+    assert len(server._sessions) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("status", "track", "transport"),
+    [
+        (404, 5, "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"),
+        (461, 0, "RTP/AVP/TCP;unicast;interleaved=0-1;mode=PLAY"),
+        (461, 0, "RTP/AVP;multicast;client_port=9000-9001;mode=record"),
+        (461, 0, "RTP/AVP;unicast;mode=record"),
+        (461, 0, "RTP/AVP;unicast;client_port=22-23;mode=record"),
+        (461, 0, "RTP/SAVP/TCP;unicast;interleaved=0-1;mode=record"),
+        (461, 0, ""),
+        (461, 1, "RTP/AVP;unicast;client_port=9000-9001;mode=record"),
+        (200, 1, "RTP/AVP;unicast;client_port=9000-9001;mode=record,RTP/AVP/TCP;unicast;mode=record"),
+        (200, 0, "RTP/AVP;unicast;client_port=9000-9001;mode=record"),
+        (200, 0, "RTP/AVP/TCP;unicast;interleaved=0-1"),
+    ],
+)
+async def test_set_ups(server: Server, publisher: Publisher, status: int, track: int, transport: str) -> None:
+    """Of two tracks, sound is set up over TCP already, where it is not what is asked for."""
+    await publisher.announce()
+    if track:
+        await publisher.set_up(0)
+    before = dict(published(server).deliveries)
+    answer = await publisher.client.ask(
+        "SETUP", f"/cam/streamid={track}", f"Transport: {transport}", publisher.session
+    )
+    assert answer.status == status
+    if status != 200:
+        assert published(server).deliveries == before
+
+
+async def test_what_is_not_the_turn_of(publisher: Publisher) -> None:
+    """Conformance K12, P2: a publisher's methods are not a reader's, and come in their order."""
+    await publisher.announce()
+    assert (await publisher.ask("RECORD")).status == 455
+    await publisher.set_up(0)
+    play = await publisher.ask("PLAY")
+    assert play.status == 455
+    assert "PLAY" not in play["Allow"]
+    assert "RECORD" in play["Allow"]
+    assert (await publisher.ask("PAUSE")).status == 455
+    assert [(await publisher.ask("RECORD")).status for _ in range(2)] == [200, 200]
+    assert (await publisher.set_up(1)).status == 455
+    renewed = await publisher.client.ask("ANNOUNCE", "/cam", SDP, publisher.session, body=description(SOUND))
+    assert renewed.status == 455
+
+
+async def test_a_readers_session_does_not_record(server: Server, client: Client) -> None:
+    answer = await client.setup("/short.mp4/trackID=1", 0)
+    refused = await client.ask("RECORD", "/short.mp4", f"Session: {answer.session}")
+    assert refused.status == 455
+    assert "RECORD" not in refused["Allow"]
+
+
+async def test_nothing_is_set_up_that_can_be_received(publisher: Publisher) -> None:
+    await publisher.announce(SOUND, UNKNOWN)
+    await publisher.set_up(2)
+    assert (await publisher.ask("RECORD")).status == 455
+
+
+async def test_a_session_may_be_named_from_set_up_on_alone(publisher: Publisher, tapped: Tapped) -> None:
+    """RFC 2326 section 14.6 has no session in the answer to ANNOUNCE."""
+    await publisher.announce()
+    named, publisher.session = publisher.session, ""
+    answer = await publisher.set_up(0)
+    assert f"Session: {answer.session}" == named
+    assert (await publisher.set_up(0)).status == 455
+    publisher.session = named
+    assert (await publisher.ask("RECORD")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_publishing_is_for_this_machine(host: str, allowed: bool) -> None:
+    if allowed:
+        check_publisher(host)
+        return
+    with pytest.raises(ProtocolError) as caught:
+        check_publisher(host)
+    assert caught.value.status == 403
+
+
+# Two publishers
+
+
+async def test_the_second_is_refused(server: Server, publisher: Publisher, tapped: Tapped) -> None:
+    """Conformance K12, H30."""
+    async with await Client.connect(server.port) as other:
+        second = Publisher(other)
+        await second.announce()
+        await second.set_up(0)
+        await publisher.record(SOUND)
+        assert (await second.ask("RECORD")).status == 403
+        assert (await second.announce()).status == 403
+        publisher.send(0, b"the first")
+        await until(lambda: bool(tapped.units))
+        assert (await publisher.ask("TEARDOWN")).status == 200
+        assert (await second.ask("RECORD")).status == 200
+        second.send(0, b"the second")
+        await until(lambda: len(tapped.units) == 2)
+    assert tapped.data("pcmu") == [b"the first", b"the second"]
+
+
+async def test_the_second_takes_over(server: Server, publisher: Publisher) -> None:
+    """Conformance K12: where it may, the first is told by the end of its connection."""
+    tapped = Tapped.at("/cam", take_over=True)
+    server.mount("/cam", tapped.live)
+    await publisher.record(SOUND)
+    publisher.send(0, b"the first")
+    await until(lambda: bool(tapped.units))
+    async with await Client.connect(server.port) as other:
+        second = Publisher(other)
+        await second.record(SOUND)
+        await publisher.client.gone()
+        second.send(0, b"the second")
+        await until(lambda: len(tapped.units) == 2)
+        assert published(server).owner is not None
+
+
+async def test_announcing_twice_is_one_session(server: Server, publisher: Publisher) -> None:
+    for _ in range(3):
+        assert (await publisher.announce()).status == 200
+    assert len(server._sessions) == 1
+
+
+async def test_there_is_a_limit_of_publishers(
+    server: Server, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server._sessions, "limits", Limits(publications=1))
+    await publisher.announce()
+    other = Publisher(publisher.client, "/other")
+    assert (await other.announce()).status == 453
+    await publisher.ask("TEARDOWN")
+    assert (await other.announce()).status == 200
+
+
+# The end
+
+
+async def test_tear_down_frees_all(
+    server: Server, publisher: Publisher, tapped: Tapped, ports: Ports
+) -> None:
+    """Conformance K1, R5: with a goodbye; the ports can be had again."""
+    await publisher.announce(SOUND)
+    await publisher.set_up(0, ports=ports)
+    await publisher.ask("RECORD")
+    publisher.send(0, b"sound")
+    await until(lambda: bool(tapped.units))
+    assert (await publisher.ask("TEARDOWN")).status == 200
+    report = await ports.report()
+    while rtcp_kinds(report) != [201, 202, 203]:
+        report = await ports.report()
+    assert tapped.live.feeding is None
+    assert (await publisher.ask("RECORD")).status == 454
+    Ports(first=publisher.server_ports[0][0]).close()
+    assert len(server._sessions) == 0
+
+
+async def test_tear_down_of_a_track(server: Server, publisher: Publisher, tapped: Tapped) -> None:
+    await publisher.record()
+    assert (await publisher.ask("TEARDOWN", "/cam/streamid=1")).status == 200
+    assert (await publisher.ask("TEARDOWN", "/cam/streamid=1")).status == 404
+    publisher.send(1, KEYFRAME)
+    publisher.send(0, b"sound")
+    await until(lambda: bool(tapped.units))
+    assert tapped.data("h264") == []
+    assert (await publisher.ask("TEARDOWN", "/cam/streamid=9")).status == 404
+    assert (await publisher.ask("TEARDOWN", "*")).status == 200
+    assert len(server._sessions) == 0
+
+
+async def test_a_track_is_set_up_anew(publisher: Publisher, tapped: Tapped, ports: Ports) -> None:
+    """Conformance T14: before RECORD, another way may be taken, and the former is left."""
+    await publisher.announce(SOUND)
+    await publisher.set_up(0)
+    await publisher.set_up(0)
+    await publisher.set_up(0, ports=ports)
+    assert (await publisher.ask("RECORD")).status == 200
+    publisher.client.send(b"$\0\0\x10" + packet(0, 1, b"tcp!"))
+    publisher.send(0, b"udp!")
+    await until(lambda: bool(tapped.units))
+    assert tapped.data("pcmu") == [b"udp!"]
+
+
+async def test_a_connection_that_is_lost_ends_it(server: Server, tapped: Tapped) -> None:
+    """Conformance K2."""
+    async with await Client.connect(server.port) as client:
+        await Publisher(client).record()
+        client.reset()
+        await until(lambda: tapped.live.feeding is None)
+    assert len(server._sessions) == 0
+
+
+async def test_over_udp_media_outlives_its_connection(
+    server: Server, tapped: Tapped, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance T19: but not its own end."""
+    monkeypatch.setattr(publication, "ORPHAN_SECONDS", 0.3)
+    async with await Client.connect(server.port) as client:
+        publisher = Publisher(client)
+        await publisher.announce(SOUND)
+        await publisher.set_up(0, ports=ports)
+        await publisher.ask("RECORD")
+    await until(lambda: not server._connections)
+    begun = asyncio.get_running_loop().time()
+    while asyncio.get_running_loop().time() < begun + 0.6:
+        publisher.send(0, b"still here")
+        await asyncio.sleep(0.01)
+        assert tapped.live.feeding is not None
+    await until(lambda: tapped.live.feeding is None)
+    assert len(server._sessions) == 0
+
+
+async def test_one_that_did_not_begin_ends_with_its_connection(server: Server, ports: Ports) -> None:
+    async with await Client.connect(server.port) as client:
+        publisher = Publisher(client)
+        await publisher.announce(SOUND)
+        await publisher.set_up(0, ports=ports)
+    await until(lambda: len(server._sessions) == 0)
+
+
+async def test_silence_ends_it(
+    server: Server,
+    client: Client,
+    tapped: Tapped,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Conformance H30, K10: to stay alive without media is not enough."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(announce, "GRACE", 0.3 - server._sessions.timeout)
+    publisher = Publisher(client)
+    await publisher.record()
+    for _ in range(5):
+        publisher.send(0, b"sound")
+        await asyncio.sleep(0.1)
+    assert tapped.live.feeding is not None
+    publisher.client.say("OPTIONS", "*", publisher.session)
+    await client.gone()
+    assert len(server._sessions) == 0
+    assert "nothing came for 0.3 s: its session ends" in caplog.text
+
+
+async def test_a_goodbye_of_all_tracks_is_a_pause(
+    server: Server, publisher: Publisher, tapped: Tapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A RECORD begins anew."""
+    monkeypatch.setattr(publication, "BYE_SECONDS", 0.05)
+    await publisher.record()
+    publisher.send(0, b"sound")
+    publisher.send(1, KEYFRAME)
+    publisher.send_packet(0, goodbye(), control=True)
+    await until(lambda: len(tapped.units) == 2)
+    await asyncio.sleep(0.2)
+    assert tapped.live.feeding is not None
+    publisher.send_packet(1, goodbye(), control=True)
+    await until(lambda: tapped.live.feeding is None)
+    assert published(server).state is State.PAUSED
+    assert (await publisher.ask("RECORD")).status == 200
+    publisher.send(0, b"again")
+    await until(lambda: len(tapped.units) == 3)
+
+
+async def test_the_end_of_the_server_ends_it(folder: Path) -> None:
+    tapped = Tapped.at("/cam")
+    async with Server("127.0.0.1", 0) as server:
+        server.mount("/cam", tapped.live)
+        async with await Client.connect(server.port) as client:
+            await Publisher(client).record()
+            await server.stop()
+            await client.gone()
+    assert tapped.live.feeding is None
+
+
+async def test_what_was_received_is_in_the_log(
+    server: Server, publisher: Publisher, tapped: Tapped, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await publisher.record(SOUND)
+    publisher.send(0, b"sound")
+    await until(lambda: bool(tapped.units))
+    await publisher.ask("TEARDOWN")
+    assert "pcmu 1 packets, 0 lost, 0 late, 0 twice" in caplog.text
