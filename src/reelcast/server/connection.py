@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from reelcast.errors import ProtocolError
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.rtsp import classroom
-from reelcast.rtsp.message import Frame, Request, Response
-from reelcast.rtsp.reader import Event, Malformed
+from reelcast.rtsp.message import Request, Response
+from reelcast.rtsp.reader import Event, Frames, Malformed, gather
 from reelcast.server.session import Inlet, Session
 
 Pair = tuple[int, int]
@@ -188,13 +188,13 @@ class Connection(asyncio.Protocol):
 
     def _take(self, events: Iterable[Event]) -> None:
         framed = False
-        for event in events:
+        for event in gather(events):
             self._begun = self.heard
-            if isinstance(event, Frame):
+            if isinstance(event, Frames):
                 framed = True
                 inlet = self.inlets.get(event.channel)
                 if inlet is not None:
-                    inlet(event.data)
+                    inlet(event.packets)
             elif not isinstance(event, Response):
                 # A response would answer a request of ours; this server makes none.
                 self._waiting.append(event)

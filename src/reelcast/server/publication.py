@@ -8,7 +8,7 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from reelcast.errors import ProtocolError
@@ -59,11 +59,11 @@ class Incoming:
         self.recording = False
         self._take = take
 
-    def media(self, data: bytes) -> None:
-        """Take an RTP packet."""
+    def media(self, packets: Sequence[bytes]) -> None:
+        """Take RTP packets that came at once."""
         self.heard = now = time.monotonic()
         if self.recording and self.intake is not None:
-            self._take(self.intake.media(data, now, unix_at(now)))
+            self._take(self.intake.take(packets, now, unix_at(now)))
 
     def control(self, data: bytes) -> None:
         """Take an RTCP packet."""
@@ -78,7 +78,12 @@ class Channels:
     def __init__(self, owner: Owner, channels: tuple[int, int], incoming: Incoming) -> None:
         self._owner = owner
         self._channels = channels
-        owner.inlets.update(zip(channels, (incoming.media, incoming.control), strict=True))
+        self._incoming = incoming
+        owner.inlets.update(zip(channels, (incoming.media, self._control), strict=True))
+
+    def _control(self, packets: Sequence[bytes]) -> None:
+        for data in packets:
+            self._incoming.control(data)
 
     def send_control(self, data: bytes) -> None:
         """Send a frame on the RTCP channel."""

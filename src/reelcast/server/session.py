@@ -6,7 +6,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
@@ -29,8 +29,8 @@ GRACE = 10
 """Seconds more than announced: clients send their keepalive at the last moment, or at half of it on time."""
 
 
-Inlet = Callable[[bytes], None]
-"""Takes the packets that come on one channel or port."""
+Inlet = Callable[[Sequence[bytes]], None]
+"""Takes the packets that come on one channel, those at once that came at once."""
 
 
 class Owner(Protocol):
