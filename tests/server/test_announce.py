@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.server.logins import basic
 from tests.server.publisher import (
     KEYFRAME,
     SDP,
@@ -23,13 +24,11 @@ from tests.server.publisher import (
     goodbye,
     packet,
 )
-from tests.server.raw import Client, Ports, rtcp_kinds, until
+from tests.server.raw import Answer, Client, Ports, rtcp_kinds, until
 
-from reelcast.errors import ProtocolError
 from reelcast.rtp import intake
 from reelcast.rtsp.states import State
-from reelcast.server import Limits, Server, announce, publication
-from reelcast.server.announce import check_publisher
+from reelcast.server import Guard, Limits, Password, Rights, Server, User, announce, publication
 from reelcast.server.publication import Publication
 
 
@@ -214,8 +213,9 @@ async def test_frames_of_other_channels_are_passed_over(publisher: Publisher, ta
         (400, "/cam", [SDP], b""),
         (400, "/cam", [], description(SOUND)),
         (400, "/cam", [SDP], description()),
-        (403, "/", [SDP], description(SOUND)),
+        (405, "/", [SDP], description(SOUND)),
         (403, "/cam/trackID=1", [SDP], description(SOUND)),
+        (403, "/cam/recorded", [SDP], description(SOUND)),
         (405, "/short.mp4", [SDP], description(SOUND)),
         (405, "/sub/a%20movie%20%231.mp4", [SDP], description(SOUND)),
         (413, "/cam", [SDP], description(*[SOUND] * 100)),
@@ -301,26 +301,38 @@ async def test_a_session_may_be_named_from_set_up_on_alone(publisher: Publisher,
     assert (await publisher.ask("RECORD")).status == 200
 
 
-@pytest.mark.parametrize(
-    ("host", "allowed"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("10.0.0.1", False),
-        ("::ffff:10.0.0.1", False),
-        ("fe80::1%eth0", False),
-        ("2001:db8::1", False),
-    ],
-)
-def test_publishing_is_for_this_machine(host: str, allowed: bool) -> None:
-    if allowed:
-        check_publisher(host)
-        return
-    with pytest.raises(ProtocolError) as caught:
-        check_publisher(host)
-    assert caught.value.status == 403
+async def test_users(folder: Path) -> None:
+    """Conformance A8: who may read may not publish, and nobody goes on with what another has announced."""
+    alice = User("alice", Password.of("alice", "a"), Rights(read=("/**",), publish=("/alice/**",)))
+    bob = User("bob", Password.of("bob", "b"), Rights(read=("/**",), publish=("/bob/**", "/alice/**")))
+    sdp = description(SOUND)
+    transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"
+    async with (
+        Server("127.0.0.1", 0, guard=Guard([alice, bob])) as server,
+        await Client.connect(server.port) as client,
+    ):
+
+        async def ask(user: str, method: str, path: str, *headers: str, body: bytes = b"") -> Answer:
+            return await client.ask(method, path, basic(user, user[0]), *headers, body=body)
+
+        assert (await client.ask("ANNOUNCE", "/alice/cam", SDP, body=sdp)).status == 401
+        assert (await ask("alice", "ANNOUNCE", "/bob/cam", SDP, body=sdp)).status == 403
+        assert (await ask("alice", "ANNOUNCE", "/cam", SDP, body=sdp)).status == 403
+        announced = await ask("alice", "ANNOUNCE", "/alice/cam", SDP, body=sdp)
+        assert announced.status == 200
+        assert (await ask("bob", "SETUP", "/alice/cam/streamid=0", transport)).status == 455
+        session = f"Session: {announced.session}"
+        assert (await ask("bob", "SETUP", "/alice/cam/streamid=0", transport, session)).status == 454
+        assert (await ask("alice", "SETUP", "/alice/cam/streamid=0", transport)).status == 200
+        assert (await client.ask("RECORD", "/alice/cam", session)).status == 401
+        assert (await ask("bob", "RECORD", "/alice/cam", session)).status == 454
+        assert (await ask("alice", "RECORD", "/alice/cam", session)).status == 200
+
+
+async def test_where_publishers_make_no_paths(server: Server, client: Client, tapped: Tapped) -> None:
+    server.allow_publishing(None)
+    assert (await Publisher(client, "/other").announce()).status == 403
+    await Publisher(client).record(SOUND)
 
 
 # Two publishers

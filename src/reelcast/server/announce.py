@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from ipaddress import IPv6Address, ip_address
-from typing import Final
 from urllib.parse import quote
 
 from reelcast.errors import ProtocolError, TransportError
 from reelcast.net.receive import MediaPorts
 from reelcast.rtsp.headers import TransportSpec, parse_transport
 from reelcast.rtsp.states import State, after
-from reelcast.rtsp.url import RtspUrl
 from reelcast.server.announcement import Announcement
 from reelcast.server.call import Call
 from reelcast.server.connection import Connection, Reply
 from reelcast.server.negotiation import agree_to_receive
 from reelcast.server.publication import Channels, Publication
+from reelcast.server.rights import Right
 from reelcast.server.session import GRACE, Delivery
 
-__all__ = ["announce", "check_publisher", "publication_of", "record", "set_up"]
+__all__ = ["announce", "publication_of", "record", "set_up"]
 
 log = logging.getLogger(__name__)
-
-TRACK_PREFIX: Final = "trackID="
-"""What the last segment of a path may not begin with: behind a live path it names one of its tracks."""
 
 
 async def announce(call: Call) -> Reply:
     """ANNOUNCE: begin a session to publish; nothing is served of it before its RECORD."""
     if call.session is not None:
         raise ProtocolError("a session publishes what it was announced with", 455)
-    check_publisher(call.connection.peer[0])
     segments = call.url.segments()
-    if not segments:
-        raise ProtocolError("a path is missing to publish to", 403)
-    if segments[-1].startswith(TRACK_PREFIX):
-        raise ProtocolError(f"what begins with {TRACK_PREFIX} names a track, not a path to publish to", 403)
+    call.demand(Right.PUBLISH, segments)
     announcement = _announcement(call)
     path = "/" + "/".join(map(quote, segments))
     await call.services.mounts.check_publishing(path)
@@ -56,9 +47,10 @@ async def announce(call: Call) -> Reply:
             connection.close()
 
     patience = float(sessions.timeout + GRACE)
-    call.session = sessions.add(
-        Publication(path, announcement, connection, connection.peer[0], patience=patience, on_over=over)
-    )
+    host = connection.peer[0]
+    session = Publication(path, announcement, connection, host, patience=patience, on_over=over)
+    session.user = call.visitor.user
+    call.session = sessions.add(session)
     tracks = zip(announcement.tracks, announcement.encodings, strict=True)
     passed_over = [encoding for track, encoding in tracks if track is None]
     if passed_over:
@@ -67,15 +59,6 @@ async def announce(call: Call) -> Reply:
         )
     call.outcome = ", ".join(track.codec for track in announcement.tracks if track is not None)
     return Reply(call.reply())
-
-
-def check_publisher(host: str) -> None:
-    """Without users, publishing is for this machine alone; ProtocolError 403 for all other hosts."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if not address.is_loopback:
-        raise ProtocolError("publishing is for this machine alone as long as there are no users", 403)
 
 
 def _announcement(call: Call) -> Announcement:
@@ -97,10 +80,14 @@ def publication_of(call: Call) -> Publication | None:
     if not any(spec.mode == "RECORD" for spec in _offered(call)):
         return None
     for session in call.connection.sessions:
-        if isinstance(session, Publication) and session.state is State.INIT:
-            place = RtspUrl.parse(session.path).segments()
-            if call.url.segments()[: len(place)] == place:
-                return session
+        if (
+            isinstance(session, Publication)
+            and session.state is State.INIT
+            and session.user == call.visitor.user
+            and call.url.segments()[: len(session.place)] == session.place
+        ):
+            call.demand(session.right, session.place)
+            return session
     raise ProtocolError("what is to be recorded is announced first (ANNOUNCE)", 455)
 
 

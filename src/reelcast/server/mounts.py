@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 MAX_OPEN_FILES = 128
 """Files kept open between requests; one that is being played stays open however many others are asked for."""
 
+TRACK_PREFIX = "trackID="
+"""What the tracks of a live path begin with, which stand behind it."""
 RECORDED = "recorded"
 """What follows a live path in the URL of its recordings."""
 
@@ -124,8 +126,8 @@ class Mounts:
     async def check_publishing(self, path: str) -> None:
         """Whether there is any sense in announcing what is to be published there.
 
-        Raises ProtocolError 405 where something else than a live path is served, 403 where another publisher is at
-        it and may not be displaced.
+        Raises ProtocolError 405 where something else than a live path is served; 403 where another publisher is at
+        it and may not be displaced, where no live path is made, and for names that mean something else.
         """
         segments = _segments(path)
         what = self._mounted.get(segments)
@@ -133,6 +135,10 @@ class Mounts:
             what.check_free()
         elif what is not None or await self.find_file(list(segments)) is not None:
             raise ProtocolError(f"{path} is no live path: it cannot be published to", 405)
+        elif self.publishing is None:
+            raise ProtocolError(f"{path} is none of the paths that can be published to", 403)
+        elif not segments or segments[-1] == RECORDED or segments[-1].startswith(TRACK_PREFIX):
+            raise ProtocolError(f"{path} cannot be published to: it names what is behind a path", 403)
 
     def _forget(self, segments: tuple[str, ...], live: Live) -> None:
         if self._mounted.get(segments) is live:

@@ -21,6 +21,7 @@ from reelcast.server.announcement import Announcement
 from reelcast.server.live import Feeding, Live
 from reelcast.server.pacer import Pacer
 from reelcast.server.reports import unix_at
+from reelcast.server.rights import Right
 from reelcast.server.session import Owner, Session
 from reelcast.track import Track
 
@@ -102,6 +103,7 @@ class Publication(Session):
     """
 
     foreign = frozenset({"PLAY"})
+    right = Right.PUBLISH
 
     def __init__(
         self,
@@ -143,7 +145,7 @@ class Publication(Session):
         try:
             number = self.announcement.track_at(url)
         except ProtocolError:
-            if url.segments() == RtspUrl.parse(self.path).segments():
+            if url.segments() == self.place:
                 return None
             raise
         if number not in self.deliveries:
