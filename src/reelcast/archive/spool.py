@@ -72,11 +72,10 @@ class Spool:
         """Append a unit, or leave it out; whether this is where the leaving out begins."""
         size = len(received.unit.data) + OVERHEAD_BYTES
         with self._lock:
-            if self._left_out:
-                room = not self._units or self.size + size <= self.max_bytes / RESUME
-                fits = room and opens(received, tracks)
-            else:
-                fits = self.size + size <= self.max_bytes
+            bound = self.max_bytes
+            if self._left_out and self._units:
+                bound //= RESUME
+            fits = self.size + size <= bound and (not self._left_out or opens(received, tracks))
             if not fits:
                 self._left_out += 1
                 self.dropped += 1
