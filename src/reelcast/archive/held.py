@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ __all__ = ["Entry", "Held"]
 
 MAX_BYTES: Final = 32 << 20
 """Of a group of pictures and of what follows it: more is not held, and a failure costs it."""
+MAX_EARLY: Final = 100
+"""Units of sound that wait for the first picture: one or two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Held:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._groups: deque[list[Entry]] = deque()
+        # Sound that came before the first picture, and may be heard with it.
+        self._early: deque[Entry] = deque(maxlen=MAX_EARLY)
 
     def __bool__(self) -> bool:
         return bool(self._groups)
@@ -41,23 +46,38 @@ class Held:
     def add(self, entry: Entry) -> bool:
         """Hold a unit; False where it belongs to no group that is held from its beginning."""
         if entry.opens:
-            self._groups.append([])
-        elif not self._groups:
-            return False
-        self._groups[-1].append(entry)
-        self._bytes += _size(entry)
+            early = [each for each in self._early if each.wall >= entry.wall]
+            self._early.clear()
+            self._groups.append([entry, *early])
+            self._bytes += sum(map(_size, self._groups[-1]))
+        elif self._groups:
+            self._groups[-1].append(entry)
+            self._bytes += _size(entry)
+        elif entry.taken.received.track.kind == "audio":
+            self._early.append(entry)
         if self._bytes > self._max_bytes:
             self.clear()
         return bool(self._groups)
 
     def release(self, wall: float) -> None:
-        """What is shown before `wall` is on disk: groups before the last that begins there need not be held."""
+        """What is shown before `wall` is on disk: groups before the last that begins there need not be held.
+
+        Sound that came before its pictures goes to the group that it is heard with.
+        """
         while len(self._groups) > 1 and self._groups[1][0].wall <= wall:
-            self._bytes -= sum(map(_size, self._groups.popleft()))
+            gone, kept = self._groups.popleft(), self._groups[0]
+            kept[1:1] = early = [entry for entry in gone if entry.wall >= kept[0].wall]
+            self._bytes -= sum(map(_size, gone)) - sum(map(_size, early))
+
+    def before(self, opening: Entry) -> list[Entry]:
+        """What came before the unit that a group begins with, and is shown with it or later."""
+        came = itertools.takewhile(lambda entry: entry is not opening, self)
+        return [entry for entry in came if entry.wall >= opening.wall]
 
     def clear(self) -> None:
         """Hold nothing."""
         self._groups.clear()
+        self._early.clear()
         self._bytes = 0
 
 

@@ -89,6 +89,8 @@ class Writer:
         self._before: Taken | None = None
         self._latest = 0.0
         self._suffix, self._tracks = suffix, tuple[Track, ...]()
+        # Of the file that is written now.
+        self._expected: tuple[Track, ...] = ()
         self._heard: set[str] = set()
 
     @property
@@ -135,6 +137,7 @@ class Writer:
         """Nothing has come for a while: bring to disk what came. Should more come, it goes on without a gap."""
         with self._guarded():
             self._left = self._end(NOTHING_CAME)
+            self._held.release(self._ended)
 
     def stop(self) -> None:
         """Finish what is being written."""
@@ -151,7 +154,7 @@ class Writer:
             self._end(reason)
             self._held.clear()
             self._left.clear()
-            self._heard.clear()
+            self._expected = ()
         if self._before is None or taken.tracks is not self._before.tracks:
             self._suffix, self._tracks = container_for(taken.tracks, self._wanted_suffix)
         self._next = None
@@ -192,9 +195,10 @@ class Writer:
         track = entry.taken.received.track
         file = self._file
         if file is None:
-            file = self._begin(entry)
+            file = self._begin(entry, self._expected or self._tracks)
         elif entry.opens and self._is_due(file, entry):
-            file = self._cut(file, entry)
+            self._cut(file, entry)
+            return
         self._heard.add(track.control)
         if self._old is None or not self._belongs_before(self._old, entry):
             file.write(entry)
@@ -202,7 +206,7 @@ class Writer:
     def _belongs_before(self, old: SegmentFile, entry: Entry) -> bool:
         """Whether a unit belongs into the segment before this one, where it is then written."""
         cut = old.cut
-        if cut is None or entry is cut:
+        if cut is None:
             return False
         track = entry.taken.received.track
         if entry.wall < cut.wall:
@@ -228,22 +232,25 @@ class Writer:
             or any(track.control in self._heard and not file.holds(track) for track in self._tracks)
         )
 
-    def _begin(self, opening: Entry) -> SegmentFile:
-        # A track that was silent so far would keep the file from being playable until it is heard.
-        tracks = [track for track in self._tracks if not self._heard or track.control in self._heard]
+    def _begin(self, opening: Entry, tracks: tuple[Track, ...]) -> SegmentFile:
+        self._expected = tracks
+        self._heard.clear()
         self._file = SegmentFile(
             self._folder, self.name, opening, tracks, self._suffix, self._fragment_seconds
         )
         self.segments += 1
         return self._file
 
-    def _cut(self, file: SegmentFile, opening: Entry) -> SegmentFile:
+    def _cut(self, file: SegmentFile, opening: Entry) -> None:
         if self._old is not None:
             self._finish(self._old)
         self._old, self._file = file, None
-        begun = self._begin(opening)
+        # A track that was silent would keep the file from being playable until it is heard.
+        begun = self._begin(opening, tuple(track for track in self._tracks if track.control in self._heard))
         file.cut, file.next_start = opening, begun.start
-        return begun
+        begun.write(opening)
+        for entry in self._held.before(opening):
+            begun.write(entry)
 
     def _finish(self, file: SegmentFile) -> list[Segment]:
         """Close a file; the segment it has become, if it has."""
@@ -251,7 +258,8 @@ class Writer:
         if not file.recorder.units:
             return []
         self._bytes += file.recorder.bytes
-        segment = self._tell(file, file.start + file.recorder.end, growing=False)
+        end = file.start + file.recorder.end if file.cut is None else file.next_start
+        segment = self._tell(file, end, growing=False)
         self.seconds += segment.end - segment.start
         self._ended = segment.end
         return [segment]
