@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
+from reelcast.client.options import Transport
+from reelcast.client.trust import Trust
 from reelcast.errors import ConfigurationError
 from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
 from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Limits
@@ -23,6 +25,7 @@ from reelcast.station.settings import (
     SIZE,
     TEXT,
     TEXTS,
+    TRUST,
     Setting,
     choice,
     seconds_from,
@@ -180,6 +183,11 @@ class RecordSettings:
         int | None,
         Setting(SIZE, "How much is kept of each path, the newest; as much as the disk holds if not given."),
     ] = None
+    total_size: Annotated[int | None, Setting(SIZE, "How much is kept in the folder, of all paths.")] = None
+    reserve: Annotated[
+        int | None,
+        Setting(SIZE, "How much of the disk stays free: the oldest recordings make room for that."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +208,14 @@ class PathSettings:
     on_demand: Annotated[
         bool, Setting(FLAG, "Of a relay: connect when the first reader comes, not at once and for ever.")
     ] = False
-    transport: Annotated[str, Setting(choice("auto", "udp", "tcp"), "Of a relay: how its media comes.")] = (
-        "auto"
-    )
+    transport: Annotated[
+        Transport, Setting(choice("auto", "udp", "tcp"), "Of a relay: how its media comes.")
+    ] = "auto"
+    timeout: Annotated[float, Setting(seconds_from(1), "Of a relay: how long it waits for media.")] = 10.0
+    trust: Annotated[
+        Trust | None,
+        Setting(TRUST, "Of a relay by rtsps: whom it believes; authorities of this system if not given."),
+    ] = None
     take_over: Annotated[bool | None, Setting(FLAG, "Of what is published: see `live.take_over`.")] = None
     patience: Annotated[
         float | None, Setting(SECONDS, "Of a relay or what is published: see `live.patience`.")
@@ -262,7 +275,7 @@ _RECORDED = ("record", "segment", "keep", "keep_size")
 _BELONGS: Mapping[str, tuple[str, ...]] = {
     "file": ("whole_ts",),
     "live_file": (),
-    "relay": ("on_demand", "transport", "patience", "linger", *_RECORDED),
+    "relay": ("on_demand", "transport", "timeout", "trust", "patience", "linger", *_RECORDED),
     "publish": ("take_over", "patience", *_RECORDED),
 }
 """What a path may be, and the keys that each kind has beside its own."""

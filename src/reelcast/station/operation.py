@@ -65,8 +65,10 @@ class Operation:
         Raises what `Server.start` raises.
         """
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.station.end)
 
             def begin() -> None:
+                self.station.begin()
                 on_start()
                 loop = asyncio.get_running_loop()
                 if self._file is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
 
+from reelcast.client.trust import Trust
 from reelcast.errors import ProtocolError
 from reelcast.rtsp.url import RtspUrl
 
@@ -22,6 +23,7 @@ __all__ = [
     "SIZE",
     "TEXT",
     "TEXTS",
+    "TRUST",
     "Reader",
     "Setting",
     "choice",
@@ -148,6 +150,16 @@ def _address(value: object, _: Path) -> str | None:
     return value
 
 
+def _trust(value: object, folder: Path) -> Trust | None:
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return Trust.of(value)
+    except ValueError:
+        path = folder / Path(value).expanduser()
+        return Trust.of(path) if path.is_file() else None
+
+
 def _rtsp_url(value: object, _: Path) -> str:
     try:
         url = RtspUrl.parse(value) if isinstance(value, str) else None
@@ -167,5 +179,6 @@ PATH = Reader("a path; relative ones begin where this file is", _path)
 FLAG_OR_PATH = Reader("true, false or a folder", _flag_or_path)
 ADDRESS = Reader('a numeric address such as "192.168.1.5" or "::1"', _address)
 RTSP_URL = Reader('a URL such as "rtsp://user:password@camera/stream"', _rtsp_url)
+TRUST = Reader('a PEM file that is there, a SHA-256 fingerprint, or "anyone"', _trust)
 SECONDS = seconds_from(0)
 SIZE = Reader('a number of bytes, or text such as "500 MB" or "2 TB"', _size)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from reelcast.archive.recording import RecordingPolicy, RecordingStatistics
 from reelcast.errors import ConfigurationError, MediaError
 from reelcast.media.library import Library
 from reelcast.server import Era, Server
@@ -16,6 +18,8 @@ from reelcast.server.broadcast import Broadcast
 from reelcast.server.live import Live, LivePolicy
 from reelcast.server.mounts import on_disk
 from reelcast.station.configuration import Configuration, PathSettings
+from reelcast.station.recordings import Recordings
+from reelcast.station.relay import Relay
 from reelcast.station.status import Status
 
 __all__ = ["Station"]
@@ -25,7 +29,9 @@ log = logging.getLogger(__name__)
 FIXED = ("listen", "limits", "tls")
 """Tables that say what the server is begun with."""
 
-_Prepared = Path | Library | Broadcast | None
+_MADE = PathSettings(publish=True)
+"""What is said of a path that a publisher has made."""
+_Prepared = Path | Library | Broadcast | Live | None
 """What is to be mounted of a file, opened; None of a live path."""
 
 
@@ -35,6 +41,7 @@ class _Served:
 
     settings: PathSettings
     live: Live | None = None
+    relay: Relay | None = None
 
 
 class Station:
@@ -52,6 +59,9 @@ class Station:
         """
         listen = told.listen
         self.told = told
+        self._status = Status()
+        self._recordings = Recordings()
+        self._begun = False
         self._tls = None if told.tls is None else told.tls.tls()
         if self._tls is not None:
             self._tls.context()
@@ -65,11 +75,20 @@ class Station:
             limits=told.limits.limits(),
             tls=self._tls,
         )
-        self._status = Status()
+        self.server.play_back(self._recordings)
         self._served: dict[str, _Served] = {}
         for name, what in self._prepare(told, list(told.paths)).items():
-            self._mount(name, told, what)
+            self._mount(name, what)
         self._allow()
+
+    def begin(self) -> None:
+        """Record what is to be recorded; called when the server has started."""
+        self._begun = True
+        self._record()
+
+    async def end(self) -> None:
+        """Finish what is recorded; called when the server has stopped."""
+        await self._recordings.close()
 
     def close(self) -> None:
         """Let go of what was opened, of a station that is not to serve."""
@@ -86,7 +105,7 @@ class Station:
 
     def say_status(self) -> None:
         """Say in the log how each live path is."""
-        for line in self._status.lines(self.server.live_paths(), time.monotonic()):
+        for line in self._status.lines(self._live_paths(), time.monotonic()):
             log.info("%s", line)
 
     async def apply(self, told: Configuration) -> None:
@@ -108,10 +127,11 @@ class Station:
             self._unmount(name)
         self.told = self._as_begun(told)
         for name, what in prepared.items():
-            self._mount(name, told, what)
+            self._mount(name, what)
         for name, served in self._served.items():
             self._adjust(served, told.paths[name])
         self._allow()
+        self._record()
         for word, names in (("new", new), ("changed", changed), ("no longer served", ended)):
             if names:
                 log.info("%s: %s", word, ", ".join(names))
@@ -140,40 +160,109 @@ class Station:
             return self.server.looped(quote(name), settings.live_file)
         return None if settings.file is None else on_disk(settings.file)
 
-    def _mount(self, name: str, told: Configuration, what: _Prepared) -> None:
-        settings = told.paths[name]
+    def _mount(self, name: str, what: _Prepared) -> None:
+        settings = self.told.paths[name]
         served = self._served[name] = _Served(settings)
         if what is None:
-            served.live = self._live(name, settings, told)
-        mounted = served.live if what is None else what
-        assert mounted is not None
-        self.server.mount(quote(name), mounted, whole_ts=settings.whole_ts)
+            what = served.live = self._live(name, served)
+        self.server.mount(quote(name), what, whole_ts=settings.whole_ts)
 
-    def _live(self, name: str, settings: PathSettings, told: Configuration) -> Live:
+    def _live(self, name: str, served: _Served) -> Live:
         """The live path of a relay, or of publishers; one that they have made already becomes this one."""
-        policy = _policy(settings, told)
+        settings, policy = served.settings, self._policy(served.settings)
+        if settings.relay is not None:
+            served.relay = Relay(
+                settings.relay,
+                on_demand=settings.on_demand,
+                transport=settings.transport,
+                timeout=settings.timeout,
+                trust=settings.trust,
+            )
         there = self.server.mounted(quote(name))
-        if not isinstance(there, Live):
-            return Live(name, policy)
-        there.policy, there.on_over = policy, None
-        return there
+        if isinstance(there, Live) and served.relay is None:
+            there.policy, there.on_over = policy, None
+            return there
+        if isinstance(there, Live):
+            there.close()
+            self._recordings.end(there)
+        return Live(name, policy, origin=served.relay)
 
     def _unmount(self, name: str) -> None:
         served = self._served.pop(name)
         self.server.unmount(quote(name), evict=True)
         if served.live is not None:
             served.live.close()
+            self._recordings.end(served.live)
 
     def _adjust(self, served: _Served, settings: PathSettings) -> None:
         """Change what can be changed of a path while it is read."""
         served.settings = settings
         if served.live is not None:
-            served.live.policy = _policy(settings, self.told)
+            served.live.policy = self._policy(settings)
+
+    # All paths
 
     def _allow(self) -> None:
-        """Say who may publish."""
+        """Say to which paths one may publish that are not in the configuration."""
         alone = self.told.listen.workers == 1
-        self.server.allow_publishing(_policy(None, self.told) if self.told.live.any_path and alone else None)
+        policy = self._policy(None) if self.told.live.any_path and alone else None
+        self.server.allow_publishing(policy, self._made)
+
+    def _made(self, live: Live) -> None:
+        """A publisher has made a path."""
+        forget = live.on_over
+
+        def over() -> None:
+            if forget is not None:
+                forget()
+            self._recordings.end(live)
+
+        live.on_over = over
+        self._record()
+
+    def _record(self) -> None:
+        """Record all live paths as is said."""
+        if not self._begun:
+            return
+        told = self.told.record
+        if told.folder is not None:
+            self._recordings.look_into([told.folder])
+        for live in self.server.live_paths():
+            served = self._served.get(live.name)
+            settings = _MADE if served is None else served.settings
+            folder = told.folder if settings.record is None or settings.record is True else settings.record
+            wanted = told.every if settings.record is None else settings.record
+            if wanted and isinstance(folder, Path):
+                self._recordings.record(live, folder, self._recording_policy(settings))
+            else:
+                self._recordings.end(live)
+
+    def _policy(self, settings: PathSettings | None) -> LivePolicy:
+        """What is said of a path, and where nothing is, of all."""
+        said = {name: getattr(settings, name, None) for name in ("take_over", "patience", "linger")}
+        return LivePolicy(
+            **{
+                name: getattr(self.told.live, name) if value is None else value
+                for name, value in said.items()
+            }
+        )
+
+    def _recording_policy(self, settings: PathSettings) -> RecordingPolicy:
+        told = self.told.record
+        return RecordingPolicy(
+            segment_seconds=settings.segment or told.segment,
+            keep_seconds=settings.keep or told.keep,
+            keep_bytes=settings.keep_size or told.keep_size,
+            total_bytes=told.total_size,
+            reserve_bytes=told.reserve or 0,
+        )
+
+    def _live_paths(self) -> Iterator[tuple[Live, Relay | None, RecordingStatistics | None]]:
+        """All live paths, with what feeds them and what is recorded of them."""
+        for live in self.server.live_paths():
+            served = self._served.get(live.name)
+            relay = None if served is None else served.relay
+            yield live, relay, self._recordings.statistics(live)
 
     def _as_begun(self, told: Configuration) -> Configuration:
         """The configuration, but for what a server cannot change while it runs; that is said."""
@@ -195,12 +284,4 @@ def _source(settings: PathSettings) -> PathSettings:
         segment=None,
         keep=None,
         keep_size=None,
-    )
-
-
-def _policy(settings: PathSettings | None, told: Configuration) -> LivePolicy:
-    """What is said of a path, and where nothing is, of all."""
-    said = {name: getattr(settings, name, None) for name in ("take_over", "patience", "linger")}
-    return LivePolicy(
-        **{name: getattr(told.live, name) if value is None else value for name, value in said.items()}
     )

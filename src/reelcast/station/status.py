@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
+from reelcast.archive.recording import RecordingStatistics
 from reelcast.server.live import Live, LiveStatistics
+from reelcast.station.relay import Relay
 
 __all__ = ["Status"]
 
@@ -15,11 +17,13 @@ class Status:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[float, int]] = {}
 
-    def lines(self, lives: Iterable[Live], now: float) -> list[str]:
-        """A line a path; `now` in seconds of any clock, the same each time."""
+    def lines(
+        self, paths: Iterable[tuple[Live, Relay | None, RecordingStatistics | None]], now: float
+    ) -> list[str]:
+        """A line a live path, with what feeds and what records it; `now` in seconds of any one clock."""
         seen, self._seen = self._seen, {}
         lines: list[str] = []
-        for live in lives:
+        for live, relay, recording in paths:
             figures = live.statistics()
             since, before = seen.get(live.name, (now, figures.bytes))
             if before > figures.bytes:
@@ -27,22 +31,50 @@ class Status:
                 since, before = now, figures.bytes
             self._seen[live.name] = now, figures.bytes
             rate = (figures.bytes - before) * 8e-6 / (now - since) if now > since else None
-            lines.append(f"{live.name}: {_line(figures, rate)}")
+            parts = [*_fed(figures, rate, relay), *_watched(figures), *_recorded(recording)]
+            lines.append(f"{live.name}: {', '.join(parts)}")
         return lines
 
 
-def _line(figures: LiveStatistics, rate: float | None) -> str:
-    """What there is to say, from what matters most; what did not happen is not said."""
-    parts = [f"from {figures.by}" if figures.by else "no source"]
-    if rate is not None and figures.by:
-        parts.append(f"{rate:.2f} Mbit/s")
-    parts.append(f"{figures.readers} reader{'' if figures.readers == 1 else 's'}")
-    counted = {
-        "restarts": max(0, figures.feedings - 1),
-        "corrupt units": figures.corrupt,
-        "leaps in time": figures.leaps,
-        "units that could not be sent": figures.refused,
-        "readers too slow for a while": figures.shed,
-    }
-    parts += [f"{count} {what}" for what, count in counted.items() if count]
-    return ", ".join(parts)
+def _fed(figures: LiveStatistics, rate: float | None, relay: Relay | None) -> Iterator[str]:
+    """What comes, and what of that was not as it should be."""
+    if figures.by:
+        yield f"from {figures.by}"
+        if rate is not None:
+            yield f"{rate:.2f} Mbit/s"
+    elif relay is None:
+        yield "no source"
+    else:
+        doing = relay.statistics()
+        yield f"{relay} {doing.state}"
+        if doing.error:
+            yield doing.error
+    yield from _counted(
+        {
+            "restarts": max(0, figures.feedings - 1),
+            "corrupt units": figures.corrupt,
+            "leaps in time": figures.leaps,
+            "units that could not be sent": figures.refused,
+        }
+    )
+
+
+def _watched(figures: LiveStatistics) -> Iterator[str]:
+    yield f"{figures.readers} reader{'' if figures.readers == 1 else 's'}"
+    yield from _counted({"readers too slow for a while": figures.shed})
+
+
+def _recorded(recording: RecordingStatistics | None) -> Iterator[str]:
+    if recording is None:
+        return
+    yield f"{recording.seconds:.0f} s and {recording.bytes / 1e6:.1f} MB recorded"
+    yield from _counted(
+        {"bytes wait for the disk": recording.spooled, "units not recorded": recording.dropped}
+    )
+    if recording.error:
+        yield recording.error
+
+
+def _counted(counts: Mapping[str, int]) -> Iterator[str]:
+    """What has happened; what has not is not said."""
+    return (f"{count} {what}" for what, count in counts.items() if count)

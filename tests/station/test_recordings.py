@@ -1,0 +1,125 @@
+"""What a station records and plays again: a camera, which is another station, relayed and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.media.conftest import RECIPES, make_movie
+from tests.server.raw import Client, until
+
+from reelcast.archive.index import Index
+from reelcast.archive.recording import RecordingPolicy
+from reelcast.server.live import Live
+from reelcast.station.configuration import Configuration
+from reelcast.station.recordings import Recordings
+from reelcast.station.station import Station
+from reelcast.station.toml_file import Flags, read_configuration
+
+LOCAL = Flags({"listen": {"host": "127.0.0.1", "port": 0}})
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("films") / "film.mp4"
+    make_movie(path, RECIPES["movie.mp4"])
+    return path
+
+
+def told(file: Path, text: str) -> Configuration:
+    file.write_text(text)
+    return read_configuration(file, LOCAL)
+
+
+@asynccontextmanager
+async def running(file: Path, text: str) -> AsyncIterator[Station]:
+    station = Station(told(file, text))
+    async with station.server:
+        station.begin()
+        yield station
+    await station.end()
+
+
+async def describe(station: Station, path: str) -> int:
+    async with await Client.connect(station.server.port) as client:
+        return (await client.ask("DESCRIBE", path)).status
+
+
+def live(station: Station, path: str) -> Live:
+    found = station.server.mounted(path)
+    assert isinstance(found, Live)
+    return found
+
+
+def recorded_bytes(station: Station, live: Live) -> int:
+    statistics = station._recordings.statistics(live)
+    return 0 if statistics is None else statistics.bytes
+
+
+def spans(folder: Path, name: str) -> int:
+    with Index(folder, read_only=True) as index:
+        return len(index.segments(name))
+
+
+async def test_a_relay_is_recorded_and_played(tmp_path: Path, film: Path) -> None:
+    """Recording is told to end and to begin again while the relay goes on."""
+    file, archive = tmp_path / "station.toml", tmp_path / "archive"
+    async with running(tmp_path / "camera.toml", f"[paths.cam]\nlive_file = '{film}'") as camera:
+        relay = f"[paths.door]\nrelay = 'rtsp://127.0.0.1:{camera.server.port}/cam'\n"
+        record = "[record]\nfolder = 'archive'\nevery = true\n"
+        async with running(file, record + relay) as station:
+            door = live(station, "/door")
+            await until(lambda: door.feeding is not None)
+            await until(lambda: recorded_bytes(station, door) > 0)
+            await station.apply(told(file, record + relay + "record = false"))
+            assert station._recordings.statistics(door) is None
+            await until(lambda: spans(archive, "/door") == 1)
+            await station.apply(told(file, record + relay + "record = 'elsewhere'"))
+            await until(lambda: recorded_bytes(station, door) > 0)
+            assert live(station, "/door") is door
+            assert await describe(station, "/door?recorded") == 200
+            assert await describe(station, "/other?recorded") == 404
+            station.say_status()
+    assert spans(archive, "/door") == 1
+    assert spans(tmp_path / "elsewhere", "/door") == 1
+    # What was recorded is played though there is nothing of that name any more.
+    async with running(file, record) as station:
+        assert await describe(station, "/door?recorded") == 200
+
+
+async def test_what_publishers_make_is_recorded_for_as_long_as_it_is(tmp_path: Path) -> None:
+    async with running(tmp_path / "station.toml", "[record]\nfolder = 'archive'\nevery = true\n") as station:
+        made = station.server._mounts.publish_to("/studio")
+        assert station._recordings.statistics(made) is not None
+        assert made.on_over is not None
+        made.on_over()
+        assert station._recordings.statistics(made) is None
+        assert station.server.mounted("/studio") is None
+        again = station.server._mounts.publish_to("/studio")
+        assert station._recordings.statistics(again) is not None
+
+
+async def test_a_recording_changes_in_place_where_it_can(tmp_path: Path) -> None:
+    recordings, cam = Recordings(), Live("/cam")
+    turns = recordings._turns
+    recordings.record(cam, tmp_path, RecordingPolicy())
+    first = turns["/cam"]
+    recordings.record(cam, tmp_path, RecordingPolicy(keep_seconds=9, reserve_bytes=5))
+    assert turns["/cam"] is first
+    assert first.recording.policy.keep_seconds == 9
+    recordings.record(cam, tmp_path, RecordingPolicy(segment_seconds=5))
+    second = turns["/cam"]
+    assert second is not first
+    recordings.record(cam, tmp_path / "other", RecordingPolicy(segment_seconds=5))
+    third = turns["/cam"]
+    assert third is not second
+    # The first has its file finished before the next begins; the second never had its turn.
+    await asyncio.wait_for(second.task, 5)
+    assert first.task.done()
+    recordings.end(cam)
+    await asyncio.wait_for(third.task, 5)
+    await until(lambda: not turns)
+    await recordings.close()
