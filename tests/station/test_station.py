@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -77,6 +78,9 @@ live_file = "film.mp4"
 [paths.studio]
 publish = true
 """
+
+
+LOOP_AND_FILM = "[paths.loop]\nlive_file = 'film.mp4'\n[paths.film]\nfile = 'film.mp4'"
 
 
 async def test_what_is_said_is_served(films: Path) -> None:
@@ -201,6 +205,30 @@ async def test_what_takes_a_new_start_is_said(films: Path, caplog: pytest.LogCap
         await station.apply(again)
         said = [message for message in caplog.messages if "started again" in message]
         assert [message.split()[0] for message in said] == ["listen", "limits"]
+        assert await status(station, "/film") == 200
+
+
+HA1 = hashlib.md5(b"alice:reelcast:secret").hexdigest()
+USERS = f"[paths.film]\nfile = 'film.mp4'\n[users.alice]\nha1 = '{HA1}'\n"
+
+
+async def test_users_change_and_disturb_nobody_else(films: Path) -> None:
+    """Who may no longer watch is told goodbye; who may, watches on."""
+    anyone = "[anyone]\nread = ['/loop']\n[paths.loop]\nlive_file = 'film.mp4'\n"
+    async with running(LOOP_AND_FILM, films) as station:
+        async with (
+            await Client.connect(station.server.port) as stays,
+            await Client.connect(station.server.port) as goes,
+        ):
+            await play(stays, "/loop")
+            await play(goes, "/film")
+            await station.apply(told(anyone + USERS, films))
+            await goes.until(lambda: bool(goes.frames[1]) and 203 in rtcp_kinds(goes.frames[1][-1]))
+            assert gaps(await stays.packets(0, len(stays.frames[0]) + 20)) == []
+        assert await status(station, "/film") == 401
+        assert await status(station, "/loop") == 200
+        assert station.notices() == ["1 user; anyone may read /loop"]
+        await station.apply(told(LOOP_AND_FILM, films))
         assert await status(station, "/film") == 200
 
 

@@ -50,8 +50,8 @@ loop = {{ live_file = "loop.mp4" }}
 "/studio/one" = {{ publish = true, take_over = false, record = "elsewhere" }}
 
 [users.alice]
+ha1 = "0123456789abcdef0123456789abcdef"
 password = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
-read = ["/**"]
 publish = ["/studio/*"]
 """
 
@@ -93,7 +93,8 @@ def test_a_whole_file(file: Path) -> None:
         "/cam": PathSettings(relay=RELAY, on_demand=True, transport="tcp", record=True, keep=12 * 3600.0),
         "/studio/one": PathSettings(publish=True, take_over=False, record=file.parent / "elsewhere"),
     }
-    assert told.users["alice"].publish == ("/studio/*",)
+    assert (told.users["alice"].read, told.users["alice"].publish) == (("/**",), ("/studio/*",))
+    assert told.guard().describe() == "1 user"
 
 
 def test_an_empty_file_is_the_default(file: Path) -> None:
@@ -101,6 +102,7 @@ def test_an_empty_file_is_the_default(file: Path) -> None:
     assert read_configuration(file) == read_configuration(None) == Configuration()
 
 
+HA1 = "0123456789abcdef0123456789abcdef"
 WRONG = [
     ("a = ", ":1: invalid value"),
     ("[listen]\nport 3", ":2: expected '=' after a key in a key/value pair"),
@@ -207,6 +209,26 @@ WRONG = [
         'listen.workers = 2\n[record]\nfolder = "a"\nevery = true',
         ":1: listen.workers: workers share no live path, so there is none to record; say workers = 1",
     ),
+    ("[users.bob]", ":1: users.bob: there is no password; `reelcast user NAME` prints what to write here"),
+    (
+        '[users.bob]\nha1 = "x"',
+        ":2: users.bob.ha1: must be 32 hexadecimal digits in small letters; `reelcast user`",
+    ),
+    (
+        '[users.bob]\nha1_sha256 = "x"',
+        ":2: users.bob.ha1_sha256: must be 64 hexadecimal digits in small letters;",
+    ),
+    (
+        '[users.bob]\npassword = "secret"',
+        ':2: users.bob.password: must begin with "$argon2id$"; `reelcast user`',
+    ),
+    (
+        f'[users.bob]\nha1 = "{HA1}"\npublish = ["cam"]',
+        ":3: users.bob.publish: 'cam' is no pattern of paths: it begins",
+    ),
+    (f'[users."a:b"]\nha1 = "{HA1}"', ":1: users.\"a:b\": 'a:b' is no user: a name is without colons"),
+    ("[login]\nrealm = 'a\"b'", ":2: login.realm: 'a\"b' is no realm: it is without quotes"),
+    ('[anyone]\nread = ["cam"]', ":2: anyone.read: 'cam' is no pattern of paths: it begins"),
     ("[users.bob]\nread = 1", ":2: users.bob.read: must be a list of texts, not 1"),
     ('[users.bob]\nread = [""]', ":2: users.bob.read: must be a list of texts, not a list"),
 ]

@@ -74,6 +74,7 @@ class Station:
             era=era,
             limits=told.limits.limits(),
             tls=self._tls,
+            guard=told.guard(),
         )
         self.server.play_back(self._recordings)
         self._served: dict[str, _Served] = {}
@@ -97,8 +98,9 @@ class Station:
 
     def notices(self) -> list[str]:
         """What who starts it is to know: who may do what."""
-        publishing = "publishing only from this machine" if self.told.listen.workers == 1 else "no publishing"
-        lines = [f"without users: anyone may read, {publishing}"]
+        lines = [self.server.guard.describe()]
+        if self.told.listen.workers > 1:
+            lines.append("with several workers, nobody can publish")
         if self._tls is not None:
             lines.append(f"SHA-256 of the certificate: {self._tls.fingerprint}")
         return lines
@@ -126,6 +128,9 @@ class Station:
         for name in [*ended, *changed]:
             self._unmount(name)
         self.told = self._as_begun(told)
+        if _who(before) != _who(told):
+            self.server.guard = told.guard()
+            log.info("%s", self.server.guard.describe())
         for name, what in prepared.items():
             self._mount(name, what)
         for name, served in self._served.items():
@@ -271,6 +276,11 @@ class Station:
             if before != after:
                 log.warning("%s has changed: that takes effect when the server is started again", table)
         return replace(told, **{table: getattr(self.told, table) for table in FIXED})
+
+
+def _who(told: Configuration) -> tuple[object, ...]:
+    """What a guard is made of."""
+    return told.login, told.anyone, told.users
 
 
 def _source(settings: PathSettings) -> PathSettings:

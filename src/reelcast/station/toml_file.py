@@ -12,10 +12,12 @@ from typing import Any, Final, TypeVar
 
 from reelcast.errors import ConfigurationError
 from reelcast.station.configuration import (
+    AnyoneSettings,
     Configuration,
     LimitSettings,
     ListenSettings,
     LiveSettings,
+    LoginSettings,
     PathSettings,
     RecordSettings,
     TlsSettings,
@@ -32,6 +34,8 @@ TABLES: Final[Mapping[str, type]] = {
     "tls": TlsSettings,
     "live": LiveSettings,
     "record": RecordSettings,
+    "login": LoginSettings,
+    "anyone": AnyoneSettings,
 }
 NAMED_TABLES: Final[Mapping[str, type]] = {"paths": PathSettings, "users": UserSettings}
 """Tables that hold a table for each name."""
