@@ -11,6 +11,7 @@ import typer
 from reelcast.cli.load import load
 from reelcast.cli.play import play
 from reelcast.cli.probe import probe
+from reelcast.cli.publish import publish
 from reelcast.cli.record import record
 from reelcast.cli.serve import EXAMPLES, serve
 from reelcast.cli.snapshot import snapshot
@@ -30,6 +31,7 @@ app.command(epilog=EXAMPLES)(serve)
 app.command()(play)
 app.command()(probe)
 app.command()(record)
+app.command()(publish)
 app.command()(snapshot)
 app.command()(load)
 

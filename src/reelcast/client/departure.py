@@ -33,7 +33,7 @@ from reelcast.rtp.rtcp import (
 from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["Departure", "PublishedTrack"]
+__all__ = ["Departure", "PublishedTrack", "unix_now"]
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,11 @@ class PublishedTrack:
     lost: int | None = None
     jitter: float | None = None
     round_trip: float | None = None
+
+
+def unix_now() -> float:
+    """Unix seconds, that pass evenly."""
+    return _CLOCK_OFFSET + time.monotonic()
 
 
 class Departure:
@@ -160,7 +165,7 @@ class Departure:
     def _report(self, *, leaving: bool = False) -> None:
         now = self._loop.time()
         self._report_due = now + next_interval(random.random())
-        wall = _CLOCK_OFFSET + time.monotonic()
+        wall = unix_now()
         ssrc = self._sender.ssrc
         reports: list[Report] = [
             self._sender.report(unix_to_ntp(wall), wall),
@@ -181,7 +186,7 @@ class Departure:
     def _take(self, block: ReportBlock) -> None:
         self.told = block
         if block.last_sr:
-            now = compact_ntp(unix_to_ntp(_CLOCK_OFFSET + time.monotonic()))
+            now = compact_ntp(unix_to_ntp(unix_now()))
             away = (now - block.last_sr - block.delay_since_last_sr) & 0xFFFFFFFF
             # A clock of the server's that runs a little fast makes it less than nothing.
             self.round_trip = away / _COMPACT_SECOND if away < 1 << 31 else 0.0

@@ -15,8 +15,6 @@ network. The server hears of the stream with the first picture, which says how l
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +32,7 @@ from reelcast.client.uplink import Uplink, Valves
 from reelcast.errors import DeadlineError, ReelcastError
 from reelcast.media.encode import AnyPicture, ArrayFormat
 from reelcast.media.studio import Outlets, Programme, Studio
+from reelcast.net.handover import Handover
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
 from reelcast.track import AccessUnit, Codec, Track
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Publisher", "SyncPublisher", "publish", "publishing"]
 
-MAX_IN_FLIGHT: Final = 64
-"""Units between the encoder's thread and the event loop: where the loop is busy, the encoder waits."""
 CLOSE_SECONDS: Final = 5.0
 """For what was written last to be encoded, and for the server to come back if it is away."""
 
@@ -139,8 +136,6 @@ class Publisher:
         self._programme = programme
         self._patience = options.timeouts.opening or CLOSE_SECONDS
         self._studio: Studio | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._in_flight = threading.Semaphore(MAX_IN_FLIGHT)
         self._beginning: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._failure: ReelcastError | None = None
@@ -197,7 +192,7 @@ class Publisher:
         """
         if self._studio is not None:
             return
-        self._loop = asyncio.get_running_loop()
+        self._hand = Handover()
         studio = Studio(self._programme, Outlets(self._begin, self._unit, self._end))
         try:
             await self._uplink.open()
@@ -255,7 +250,6 @@ class Publisher:
                     await self._ended.wait()
             except TimeoutError:
                 studio.fail(DeadlineError("sending", self._patience, url=self.url))
-                self._in_flight.release(MAX_IN_FLIGHT)
                 await self._ended.wait()
         beginning, self._beginning = self._beginning, None
         if beginning is not None:
@@ -286,20 +280,13 @@ class Publisher:
 
     def _begin(self, tracks: tuple[Track, ...]) -> None:
         self._hold(True)
-        self._call(lambda: self._announce(tracks))
+        self._hand(lambda: self._announce(tracks))
 
     def _unit(self, index: int, unit: AccessUnit) -> None:
-        self._in_flight.acquire()
-        self._call(lambda: self._put(index, unit))
+        self._hand(lambda: self._uplink.put(index, unit))
 
     def _end(self, error: ReelcastError | None) -> None:
-        self._call(lambda: self._finish(error))
-
-    def _call(self, work: Callable[[], None]) -> None:
-        assert self._loop is not None
-        # A loop that is closed has nobody left who would care.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(work)
+        self._hand(lambda: self._finish(error))
 
     # The same, in the event loop.
 
@@ -311,10 +298,6 @@ class Publisher:
             await self._uplink.begin(tracks)
         except ReelcastError as error:
             self._fail(error)
-
-    def _put(self, index: int, unit: AccessUnit) -> None:
-        self._in_flight.release()
-        self._uplink.put(index, unit)
 
     def _finish(self, error: ReelcastError | None) -> None:
         self._failure = self._failure or error

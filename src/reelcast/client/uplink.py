@@ -71,7 +71,7 @@ class Uplink:
         self._early: deque[tuple[int, AccessUnit]] | None = deque(maxlen=MAX_EARLY)
         self._dropped: list[int] = []
         self._sums: tuple[PublishedTrack, ...] = ()
-        self._awaits_keyframe = True
+        self._waiting: set[int] = set()
         self._recovery: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._lost: ReelcastError | None = None
@@ -145,12 +145,10 @@ class Uplink:
             publication.send(index, unit)
 
     def _may_begin(self, index: int, unit: AccessUnit) -> bool:
-        """Whether a session has begun with a keyframe, or does with this one."""
-        if self._awaits_keyframe:
-            kinds = {track.kind for track in self._tracks}
-            leads = self._tracks[index].kind == "video" or "video" not in kinds
-            self._awaits_keyframe = not (leads and unit.keyframe)
-        return not self._awaits_keyframe
+        """Whether a session has seen a keyframe of the track, or does now; sound has nothing else."""
+        if unit.keyframe:
+            self._waiting.discard(index)
+        return index not in self._waiting
 
     async def close(self) -> None:
         """TEARDOWN, and the end of the connection. Closing twice is no error."""
@@ -216,11 +214,11 @@ class Uplink:
         if publication is None or publication.state is not State.RECORDING:
             return
         self._options.tell(events.Connected(publication.transport))
-        self._awaits_keyframe = True
+        self._waiting = {index for index, track in enumerate(self._tracks) if track.kind == "video"}
         early, self._early = self._early, None
         for index, unit in early or ():
             self.put(index, unit)
-        if self._awaits_keyframe:
+        if self._waiting:
             self._valves.keyframe()
         self._valves.hold(publication.full)
 

@@ -18,7 +18,7 @@ import time as clock
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from reelcast.media.encode_audio import AUDIO_CODECS, AudioEncoder, to_sound
 from reelcast.media.lane import FIRST_DYNAMIC_TYPE
 from reelcast.track import AccessUnit, Codec, Kind, Track
 
-__all__ = ["MAX_PICTURES", "Outlets", "Programme", "Studio", "numbered"]
+__all__ = ["MAX_PICTURES", "Outlets", "Programme", "ProgrammeOptions", "Studio", "numbered"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,21 @@ MAX_EARLY: Final = 512
 """Units of sound that wait for the first picture: ten seconds."""
 TURN_BACK_SECONDS: Final = 1.0
 """A time that is so much before the last is on another axis (a file that begins again); less is disorder."""
+
+
+class ProgrammeOptions(TypedDict, total=False):
+    """The parameters of a Programme, as keywords."""
+
+    fps: float
+    codec: Codec | None
+    size: tuple[int, int] | None
+    bit_rate: int | None
+    keyframe_seconds: float
+    pixel_format: ArrayFormat
+    audio_codec: Codec
+    sample_rate: int | None
+    channels: int
+    audio_bit_rate: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
@@ -40,6 +40,11 @@ from reelcast.server.playback import Playback
 from reelcast.server.roster import Roster
 from reelcast.server.session import DEFAULT_TIMEOUT, Session, Sessions
 from reelcast.server.source import Recordings, Source
+from reelcast.server.writers import Writers
+
+if TYPE_CHECKING:
+    from reelcast.media.studio import ProgrammeOptions
+    from reelcast.server.studio import LiveWriter
 
 __all__ = ["DEFAULT_PORT", "Server"]
 
@@ -112,6 +117,7 @@ class Server:
         self._services: Services | None = None
         self._listeners: list[Listener] = []
         self._drained: asyncio.Event | None = None
+        self._writers = Writers()
 
     def mount(
         self,
@@ -138,6 +144,18 @@ class Server:
             self._mounts.add(path, self.looped(path, what))
         else:
             self._mounts.add(path, what, whole_ts=whole_ts)
+
+    def live(self, path: str, **options: Unpack[ProgrammeOptions]) -> LiveWriter:
+        """A live path that this program feeds: with the pictures and the sound that it writes, from any thread.
+
+        The options are those of `reelcast.publishing` that say what is made of them: fps, codec, size, bit_rate,
+        keyframe_seconds, pixel_format, sample_rate, channels, audio_codec and audio_bit_rate. May be called before
+        the server runs and while it does, from any thread. Raises ValueError for options that make no sense,
+        MediaError where there is no such encoder here, ProtocolError where something else is served at `path`.
+        """
+        from reelcast.server.studio import LiveWriter
+
+        return self._writers.add(lambda: LiveWriter(self._mounts.publish_to(path), options))
 
     def play_back(self, recordings: Recordings) -> None:
         """Serve what was recorded of live paths: that of /cam at /cam?recorded, also while /cam is not there."""
@@ -241,6 +259,7 @@ class Server:
                 pair.close()
             raise
         self._mounts.start()
+        self._writers.start()
         self._caring = asyncio.get_running_loop().create_task(self._care.run())
 
     async def stop(self) -> None:
@@ -248,6 +267,7 @@ class Server:
         if self._services is None or self._caring is None:
             return
         self._caring.cancel()
+        self._writers.stop()
         self._close_listeners()
         for session in self._sessions:
             self._sessions.end(session)
