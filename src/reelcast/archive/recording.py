@@ -169,6 +169,10 @@ class Recording:
             error=error,
         )
 
+    def clock(self, media: float) -> float | None:
+        """Under which clock time a time of the path's own axis is recorded now, in Unix seconds; None before."""
+        return None if self._writer is None else self._writer.clock(media)
+
     def _take(self, received: ReceivedUnit) -> None:
         """In the event loop."""
         if self._spool.put(received, self._live.tracks, self._clock()):

@@ -7,6 +7,7 @@ from typing import Final
 
 from reelcast.archive.footage import Footage
 from reelcast.archive.index import Index
+from reelcast.archive.memory import Memory, Recorded
 from reelcast.media.cache import GroupCache
 
 __all__ = ["Shelf"]
@@ -39,6 +40,10 @@ class Shelf:
         while len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return footage
+
+    def memory(self, name: str, recording: Recorded) -> Memory:
+        """What a live path is given as its `history` while it is recorded: with it, it can be rewound."""
+        return Memory(self._index, name, recording, self._cache)
 
     def close(self) -> None:
         """Close all files."""

@@ -37,6 +37,10 @@ class WallTimes:
         self._target = 0.0
         self._pts = 0.0
 
+    def at(self, pts: float) -> float | None:
+        """The time of a unit that is about as old as the last one; None before the first."""
+        return None if self._offset is None else pts + self._offset
+
     def place(self, received: ReceivedUnit, now: float) -> float:
         """When a unit is presented; `now` is our own clock's time when it came, in Unix seconds."""
         pts, time = received.pts, received.time

@@ -98,6 +98,10 @@ class Writer:
         """Bytes written so far."""
         return self._bytes + sum(file.recorder.bytes for file in self._files())
 
+    def clock(self, media: float) -> float | None:
+        """Under which Unix time a time of the stream's own is recorded now; None before anything is."""
+        return self._times.at(media)
+
     @property
     def failure(self) -> MediaError | None:
         """Why the index could not be written the last time; None where it could."""

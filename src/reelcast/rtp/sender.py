@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from reelcast.rtp.group import Group
 from reelcast.rtp.packet import HEADER_SIZE
 from reelcast.rtp.rtcp import SenderReport
 
-__all__ = ["Sender", "interleave", "stamp", "tally"]
+__all__ = ["Numbers", "Sender", "interleave", "stamp", "tally"]
 
 
 class Sender:
@@ -53,6 +54,20 @@ class Sender:
             self.octets & 0xFFFFFFFF,
             (),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Where the packets of a session stand, for another player to go on with them.
+
+    senders   of each track; `sequence` is the number of its next packet
+    bases     the RTP timestamp of each track at the session's time 0
+    reached   the session's time up to which all is sent, in seconds
+    """
+
+    senders: dict[int, Sender]
+    bases: dict[int, int]
+    reached: float
 
 
 def stamp(

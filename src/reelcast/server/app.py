@@ -158,8 +158,11 @@ class Server:
         return self._writers.add(lambda: LiveWriter(self._mounts.publish_to(path), options))
 
     def play_back(self, recordings: Recordings) -> None:
-        """Serve what was recorded of live paths: that of /cam at /cam?recorded, also while /cam is not there."""
-        self._mounts.recordings = recordings
+        """Serve what was recorded of live paths: that of /cam at /cam?recorded, also while /cam is not there.
+
+        Where several have something of a path, the first counts.
+        """
+        self._mounts.recordings.append(recordings)
 
     def unmount(self, path: str, *, evict: bool = False) -> None:
         """No longer serve `path`; who plays it plays on, or, with `evict`, is told goodbye.

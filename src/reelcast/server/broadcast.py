@@ -51,6 +51,7 @@ class Broadcast:
 
     over   the feed has ended, and all that came of it has been sent
     wall   whose time the media has, None for ours
+    rests       how often it came to rest: what was on the air before is not there any more
     on_unused   called when no session has it any more
     """
 
@@ -90,6 +91,7 @@ class Broadcast:
         self._part = 0.0
         self._starved = True
         self.over = False
+        self.rests = 0
         self.on_unused: Callable[[], None] = _nothing
         self._users = 0
 
@@ -193,6 +195,16 @@ class Broadcast:
             track: (sequences[track], sender.timestamp(places.get(track, media_time)))
             for track, sender in self.senders.items()
         }
+
+    def last_units(self, place: Place) -> dict[int, float]:
+        """Of each track: when the last unit before a place is shown, of those that are still kept; seconds."""
+        last: dict[int, float] = {}
+        for aired in self._aired:
+            if aired.number > place[0]:
+                break
+            for run in aired.group.runs[: place[1] if aired.number == place[0] else None]:
+                last[run.track] = run.pts + aired.shift
+        return last
 
     # What the pacer asks for
 
@@ -336,6 +348,7 @@ class Broadcast:
             event.clear()
         self._edge, self._start, self._counted = (self._numbers, 0), None, 0
         self._part, self._starved, self.over = 0.0, True, False
+        self.rests += 1
 
 
 def _nothing() -> None:

@@ -20,6 +20,7 @@ from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.axis import Axis
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Era
+from reelcast.server.history import History
 from reelcast.server.live_feed import CROWD, SPREAD_SECONDS, LiveFeed, Sample
 from reelcast.server.reports import unix_at
 from reelcast.server.wall import WallClock
@@ -137,6 +138,7 @@ class Live:
     policy    may be replaced at any time
     feeding   whose turn it is, None where nobody feeds it
     on_over   called when nobody feeds it and nobody has come back in time
+    history   what is recorded of it, None where nothing is
     """
 
     def __init__(
@@ -151,6 +153,7 @@ class Live:
         self.policy = policy or LivePolicy()
         self.feeding: Feeding | None = None
         self.on_over: Callable[[], None] | None = None
+        self.history: History | None = None
         self._origin = origin
         self._fetching = False
         self._era = era or Era.now()

@@ -99,7 +99,7 @@ def _plain(url: RtspUrl, mounts: Mounts) -> RtspUrl:
 
     Clients join URLs with a query and tracks in ways of their own, and so are given a path instead.
     """
-    if url.query is None or mounts.recordings is None:
+    if url.query is None or not mounts.recordings:
         return url
     asked = next((part for part in url.query.split("&") if part.partition("/")[0] == RECORDED), None)
     if asked is None:
@@ -183,6 +183,9 @@ async def _describe(call: Call) -> Reply:
     base = _base(call, found)
     source = found.source
     calendar = source.calendar
+    if calendar is not None:
+        await calendar.refresh()
+    span = None if calendar is None else calendar.span
     description = describe(
         source.tracks,
         name=found.path.rpartition("/")[2] or "reelcast",
@@ -191,7 +194,7 @@ async def _describe(call: Call) -> Reply:
         address_family=6 if ":" in call.connection.local[0] else 4,
         # Behind a query, what is relative goes astray: some append it to the query (conformance D6).
         control_base=base if call.url.query is not None else None,
-        start=0.0 if calendar is None else calendar.span[0],
+        start=0.0 if span is None else span[0],
         clock=Times(calendar).there("clock"),
     )
     call.outcome = ", ".join(track.codec for track in source.tracks)

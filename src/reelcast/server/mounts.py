@@ -20,6 +20,7 @@ from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.live import Live, LivePolicy
 from reelcast.server.looping import LoopingFile
+from reelcast.server.rewind import Rewindable
 from reelcast.server.source import Recordings, Source
 
 __all__ = ["RECORDED", "Found", "Mounts", "on_disk"]
@@ -70,13 +71,13 @@ def on_disk(path: Path) -> Path | Library:
 class Mounts:
     """A table of paths; the longest that fits a URL wins.
 
-    recordings   of live paths, None where nothing is recorded
+    recordings   of live paths, where any are kept
     publishing   the policy of the live paths that publishers make; None where they make none
     on_made      called with each of those
     """
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
-        self.recordings: Recordings | None = None
+        self.recordings: list[Recordings] = []
         self.publishing: LivePolicy | None = LivePolicy()
         self.on_made: Callable[[Live], None] = lambda _: None
         self._cache = GroupCache(cache_bytes)
@@ -187,8 +188,8 @@ class Mounts:
                 source = None if what is None else await self._source(what, list(names[cut:]), whole)
                 if source is not None:
                     return Found("/" + "/".join(map(quote, names)), names, source, control)
-            if self.recordings is not None and names[-1:] == (RECORDED,):
-                recorded = await self.recordings.find("/" + "/".join(names[:-1]))
+            for recordings in self.recordings if names[-1:] == (RECORDED,) else ():
+                recorded = await recordings.find("/" + "/".join(names[:-1]))
                 if recorded is not None:
                     return Found("/" + "/".join(map(quote, names)), names[:-1], recorded, control)
         return None
@@ -205,12 +206,12 @@ class Mounts:
     def hold(self, source: Source) -> None:
         """Keep a source open while a session uses it."""
         self._users[source] = self._users.get(source, 0) + 1
-        if isinstance(source, Broadcast):
+        if isinstance(source, Broadcast | Rewindable):
             source.hold()
 
     def release(self, source: Source) -> None:
         """A session no longer uses the source."""
-        if isinstance(source, Broadcast):
+        if isinstance(source, Broadcast | Rewindable):
             source.release()
         self._users[source] -= 1
         if self._users[source]:
@@ -238,7 +239,7 @@ class Mounts:
 
     async def _source(self, what: _Mounted, rest: list[str], whole: bool) -> Source | None:
         if isinstance(what, Live):
-            return None if rest else await what.source()
+            return None if rest else await _live(what)
         if not isinstance(what, Path | Library):
             return None if rest else what
         path = await _path(what, rest)
@@ -288,6 +289,12 @@ class Mounts:
 
 def _segments(path: str) -> tuple[str, ...]:
     return tuple(unquote(segment) for segment in path.split("/") if segment)
+
+
+async def _live(live: Live) -> Source:
+    """A live path as it is played: it can be rewound where it is recorded."""
+    broadcast = await live.source()
+    return broadcast if live.history is None else Rewindable(broadcast, live.history)
 
 
 async def _path(what: Path | Library, rest: list[str]) -> Path | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from reelcast.media.groups import GROUP_SECONDS, leading_track
@@ -76,17 +76,19 @@ class Start:
     """Where playing begins: of the first groups, only what belongs to it is sent.
 
     group   index of the file's group; time: on the axis of the session
+    heard   of other tracks: what is shown up to then was sent before
     """
 
     group: int
     track: int
     burst: int
     time: float
+    heard: Mapping[int, float] = field(default_factory=dict)
 
     def admits(self, group: Group, run: Run) -> bool:
         """Whether a run is part of what is played."""
         # Pictures that follow a keyframe but are shown before it refer to what was not sent.
-        if run.pts < self.time - _SAME_TIME:
+        if run.pts < self.time - _SAME_TIME or run.pts <= self.heard.get(run.track, run.pts - 1) + _SAME_TIME:
             return False
         return run.track != self.track or group.index > self.group or run.burst >= self.burst
 

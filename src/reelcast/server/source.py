@@ -42,12 +42,11 @@ class Playing:
 
 
 class Player(Protocol):
-    """Sends the tracks of one source to one session.
+    """Sends the tracks of one source to one session."""
 
-    ended    nothing more will be sent before the next `play`: the range, or the media, has come to its end
-    """
-
-    ended: bool
+    @property
+    def ended(self) -> bool:
+        """Nothing more will be sent before the next `play`: the range, or the media, has come to its end."""
 
     @property
     def position(self) -> float:
@@ -56,6 +55,7 @@ class Player(Protocol):
     async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """Prepare to play from `start` (seconds; None: from where it is) to `end` (None: to the end).
 
+        Of what is live, an infinite `start` is now, and so is 0, which players say of anything.
         `pace` is what is wanted, None for what it was.
         Raises ProtocolError 457 where the range lies outside the media, MediaError where that went bad.
         """
@@ -90,8 +90,8 @@ class Calendar(Protocol):
     """When it was what a presentation shows: NPT and clock time (RFC 2326 section 3.7), one as the other."""
 
     @property
-    def span(self) -> tuple[float, float]:
-        """The NPTs from which, and up to which, there is something."""
+    def span(self) -> tuple[float, float | None] | None:
+        """The NPTs from which, and up to which, there is something; no end where that is now, None for nothing."""
 
     async def refresh(self) -> None:
         """Learn what has come since, and what has gone. Raises MediaError."""

@@ -10,7 +10,7 @@ from reelcast.errors import ProtocolError
 from reelcast.net.carrier import Carrier
 from reelcast.net.fanout import FanOut
 from reelcast.net.flight import Aired
-from reelcast.rtp.sender import Sender
+from reelcast.rtp.sender import Numbers, Sender
 from reelcast.server.pacer import Pacer
 from reelcast.server.reports import Reporter, Wall
 from reelcast.server.source import Pace, Playing
@@ -19,6 +19,8 @@ __all__ = ["OnAir", "Place", "Subscription"]
 
 CATCH_UP_SPEED = 5.0
 """Over UDP, what a new reader has missed is sent so many times faster than life: its buffer must hold it."""
+LEAST = 0.01
+"""Seconds of the session's time from what was sent last to what another player sends."""
 RETRY = 0.01
 """Seconds until a connection that had no room is looked at again."""
 
@@ -30,6 +32,7 @@ class OnAir(Protocol):
     """What a reader needs of its broadcast.
 
     senders   of all tracks
+    rests     how often it came to rest: what was on the air before is not there any more
     fan_out   what all readers are sent
     over      nothing more will come
     wall      whose time the media has, None for ours
@@ -38,6 +41,7 @@ class OnAir(Protocol):
     senders: dict[int, Sender]
     fan_out: FanOut
     over: bool
+    rests: int
     wall: Wall | None
 
     @property
@@ -63,6 +67,9 @@ class OnAir(Protocol):
     def first_packets(self, place: Place) -> dict[int, tuple[int, int]]:
         """Of each track: the sequence number of its first packet from a place on, the RTP time of the place."""
 
+    def last_units(self, place: Place) -> dict[int, float]:
+        """Of each track: when the last unit before a place is shown, of those that are still kept; seconds."""
+
     def count(self) -> None:
         """Bring the senders' counts up to date, for a report."""
 
@@ -71,26 +78,42 @@ class Subscription:
     """See `reelcast.server.source.Player`: one reader of a broadcast.
 
     joined   it has caught up, and is sent what all are sent
+    shift    seconds from the stream's time to the session's, in which its RTP time counts
     """
 
     exact = False
+    shift = 0.0
 
-    def __init__(self, broadcast: OnAir, tracks: tuple[int, ...], carrier: Carrier, pacer: Pacer) -> None:
+    def __init__(
+        self,
+        broadcast: OnAir,
+        tracks: tuple[int, ...],
+        carrier: Carrier,
+        pacer: Pacer,
+        senders: dict[int, Sender] | None = None,
+    ) -> None:
+        """`senders` are those of the broadcast, unless others are given."""
         self.ended = False
         self._broadcast = broadcast
         self._carrier = carrier
         self._pacer = pacer
-        self._senders = {track: broadcast.senders[track] for track in tracks}
+        self._senders = senders or {track: broadcast.senders[track] for track in tracks}
         self._reporter = Reporter(self._senders, carrier, broadcast.wall)
         self._place: Place = (0, 0)
         # When catching up began, and the stream's time then.
         self._clock: tuple[float, float] | None = None
+        self._rests = -1
         self._playing = self.joined = self._stopped = False
 
     @property
     def position(self) -> float:
         """Seconds into the stream."""
         return self._broadcast.elapsed
+
+    @property
+    def playing(self) -> bool:
+        """Whether it is being sent anything."""
+        return self._playing
 
     @property
     def wanted(self) -> int | None:
@@ -124,8 +147,33 @@ class Subscription:
             if self.joined:
                 self.joined, self._place = False, self._broadcast.edge
                 self._carrier.leave(self._broadcast.fan_out)
+            self._rests = self._broadcast.rests
         self._broadcast.exit(self)
         return self.position
+
+    def heard(self) -> dict[int, float]:
+        """Of each track, while it plays: when the last unit sent is shown, on the stream's axis; seconds."""
+        return self._broadcast.last_units(self._here)
+
+    def numbers(self) -> Numbers:
+        """Where its packets stand, while it plays: copies, for another player to go on with."""
+        self._broadcast.count()
+        first = self._broadcast.first_packets(self._here)
+        senders: dict[int, Sender] = {}
+        for track, sender in self._senders.items():
+            own = senders[track] = Sender(sender.ssrc, first[track][0], sender.offset, sender.clock_rate)
+            own.count(sender.packets, sender.octets)
+        reached = max(self.heard().values(), default=self._broadcast.elapsed) + LEAST
+        return Numbers(senders, {track: sender.offset for track, sender in senders.items()}, reached)
+
+    @property
+    def _here(self) -> Place:
+        return self._broadcast.edge if self.joined else self._place
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether, behind a pause, all that came meanwhile is still kept."""
+        return self._rests == self._broadcast.rests and self._place >= self._broadcast.beginning()
 
     def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
         """Send these tracks from now on; see `Player.rewire`."""
@@ -136,7 +184,7 @@ class Subscription:
         if not self._playing and ssrcs.keys() - self._senders.keys():
             # A track that is new begins at a keyframe.
             self._place = (0, 0)
-        self._senders.update({track: self._broadcast.senders[track] for track in ssrcs})
+        self._senders.update({track: self._sender(track, ssrc) for track, ssrc in ssrcs.items()})
         if self.joined:
             self._carrier.leave(self._broadcast.fan_out)
             carrier.join(self._broadcast.fan_out)
@@ -173,9 +221,8 @@ class Subscription:
                 if broadcast.over:
                     self._pacer.flush()
                     self.finish()
-                else:
-                    self._join(now)
-                return None
+                    return None
+                return self._at_edge(now)
             number, first = self._place
             stop = broadcast.edge[1] if number == broadcast.edge[0] else len(aired.group.runs)
             if not self._carrier.eager and first < stop:
@@ -187,18 +234,28 @@ class Subscription:
                     return now + wait
                 stop = first + 1
             if stop > first:
-                self._carrier.send(self._carrier.flight(aired), first, stop)
+                self._send(aired, first, stop)
                 self._report_soon(now)
             self._place = (number, stop) if stop < len(aired.group.runs) else (number + 1, 0)
             if not self._carrier.ready:
                 return now + RETRY
 
-    def _join(self, now: float) -> None:
+    def _sender(self, track: int, ssrc: int) -> Sender:
+        """Whose numbers the packets of a track have."""
+        return self._broadcast.senders[track]
+
+    def _send(self, aired: Aired, first: int, stop: int) -> None:
+        """Send runs of what is, or was, on the air."""
+        self._carrier.send(self._carrier.flight(aired), first, stop)
+
+    def _at_edge(self, now: float) -> float | None:
+        """All is sent that there is: join the others. The time of the next look, None where that is not needed."""
         # What was just collected for this reader must leave before anything that comes to all.
         self._pacer.flush()
         self._carrier.join(self._broadcast.fan_out)
         self.joined = True
         self._report_soon(now)
+        return None
 
     def _say_goodbye(self, tracks: Iterable[int]) -> None:
         self._broadcast.count()

@@ -1,0 +1,57 @@
+"""What is recorded of a live path, for those who watch it live: see `reelcast.server.history.History`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from reelcast.archive.footage import Footage
+from reelcast.archive.index import Index
+from reelcast.media.cache import GroupCache
+from reelcast.track import Track
+
+__all__ = ["Memory", "Recorded"]
+
+
+class Recorded(Protocol):
+    """What records the path: a `Recording`."""
+
+    def clock(self, media: float) -> float | None:
+        """See `History.clock`."""
+
+
+class Memory:
+    """The memory of one live path."""
+
+    def __init__(self, index: Index, name: str, recording: Recorded, cache: GroupCache) -> None:
+        self._index = index
+        self._name = name
+        self._recording = recording
+        self._cache = cache
+        self._footage: Footage | None = None
+        self._kinds: Sequence[tuple[object, ...]] = ()
+
+    async def past(self, tracks: tuple[Track, ...]) -> Footage | None:
+        """See `History`."""
+        kinds = [(each.codec, each.clock_rate, each.channels, each.payload_type) for each in tracks]
+        if self._footage is None or kinds != self._kinds:
+            if self._index.span(self._name) is None:
+                return None
+            self.close()
+            self._footage, self._kinds = (
+                await Footage.develop(self._index, self._name, self._cache, tracks),
+                kinds,
+            )
+        else:
+            await self._footage.refresh()
+        return self._footage
+
+    def clock(self, media: float) -> float | None:
+        """See `History`."""
+        return self._recording.clock(media)
+
+    def close(self) -> None:
+        """Close all files."""
+        if self._footage is not None:
+            self._footage.close()
+            self._footage = None
