@@ -15,6 +15,7 @@ from reelcast.cli.publish import publish
 from reelcast.cli.record import record
 from reelcast.cli.serve import EXAMPLES, serve
 from reelcast.cli.snapshot import snapshot
+from reelcast.cli.user import user
 from reelcast.errors import ReelcastError
 
 __all__ = ["app", "main"]
@@ -34,6 +35,7 @@ app.command()(record)
 app.command()(publish)
 app.command()(snapshot)
 app.command()(load)
+app.command()(user)
 
 
 def _print_version(wanted: bool) -> None:
