@@ -120,16 +120,19 @@ class Verifier:
                 return True
             verifying = asyncio.ensure_future(asyncio.to_thread(self._is_right, user, password))
             # Whoever asked may leave: the thread goes on, and only behind it there is room for another.
-            verifying.add_done_callback(lambda _: self._room.release())
+            verifying.add_done_callback(lambda done: self._verified(done, user, password, now))
         finally:
             if verifying is None:
                 self._room.release()
-        right = await asyncio.shield(verifying)
-        if right:
-            while len(self._right) >= MAX_REMEMBERED:
-                self._right.popitem(last=False)
-            self._right[self._digest(user, password)] = now + REMEMBER_SECONDS
-        return right
+        return await asyncio.shield(verifying)
+
+    def _verified(self, done: asyncio.Future[bool], user: str, password: str, now: float) -> None:
+        self._room.release()
+        if done.cancelled() or not done.result():
+            return
+        while len(self._right) >= MAX_REMEMBERED:
+            self._right.popitem(last=False)
+        self._right[self._digest(user, password)] = now + REMEMBER_SECONDS
 
     def _is_right(self, user: str, password: str) -> bool:
         known = self._passwords.get(user)
