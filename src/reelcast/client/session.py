@@ -40,7 +40,9 @@ MAX_EARLY: Final = 1024
 DECISIVE: Final = frozenset({401, 403, 453, 454, 461, 503})
 """Refusals of a SETUP that are not about its track alone."""
 TICK: Final = 0.05
-"""Seconds between looks at what has waited long enough: half of what a packet may wait."""
+"""Seconds between looks at what has waited long enough, while anything waits: half of what a packet may wait."""
+LEISURE: Final = 0.25
+"""Seconds between looks otherwise: each wakes the process up, and is late for no more than a report or silence."""
 LIVE_BYE: Final = 0.5
 """Seconds behind the BYE of a live source: a server that stops says it too, and then ends the connection."""
 PROBE: Final = 1.5
@@ -135,6 +137,7 @@ class Session:
         self._failure: ReelcastError | None = None
         self._over = False
         self._tick: asyncio.TimerHandle | None = None
+        self._pressing = False
         dialogue.on_lost = self._lose
 
     @classmethod
@@ -318,9 +321,9 @@ class Session:
 
         def control(data: bytes) -> None:
             if self._early is None:
-                intake.control(data, self._loop.time())
+                self._take_report(reception, data)
             else:
-                self._keep(lambda: intake.control(data, self._loop.time()))
+                self._keep(partial(self._take_report, reception, data))
 
         lane: Lane
         if tcp:
@@ -355,7 +358,7 @@ class Session:
         self._heard = self._loop.time()
         for take in early:
             take()
-        self._tick = self._loop.call_later(TICK, self._look)
+        self._look_after(TICK)
 
     def _take(self, reception: Reception, datagrams: Sequence[bytes]) -> None:
         self._heard = self._loop.time()
@@ -365,6 +368,13 @@ class Session:
             self._deliver(reception, units, wall)
         if not self._first.is_set() and reception.packets.received:
             self._first.set()
+        if reception.intake.pending:
+            self._press()
+
+    def _take_report(self, reception: Reception, data: bytes) -> None:
+        reception.intake.control(data, self._loop.time())
+        if reception.intake.ended:
+            self._press()
 
     def _deliver(self, reception: Reception, units: Sequence[ReceivedUnit], wall: float) -> None:
         for received in units:
@@ -389,7 +399,18 @@ class Session:
             peer = peer_of(self._dialogue.url)
             self._end(DeadlineError("silence", self._timeouts.silence, url=self.url, peer=peer))
         else:
-            self._tick = self._loop.call_later(TICK, self._look)
+            pressing = any(each.intake.pending or each.intake.ended for each in self.receptions)
+            self._look_after(TICK if pressing else LEISURE)
+
+    def _press(self) -> None:
+        """Something waits, or may be over: look soon."""
+        if not self._pressing and self._tick is not None:
+            self._look_after(TICK)
+
+    def _look_after(self, seconds: float) -> None:
+        self._stop_ticking()
+        self._pressing = seconds == TICK
+        self._tick = self._loop.call_later(seconds, self._look)
 
     def _stop_ticking(self) -> None:
         if self._tick is not None:

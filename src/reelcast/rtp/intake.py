@@ -144,6 +144,11 @@ class Intake:
         """What arrived so far."""
         return self._receiver.statistics
 
+    @property
+    def pending(self) -> bool:
+        """Whether anything waits for packets that are missing, and will be had from `flush`."""
+        return self._receiver.deadline is not None
+
     def media(self, data: bytes, now: float, wall: float) -> list[ReceivedUnit]:
         """Take an RTP datagram; `now` by a monotonic clock, `wall` by the Unix clock, both in seconds."""
         return self.take((data,), now, wall)

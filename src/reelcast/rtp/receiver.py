@@ -189,7 +189,8 @@ class Receiver:
     @property
     def deadline(self) -> float | None:
         """When to call `flush` if nothing arrives until then, None while no packet waits."""
-        for arrival, _ in self._waiting.values():
+        if self._waiting:
+            arrival, _ = next(iter(self._waiting.values()))
             return arrival + self.max_delay
         return None
 
