@@ -109,14 +109,13 @@ class _Offloaded(Datagrams):
     def __init__(self, sock: socket.socket, on_datagrams: Callable[[Sequence[bytes], Address], None]) -> None:
         super().__init__(sock, lambda data, address: on_datagrams((data,), address), _ignore)
         self._on_datagrams = on_datagrams
-        self._buffer = bytearray(_MAX_DATAGRAM)
 
     def _drain(self) -> None:
         datagrams: list[bytes] = []
         sender: Address = ()
         while len(datagrams) < DRAIN:
             try:
-                size, control, _, address = self.socket.recvmsg_into((self._buffer,), _CONTROL_BYTES)
+                data, control, _, address = self.socket.recvmsg(_MAX_DATAGRAM, _CONTROL_BYTES)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
@@ -125,10 +124,9 @@ class _Offloaded(Datagrams):
                 self._on_datagrams(datagrams, sender)
                 datagrams = []
             sender = address
-            data = bytes(memoryview(self._buffer)[:size])
             segment = _segment_size(control)
             if segment:
-                datagrams += [data[start : start + segment] for start in range(0, size, segment)]
+                datagrams += [data[start : start + segment] for start in range(0, len(data), segment)]
                 # That is most often all there is: the event loop asks again for less than it costs to be refused.
                 break
             datagrams.append(data)

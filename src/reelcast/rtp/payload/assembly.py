@@ -23,7 +23,8 @@ class UnitDepacketizer(ABC):
     behind it is doubtful, for it may have lost its beginning.
     """
 
-    _data: bytearray
+    _data: list[bytes]
+    """What the unit at hand consists of, none of it empty: it is joined once."""
     _size: int
     """Bytes of the payloads of the unit at hand."""
     _broken: bool
@@ -60,6 +61,13 @@ class UnitDepacketizer(ABC):
         elif timestamp != self._timestamp:
             units += self._finish()
         self._timestamp = timestamp
+        self._take_all(payloads)
+        if marker:
+            units += self._finish()
+        return units
+
+    def _take_all(self, payloads: Sequence[bytes]) -> None:
+        """Add payloads to the unit, in order, until it breaks."""
         for payload in payloads:
             if payload and not self._broken:
                 self._size += len(payload)
@@ -67,13 +75,10 @@ class UnitDepacketizer(ABC):
                     self._break()
                 else:
                     self._take(payload)
-        if marker:
-            units += self._finish()
-        return units
 
     def _reset(self) -> None:
         """Begin a unit."""
-        self._data = bytearray()
+        self._data = []
         self._size = 0
         self._broken = False
 

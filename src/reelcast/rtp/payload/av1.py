@@ -131,7 +131,7 @@ class Av1Depacketizer(UnitDepacketizer):
         first = self._new_sequence
         if not self._openings.judge(keyframe, self._opening, doubtful=doubtful, first=first):
             return None
-        data = obu.TEMPORAL_DELIMITER + bytes(self._data)
+        data = b"".join((obu.TEMPORAL_DELIMITER, *self._data))
         return AccessUnit(data, self._timestamp, self._timestamp, keyframe)
 
     def _take(self, payload: bytes) -> None:
@@ -168,7 +168,7 @@ class Av1Depacketizer(UnitDepacketizer):
         self._sequence = self._sequence or kind == obu.SEQUENCE_HEADER
         if self._picture is None and kind in (obu.FRAME, obu.FRAME_HEADER):
             self._picture = found[:MAX_HEAD]
-        self._data += obu.sized(found)
+        self._data.append(obu.sized(found))
 
 
 def _elements(payload: bytes) -> list[bytes] | None:

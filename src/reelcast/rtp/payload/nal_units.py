@@ -206,7 +206,7 @@ class NalDepacketizer(UnitDepacketizer):
             return None
         if not self._openings.judge(self._keyframe, self._opening, doubtful=self._doubtful, first=first):
             return None
-        return AccessUnit(bytes(self._data), self._timestamp, self._timestamp, self._keyframe)
+        return AccessUnit(b"".join(self._data), self._timestamp, self._timestamp, self._keyframe)
 
     def _take(self, payload: bytes) -> None:
         syntax = self.syntax
@@ -232,32 +232,25 @@ class NalDepacketizer(UnitDepacketizer):
     def _take_fragment(self, payload: bytes, header: int) -> None:
         if len(payload) <= header:
             return
-        flags = payload[header]
-        fragments = self._fragments
-        if bool(flags & _START) is bool(fragments):
+        flags, fragment = payload[header], payload[header + 1 :]
+        if bool(flags & _START) is bool(self._fragments):
             self._break()
             return
-        if not fragments:
-            fragments.append(self.syntax.header_of(payload, flags & self.syntax.mask))
+        if flags & _START:
+            fragment = self.syntax.header_of(payload, flags & self.syntax.mask) + fragment
         # The type in later fragments is not looked at: Tiandy cameras write a wrong one. A fragment may be
         # the first and the last in one: those of OpenIPC cameras are, against both RFCs.
-        fragments.append(payload[header + 1 :])
+        self._fragments.append(fragment)
         if flags & _END:
-            self._fragments = []
-            self._append(b"".join(fragments))
+            fragments, self._fragments = self._fragments, []
+            self._append(*fragments)
 
-    def _append(self, nal: bytes) -> None:
-        """Add a whole NAL unit, unless it is none of the codec's own."""
+    def _append(self, nal: bytes, *rest: bytes) -> None:
+        """Add a whole NAL unit, unless it is none of the codec's own; `rest` follows on what stands in `nal`."""
         syntax = self.syntax
-        if _SHORT_START_CODE in nal:
-            # V380 cameras put several NAL units, with Annex B start codes between them, into one.
-            for part in split_nal_units(_SHORT_START_CODE + nal):
-                self._append(part)
+        if len(nal) < syntax.header:
             return
-        if len(nal) < syntax.header or (kind := syntax.kind(nal)) not in syntax.coded:
-            return
-        if not self._data:
-            self._opening = kind
+        kind = syntax.kind(nal)
         if kind in syntax.pictures:
             if not self._picture:
                 # first_mb_in_slice is 0, in Exp-Golomb a lone 1, and first_slice_segment_in_pic_flag is 1:
@@ -265,8 +258,16 @@ class NalDepacketizer(UnitDepacketizer):
                 self._from_top = nal[syntax.header : syntax.header + 1] >= b"\x80"
             self._picture = True
             self._keyframe = self._keyframe or kind in syntax.keyframes
-        self._data += START_CODE
-        self._data += nal
+        elif _SHORT_START_CODE in (whole := b"".join((nal, *rest))):
+            # V380 cameras put parameter sets and the picture, with Annex B start codes between them, into one.
+            for part in split_nal_units(_SHORT_START_CODE + whole):
+                self._append(part)
+            return
+        elif kind not in syntax.coded:
+            return
+        if not self._data:
+            self._opening = kind
+        self._data += (START_CODE, nal, *rest)
 
 
 def write_parameter_sets(nals: Iterable[bytes]) -> str:

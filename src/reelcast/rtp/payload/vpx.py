@@ -76,13 +76,13 @@ class VpxDepacketizer(UnitDepacketizer):
         part = self._part(payload)
         if part is None or not (self._data or part.first):
             self._break()
-        else:
-            self._data += part.data
+        elif part.data:
+            self._data.append(part.data)
 
     def _unit(self) -> AccessUnit | None:
         if not self._data:
             return None
-        data = bytes(self._data)
+        data = b"".join(self._data)
         return AccessUnit(data, self._timestamp, self._timestamp, self._is_keyframe(data))
 
     @abstractmethod
