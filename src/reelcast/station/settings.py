@@ -84,7 +84,7 @@ def whole(least: int, most: int | None = None) -> Reader[int]:
 
 def seconds_from(least: float) -> Reader[float]:
     """A number of seconds, or text with a unit: "90s", "10m", "12h", "7d", "2w"."""
-    kind = f'a time from {least:g} seconds on: a number of seconds, or text such as "10m", "12h" or "7d"'
+    kind = f'a number of seconds from {least:g} on, or text such as "10m" or "7d"'
 
     def read(value: object, _: Path) -> float | None:
         amount = _amount(value, _DURATIONS)
@@ -175,7 +175,7 @@ def _rtsp_url(value: object, _: Path) -> str:
 FLAG = Reader("true or false", _flag)
 TEXT = Reader("text", _text)
 TEXTS = Reader("a list of texts", _texts)
-PATH = Reader("a path; relative ones begin where this file is", _path)
+PATH = Reader("a path", _path)
 FLAG_OR_PATH = Reader("true, false or a folder", _flag_or_path)
 ADDRESS = Reader('a numeric address such as "192.168.1.5" or "::1"', _address)
 RTSP_URL = Reader('a URL such as "rtsp://user:password@camera/stream"', _rtsp_url)
