@@ -14,6 +14,7 @@ from tests.server.raw import Client, until
 from reelcast.archive.index import Index
 from reelcast.archive.recording import RecordingPolicy
 from reelcast.server.live import Live
+from reelcast.station import recordings as module
 from reelcast.station.configuration import Configuration
 from reelcast.station.recordings import Recordings
 from reelcast.station.station import Station
@@ -76,10 +77,12 @@ async def test_a_relay_is_recorded_and_played(tmp_path: Path, film: Path) -> Non
             await until(lambda: recorded_bytes(station, door) > 0)
             await station.apply(told(file, record + relay + "record = false"))
             assert station._recordings.statistics(door) is None
+            await until(lambda: door.history is None)
             await until(lambda: spans(archive, "/door") == 1)
             await station.apply(told(file, record + relay + "record = 'elsewhere'"))
             await until(lambda: recorded_bytes(station, door) > 0)
             assert live(station, "/door") is door
+            assert door.history is not None
             assert await describe(station, "/door?recorded") == 200
             assert await describe(station, "/other?recorded") == 404
             station.say_status()
@@ -123,3 +126,25 @@ async def test_a_recording_changes_in_place_where_it_can(tmp_path: Path) -> None
     await asyncio.wait_for(third.task, 5)
     await until(lambda: not turns)
     await recordings.close()
+
+
+async def test_a_folder_that_cannot_be_had_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    recordings, cam, folder = Recordings(), Live("/cam"), tmp_path / "folder"
+    put(folder, "in the way")
+    recordings.record(cam, folder, RecordingPolicy())
+    await until(lambda: "/cam cannot be rewound yet: " in caplog.text)
+    put(folder, None)
+    await until(lambda: cam.history is not None)
+    await recordings.close()
+    assert cam.history is None
+
+
+def put(file: Path, text: str | None) -> None:
+    """A file with a text, or none."""
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
