@@ -20,7 +20,8 @@ from tests.server.raw import Client, Ports, rtcp_kinds
 from tests.ts_packets import ts_packet
 from typer.testing import CliRunner
 
-from reelcast.cli.main import app
+from reelcast.archive.index import Index
+from reelcast.cli.main import app, main
 
 REELCAST = [sys.executable, "-c", "from reelcast.cli.main import main; main()"]
 PATIENCE = 15
@@ -116,6 +117,11 @@ def test_a_udp_port_in_use(folder: Path) -> None:
         ["--max-connections", "0"],
         ["--max-sessions", "-1"],
         ["--idle-timeout", "0"],
+        ["--patience", "-1"],
+        ["--relay", "rtsp://camera/"],
+        ["--relay", "=rtsp://camera/"],
+        ["--live", "name"],
+        ["--status-seconds", "0"],
         ["--what"],
     ],
 )
@@ -128,6 +134,122 @@ def test_help() -> None:
     result = CliRunner().invoke(app, ["serve", "--help"])
     assert result.exit_code == 0
     assert "Serve media files, cameras and what is published over RTSP" in result.stdout
+    for words in (
+        "Cameras and publishers",
+        "Recording",
+        "Encryption (RTSPS)",
+        "reelcast serve --publish studio",
+    ):
+        assert words in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--relay", "cam=http://camera/"], '--relay: paths."/cam".relay: must be a URL such as "rtsp://'),
+        (
+            ["--relay", "cam=rtsp://a/", "--workers", "2"],
+            "--workers: listen.workers: workers share no live path, and",
+        ),
+        (
+            ["--record", "x", "--workers", "2"],
+            "--workers: listen.workers: workers share no live path, so there is none",
+        ),
+        (["--publish", "a", "--relay", "/a/=rtsp://b/"], "two things to be served are named 'a': rename one"),
+        (
+            ["--publish", "a", "--tls-port", "0"],
+            "--tls-port: tls: there is no certificate; give certificate and key, or",
+        ),
+        (
+            ["--publish", "a", "--key", "k"],
+            "--key: tls.key: there is no certificate to it; give certificate too",
+        ),
+        (["--live", "a=none.mp4"], '--live: paths."/a": none.mp4: no such file'),
+        (["--host", "localhost"], "--host: listen.host: must be a numeric address"),
+        (["--config", "none.toml"], "none.toml: cannot be read: No such file or directory; look at --config"),
+    ],
+)
+def test_flags_that_are_wrong_together(
+    tmp_path: Path,
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["reelcast", "serve", "--check", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith(f"reelcast: {said}")
+
+
+# Configuration
+
+CAMERA = "[listen]\nhost = '127.0.0.1'\nport = 0\n[paths.cam]\nlive_file = 'a film.mp4'\n"
+
+
+def test_a_configuration_that_is_in_order(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text(CAMERA.replace("a film.mp4", str(folder / "a film.mp4")))
+    result = run("serve", "--check", "--config", file)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{file} is in order\n", "")
+
+
+def test_a_configuration_that_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text(CAMERA)
+    line = one_line(run("serve", "--config", file))
+    assert line == f'reelcast: {file}:4: paths."/cam": {tmp_path}/a film.mp4: no such file'
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+async def test_from_a_configuration_to_a_recording(folder: Path, tmp_path: Path) -> None:
+    """A camera is relayed and recorded; the file is saved anew; a signal ends it, and the last file is finished."""
+    write(tmp_path / "camera.toml", CAMERA.replace("a film.mp4", str(folder / "a film.mp4")))
+    write(tmp_path / "station.toml", "")
+    async with serving("--config", tmp_path / "camera.toml", lines=1) as (_, cameras):
+        options = ["--host", "127.0.0.1", "--port", "0", "--relay", f"door={cameras[0]}", "--record", "films"]
+        async with serving("--config", "station.toml", *options, lines=1, cwd=tmp_path) as (process, shown):
+            port = int(re.findall(r":(\d+)/", shown[0])[0])
+            assert shown[0].endswith("/door")
+            async with await Client.connect(port) as client:
+                session = (await client.setup("/door/trackID=1", 0)).session
+                await client.ask("PLAY", "/door", f"Session: {session}")
+                await client.packets(0, 3)
+                write(tmp_path / "station.toml", "[paths.more]\npublish = true")
+                process.send_signal(signal.SIGHUP)
+                assert process.stderr is not None
+                async with asyncio.timeout(PATIENCE):
+                    log = b""
+                    while b"station.toml was read again" not in log:
+                        log += await process.stderr.readline()
+                assert b"new: /more" in log
+                assert b"without users: anyone may read, publishing only from this machine" in log
+                await client.packets(0, len(client.frames[0]) + 3)
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    with Index(tmp_path / "films", read_only=True) as index:
+        assert [segment.growing for segment in index.segments("/door")] == [False]
+
+
+async def test_workers_read_a_configuration_again(folder: Path, tmp_path: Path) -> None:
+    text = CAMERA.replace("a film.mp4", str(folder / "a film.mp4")).replace(
+        "port = 0", "port = 0\nworkers = 2"
+    )
+    write(tmp_path / "station.toml", text)
+    async with serving("--config", "station.toml", lines=1, cwd=tmp_path) as (process, _):
+        write(tmp_path / "station.toml", text.replace("paths.cam", "paths.other"))
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        async with asyncio.timeout(PATIENCE):
+            log = b""
+            while log.count(b"new: /other") < 2:
+                log += await process.stderr.readline()
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
 
 
 # Serving
