@@ -31,6 +31,7 @@ class Track:
     control          the track's control attribute, relative to its presentation ("trackID=1")
     profile          VP9: the profile of the bitstream
     au_header        AAC: bits of AU-size, AU-Index and AU-Index-delta before each unit (RFC 3640 section 4.1)
+    latm             AAC: received as LATM instead (RFC 6416 section 6); never sent so
     """
 
     kind: Kind
@@ -47,6 +48,7 @@ class Track:
     control: str = ""
     profile: int = 0
     au_header: tuple[int, int, int] = (13, 3, 3)
+    latm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,7 +394,11 @@ def _as_told(tracks: Sequence[Track]) -> tuple[Track, ...]:
             each.payload_type != track.payload_type for each in told
         )
         payload_type = track.payload_type if static else DYNAMIC_TYPE + number
-        told.append(replace(track, payload_type=payload_type, control=f"trackID={number + 1}", au_header=HBR))
+        told.append(
+            replace(
+                track, payload_type=payload_type, control=f"trackID={number + 1}", au_header=HBR, latm=False
+            )
+        )
     return tuple(told)
 
 

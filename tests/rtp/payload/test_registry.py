@@ -13,6 +13,7 @@ from reelcast.errors import PayloadError
 from reelcast.rtp.burst import MAX_PACKET_SIZE
 from reelcast.rtp.packet import Run
 from reelcast.rtp.payload import depacketizer_for, format_by_encoding, format_of, packetizer_for
+from reelcast.rtp.payload.latm import LatmDepacketizer
 from reelcast.rtp.payload.registry import FORMATS
 from reelcast.track import AccessUnit, Codec, Track
 
@@ -35,9 +36,19 @@ def test_by_encoding(encoding: str) -> None:
     assert found.encoding == encoding
 
 
-@pytest.mark.parametrize("encoding", ["", "H266", "MP4A-LATM", "vnd.onvif.metadata"])
+@pytest.mark.parametrize("encoding", ["", "H266", "vnd.onvif.metadata"])
 def test_unknown_encoding(encoding: str) -> None:
     assert format_by_encoding(encoding) is None
+
+
+def test_aac_has_two() -> None:
+    """What is sent is of RFC 3640 in any case."""
+    latm, usual = format_by_encoding("mp4a-latm"), format_of("aac")
+    assert latm is not None
+    assert (latm.encoding, usual.encoding) == ("MP4A-LATM", "MPEG4-GENERIC")
+    assert latm.packetizer is usual.packetizer
+    track = Track("audio", "aac", 48_000, 96, 2, config=bytes.fromhex("1190"), latm=True)
+    assert isinstance(depacketizer_for(track), LatmDepacketizer)
 
 
 def test_unknown_codec(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,19 @@ from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload.aac_config import adts_blocks, build_config, parse_config
-from reelcast.rtp.payload.base import MAX_UNIT_BYTES, Continuity, OneByOne, PayloadFormat, Step, payload_room
+from reelcast.rtp.payload.base import (
+    MAX_UNIT_BYTES,
+    Continuity,
+    Depacketizer,
+    OneByOne,
+    PayloadFormat,
+    Step,
+    payload_room,
+)
+from reelcast.rtp.payload.latm import LatmDepacketizer, apply_latm_parameters
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["FORMAT", "MAX_PACKET_SECONDS", "AacDepacketizer", "AacPacketizer"]
+__all__ = ["FORMAT", "LATM", "MAX_PACKET_SECONDS", "AacDepacketizer", "AacPacketizer"]
 
 MAX_PACKET_SECONDS = 0.1
 """Of audio in one packet: what a lost packet costs, and what a live stream waits for it."""
@@ -184,6 +193,10 @@ class AacDepacketizer(OneByOne):
         return headers, payload[begin:]
 
 
+def _depacketizer(track: Track) -> Depacketizer:
+    return LatmDepacketizer(track) if track.latm else AacDepacketizer(track)
+
+
 def _format_parameters(track: Track) -> dict[str, str]:
     """RFC 3640 section 4.1; profile-level-id is required, 1 is what all senders write."""
     size, index, delta = _HBR
@@ -233,7 +246,9 @@ FORMAT = PayloadFormat(
     kind="audio",
     encoding="MPEG4-GENERIC",
     packetizer=AacPacketizer,
-    depacketizer=AacDepacketizer,
+    depacketizer=_depacketizer,
     format_parameters=_format_parameters,
     apply_parameters=_apply_parameters,
 )
+LATM = replace(FORMAT, encoding="MP4A-LATM", apply_parameters=apply_latm_parameters)
+"""The same as others may send it."""

@@ -35,7 +35,7 @@ FORMATS = (
 """Every payload format; a codec is added by a module of its own and a name here."""
 
 _BY_CODEC = {format.codec: format for format in FORMATS}
-_BY_ENCODING = {format.encoding.upper(): format for format in FORMATS}
+_BY_ENCODING = {format.encoding.upper(): format for format in (*FORMATS, aac.LATM)}
 
 
 def format_of(codec: Codec) -> PayloadFormat:
