@@ -58,6 +58,9 @@ def packets_in(group: Group) -> list[tuple[int, Packet]]:
     return [
         (track, parsed(group.data[offset - HEADER_SIZE : offset + size]))
         for track, offset, size in zip(
-            group.tracks.tolist(), group.offsets.tolist(), group.sizes.tolist(), strict=True
+            group.columns.tracks.tolist(),
+            group.columns.offsets.tolist(),
+            group.columns.sizes.tolist(),
+            strict=True,
         )
     ]

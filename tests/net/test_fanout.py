@@ -25,7 +25,7 @@ from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES, InterleavedFanOut
 from reelcast.net.messages import Batching, Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtp.group import MAX_RUN_PACKETS
-from reelcast.rtp.sender import Sender, stamp
+from reelcast.rtp.sender import Sender
 
 SO_NO_CHECK = 11
 BOTH = (0, 0, 1), (1, 2, 3)
@@ -44,7 +44,7 @@ def aired() -> Aired:
         ]
     )
     senders = {0: Sender(1, 0xFFF0, 0, 90_000), 1: Sender(2, 0, 0, 8_000)}
-    return Aired(0, group, stamp(group, senders), 0.0)
+    return Aired(0, group, senders, 0.0)
 
 
 AIRED = aired()

@@ -24,7 +24,7 @@ from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.net.listener import Listener
 from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
-from reelcast.rtp.sender import Sender, stamp
+from reelcast.rtp.sender import Sender
 
 FRAMES = 500
 PATIENCE = 20.0
@@ -113,7 +113,7 @@ def aired(frames: int = FRAMES) -> Aired:
             (1, burst(AUDIO, 320 * number, (160,))),
         )
     )
-    return Aired(0, group, stamp(group, {0: Sender(1, 9, 0, 90_000), 1: Sender(2, 9, 0, 8_000)}), 0.0)
+    return Aired(0, group, {0: Sender(1, 9, 0, 90_000), 1: Sender(2, 9, 0, 8_000)}, 0.0)
 
 
 AIRED = aired()

@@ -130,7 +130,7 @@ class TestDues:
         group = group_of([(0, burst(VIDEO, -7200, pts=0)), (1, burst(AUDIO, -80))])
         assert group.dues == pytest.approx([-0.08, -0.01])
         assert [packet.timestamp for _, packet in packets_in(group)] == [0, 2**32 - 80]
-        assert group.timestamps.tolist() == [0, 2**32 - 80]
+        assert group.columns.timestamps.tolist() == [0, 2**32 - 80]
 
 
 def test_tables() -> None:
@@ -141,12 +141,16 @@ def test_tables() -> None:
         ]
     )
     assert len(group) == 4
-    assert group.tracks.tolist() == [0, 0, 0, 1]
-    assert group.sequences.tolist() == [0, 1, 2, 0]
-    assert group.timestamps.tolist() == [5, 5, 5, 0]
-    assert group.sizes.tolist() == [10, 10, 3, 4]
-    assert group.offsets.tolist() == [12, 34, 56, 71]
-    assert [hex(flags) for flags in group.flags.tolist()] == [*["0x80600000"] * 2, "0x80e00000", "0x80800000"]
+    assert group.columns.tracks.tolist() == [0, 0, 0, 1]
+    assert group.columns.sequences.tolist() == [0, 1, 2, 0]
+    assert group.columns.timestamps.tolist() == [5, 5, 5, 0]
+    assert group.columns.sizes.tolist() == [10, 10, 3, 4]
+    assert group.columns.offsets.tolist() == [12, 34, 56, 71]
+    assert [hex(flags) for flags in group.columns.flags.tolist()] == [
+        *["0x80600000"] * 2,
+        "0x80e00000",
+        "0x80800000",
+    ]
     assert group.nbytes > len(group.data) == 12 * 4 + 27
     assert group.last
     assert not Group.build(3, [], TRACKS, last=False).last
@@ -169,8 +173,8 @@ class TestSelect:
     def test_packets_are_numbered_anew(self) -> None:
         chosen = self.GROUP.select(run for run in self.GROUP.runs if run.pts > 0.15)
         assert [run.first for run in chosen.runs] == [0, 3, 4, 7]
-        assert chosen.sequences.tolist() == [0, 1, 2, 0, 3, 4, 5, 1]
-        assert chosen.tracks.tolist() == [0, 0, 0, 1, 0, 0, 0, 1]
+        assert chosen.columns.sequences.tolist() == [0, 1, 2, 0, 3, 4, 5, 1]
+        assert chosen.columns.tracks.tolist() == [0, 0, 0, 1, 0, 0, 0, 1]
         assert chosen.dues == self.GROUP.dues[-4:]
         assert chosen.spread == self.GROUP.spread[-4:]
 
@@ -189,7 +193,7 @@ class TestSelect:
         ]
         assert len(chosen) == sum(run.count for run in runs)
         for track in (0, 1):
-            own = chosen.sequences[chosen.tracks == track].tolist()
+            own = chosen.columns.sequences[chosen.columns.tracks == track].tolist()
             assert own == list(range(len(own)))
 
 
@@ -202,12 +206,12 @@ class TestRetimed:
         assert (moved.index, moved.end, moved.last, moved.runs) == (-3, 9.0, False, tuple(runs))
         assert moved.dues == tuple(run.due for run in runs)
         expected = [round(run.pts * TRACKS[run.track].clock_rate) for run in runs for _ in range(run.count)]
-        assert moved.timestamps.astype(np.int32).tolist() == expected
+        assert moved.columns.timestamps.astype(np.int32).tolist() == expected
         assert min(expected) < 0
         # All else is as it was, here and there.
         assert packets_in(moved) == packets_in(self.GROUP)
-        assert moved.sequences.tolist() == self.GROUP.sequences.tolist()
-        assert self.GROUP.timestamps.max() == 27_000
+        assert moved.columns.sequences.tolist() == self.GROUP.columns.sequences.tolist()
+        assert self.GROUP.columns.timestamps.max() == 27_000
 
     def test_of_nothing(self) -> None:
         assert len(group_of([]).retimed([], TRACKS, index=0, end=0.0, last=True)) == 0

@@ -12,7 +12,7 @@ from tests.groups import AUDIO, TRACKS, VIDEO, burst, group_of, parsed
 
 from reelcast.rtp.burst import lay_out
 from reelcast.rtp.rtcp import SenderReport
-from reelcast.rtp.sender import Sender, interleave, stamp, tally
+from reelcast.rtp.sender import Sender, headers, reserve, stamp, tally
 
 WORDS = st.integers(0, 2**32 - 1)
 GROUP = group_of(
@@ -51,14 +51,12 @@ class TestStamp:
             "2400 0014 80e0 0003 00004650 aabbccdd"
         )
 
-    def test_interleaved_afterwards(self) -> None:
-        channels = {0: 4, 1: 9}
-        plain = stamp(GROUP, senders(3))
-        before = plain.copy()
-        framed = interleave(GROUP, plain, channels)
-        assert framed.tobytes() == stamp(GROUP, senders(3), channels).tobytes()
-        assert (plain == before).all()
-        assert framed.flags.c_contiguous
+    def test_reserved_and_made_later(self) -> None:
+        pair, channels = senders(3), {0: 4, 1: 9}
+        numbers = reserve(GROUP, pair, 0.5)
+        assert (pair[0].sequence, pair[1].sequence) == (7, 8)
+        for made in (None, channels):
+            assert headers(GROUP, numbers, made).tobytes() == stamp(GROUP, senders(3), made, 0.5).tobytes()
 
     def test_the_highest_channel_and_the_longest_frame(self) -> None:
         group = group_of([(0, burst(VIDEO, 0, (65_000,)))])
@@ -73,7 +71,7 @@ class TestStamp:
         found = [
             parsed(headers[row].tobytes() + group.data[start : start + size])
             for row, (start, size) in enumerate(
-                zip(group.offsets.tolist(), group.sizes.tolist(), strict=True)
+                zip(group.columns.offsets.tolist(), group.columns.sizes.tolist(), strict=True)
             )
         ]
         assert [(each.sequence, each.extension, each.payload, each.marker) for each in found] == [
@@ -132,11 +130,11 @@ def test_any_group(
     table = stamp(group, pair, dict(enumerate(channels)) if channels else None)
     following = list(sequences)
     for number, row in enumerate(table):
-        track, data = int(group.tracks[number]), row.tobytes()
-        start = int(group.offsets[number])
+        track, data = int(group.columns.tracks[number]), row.tobytes()
+        start = int(group.columns.offsets[number])
         first, _, timestamp, _ = struct.unpack_from("!HHII", group.data, start - 12)
         if channels:
-            length = 12 + int(group.sizes[number])
+            length = 12 + int(group.columns.sizes[number])
             assert data[:4] == struct.pack("!BBH", 0x24, channels[track], length)
         expected = first, following[track], (timestamp + words[2 + track]) % 2**32, words[track]
         assert struct.unpack("!HHII", data[-12:]) == expected
@@ -172,13 +170,13 @@ class TestSender:
 
     def test_tally(self) -> None:
         pair = senders()
-        tally(GROUP, pair, 0, 0)
+        tally((), pair)
         assert (pair[0].packets, pair[1].packets) == (0, 0)
-        tally(GROUP, pair, 1, 4)
-        assert (pair[0].packets, pair[0].octets) == (2, 35)
+        tally(GROUP.runs[:2], pair)
+        assert (pair[0].packets, pair[0].octets) == (3, 65)
         assert (pair[1].packets, pair[1].octets) == (1, 17)
-        tally(GROUP, pair, 4, 5)
-        assert (pair[0].packets, pair[0].octets) == (3, 43)
+        tally(GROUP.runs[2:], pair)
+        assert (pair[0].packets, pair[0].octets) == (4, 73)
 
     def test_counts_wrap_in_reports(self) -> None:
         sender = Sender(1, 0, 0, 8_000)

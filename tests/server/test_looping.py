@@ -93,7 +93,7 @@ def packets(pairs: list[tuple[Group, float]], feed: LoopingFile) -> Iterator[tup
     }
     for group, shift in pairs:
         flight = Flight(group, stamp(group, senders, shift=shift))
-        for number, track in enumerate(group.tracks.tolist()):
+        for number, track in enumerate(group.columns.tracks.tolist()):
             yield track, parsed(flight.packets(number, 1)[0])
 
 

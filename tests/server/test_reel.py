@@ -133,8 +133,8 @@ class TestCut:
                 # What is spread is done before the next frame, and not more slowly than it need be.
                 assert one.spread - one.due == pytest.approx((other.spread - other.due) / max(1.0, scale))
             assert packets_in(after) == packets_in(before)
-            stamps = after.timestamps.astype("int32") * scale
-            assert stamps == pytest.approx(before.timestamps.astype("int32"), abs=scale)
+            stamps = after.columns.timestamps.astype("int32") * scale
+            assert stamps == pytest.approx(before.columns.timestamps.astype("int32"), abs=scale)
 
     def test_what_is_silent(self) -> None:
         film = Film(1.0)
@@ -160,12 +160,12 @@ class TestCut:
         assert {run.pts * scale for run in shown} == {0.0, 0.5, 1.0, 1.5, 2.0, 2.5}
         assert all(run.due == run.pts and run.track == 0 and run.keyframe for run in shown)
         for one in cut:
-            assert one.tracks.tolist() == [0] * len(one)
-            assert one.sequences.tolist() == list(range(len(one)))
+            assert one.columns.tracks.tolist() == [0] * len(one)
+            assert one.columns.sequences.tolist() == list(range(len(one)))
             assert [run.first for run in one.runs] == [
                 sum(run.count for run in one.runs[:number]) for number in range(len(one.runs))
             ]
-            said = one.timestamps.astype("int32").tolist()
+            said = one.columns.timestamps.astype("int32").tolist()
             assert said == [round(run.pts * 90_000) for run in one.runs for _ in range(run.count)]
 
     @pytest.mark.parametrize("scale", [4.0, -1.0])

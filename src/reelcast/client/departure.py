@@ -124,7 +124,7 @@ class Departure:
         group = Group.build(0, [(0, burst) for burst in bursts], (self.track,), last=False)
         senders = {0: self._sender}
         flight = Flight(group, stamp(group, senders, self._carrier.channels))
-        tally(group, senders, 0, len(group))
+        tally(group.runs, senders)
         now, dues = self._loop.time(), self._carrier.dues(group)
         self._waiting.extend((now + due - dues[0], flight, run) for run, due in enumerate(dues))
         self._proceed()

@@ -157,7 +157,7 @@ class _Cursor:
             return None
         units.sort(key=lambda unit: unit[0])
         bursts = list(_bursts(units, self._tracks))
-        group = Group.build(self.index, bursts, self._tracks, last=last)
+        group = Group.build(self.index, bursts, self._tracks, last=last).prepared()
         self.index += 1
         return group
 

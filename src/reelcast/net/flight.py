@@ -6,11 +6,13 @@ and so on), and as bytes for systems without them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from reelcast.rtp.group import Group
-from reelcast.rtp.sender import interleave
+from reelcast.rtp.sender import Imprint, Sender, headers, imprint, reserve
 
 __all__ = ["Aired", "Contiguous", "Flight", "Layout"]
 
@@ -38,8 +40,8 @@ class Flight:
         start: int = headers.__array_interface__["data"][0]
         array[:, 0, 0] = np.arange(start, start + width * len(group), width, dtype=np.uint64)
         array[:, 0, 1] = width
-        array[:, 1, 0] = group.offsets + np.uint64(data.__array_interface__["data"][0])
-        array[:, 1, 1] = group.sizes
+        array[:, 1, 0] = group.columns.offsets + np.uint64(data.__array_interface__["data"][0])
+        array[:, 1, 1] = group.columns.sizes
         self._array = array
         self.iovecs: int = array.__array_interface__["data"][0]
 
@@ -47,7 +49,7 @@ class Flight:
         """Some packets in a row, each with its header first."""
         group, width, stop = self.group, self._header_bytes, first + count
         data, headers = group.data, self.headers[first:stop].tobytes()
-        starts, sizes = group.offsets[first:stop].tolist(), group.sizes[first:stop].tolist()
+        starts, sizes = (column[first:stop].tolist() for column in group.columns[-2:])
         return [
             headers[at : at + width] + data[start : start + size]
             for at, start, size in zip(range(0, count * width, width), starts, sizes, strict=True)
@@ -64,44 +66,49 @@ class Flight:
 
 
 class Aired:
-    """A group with the headers of a live stream, the same for all its readers.
+    """A group with the numbers of a live stream, the same for all its readers.
 
     number    its place in the stream, counted up by one
     group     what is sent
     shift     seconds from the group's own time axis to the stream's
     """
 
-    __slots__ = ("_contiguous", "_flights", "_headers", "group", "number", "shift")
+    __slots__ = ("_contiguous", "_flights", "_numbers", "group", "number", "shift")
 
-    def __init__(self, number: int, group: Group, headers: NDArray[np.uint32], shift: float) -> None:
-        """`headers` as `stamp` makes them, without interleaved heads."""
+    def __init__(self, number: int, group: Group, senders: Mapping[int, Sender], shift: float) -> None:
+        """The senders' sequence numbers are moved on by what is in the group."""
         self.number = number
         self.group = group
         self.shift = shift
-        self._headers = headers
+        self._numbers = reserve(group, senders, shift)
         self._flights: dict[Layout, Flight] = {}
         self._contiguous: dict[Layout, Contiguous] = {}
+
+    def sequence(self, run: int) -> int:
+        """The RTP sequence number of the first packet of a run."""
+        track = self.group.runs[run].track
+        before = sum(each.count for each in self.group.runs[:run] if each.track == track)
+        return (self._numbers[track].sequence + before) & 0xFFFF
 
     def flight(self, layout: Layout = None) -> Flight:
         """For one reader that is sent parts of it by itself."""
         flight = self._flights.get(layout)
         if flight is None:
-            headers = self._headers
-            if layout is not None:
-                headers = interleave(self.group, headers, {track: rtp for track, rtp, _ in layout})
-            flight = self._flights[layout] = Flight(self.group, headers)
+            made = headers(self.group, self._numbers, _channels(layout))
+            flight = self._flights[layout] = Flight(self.group, made)
         return flight
 
     def contiguous(self, layout: Layout = None) -> Contiguous:
         """For all readers at once; made when the first of them is there."""
         contiguous = self._contiguous.get(layout)
         if contiguous is None:
-            contiguous = self._contiguous[layout] = Contiguous(self.flight(layout), layout)
+            whole = imprint(self.group, self._numbers, _channels(layout))
+            contiguous = self._contiguous[layout] = Contiguous(whole)
         return contiguous
 
 
 class Contiguous:
-    """The packets of a flight back to back, headers included: what is sent to many is one piece of memory.
+    """What is sent to many in one piece of memory.
 
     data      the bytes
     pointer   the address of the first
@@ -110,17 +117,12 @@ class Contiguous:
 
     __slots__ = ("_array", "data", "pointer", "starts")
 
-    def __init__(self, flight: Flight, layout: Layout) -> None:
-        left_out: set[int] = set()
-        if layout is not None:
-            left_out = {run.track for run in flight.group.runs}.difference(track for track, _, _ in layout)
-        pieces: list[bytes] = []
-        self.starts = [0]
-        for run in flight.group.runs:
-            packets = [] if run.track in left_out else flight.packets(run.first, run.count)
-            pieces += packets
-            self.starts.append(self.starts[-1] + sum(map(len, packets)))
-        joined = b"".join(pieces)
-        self._array = np.frombuffer(joined, np.uint8)
-        self.data = memoryview(joined)
+    def __init__(self, whole: Imprint) -> None:
+        self.data = memoryview(whole.data)
+        self.starts = whole.starts
+        self._array = np.frombuffer(whole.data, np.uint8)
         self.pointer: int = self._array.__array_interface__["data"][0]
+
+
+def _channels(layout: Layout) -> dict[int, int] | None:
+    return None if layout is None else {track: rtp for track, rtp, _ in layout}

@@ -7,9 +7,10 @@ at a time: see `reelcast.rtp.sender.stamp`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from reelcast.rtp.burst import Burst
 from reelcast.rtp.packet import HEADER_SIZE
 from reelcast.track import Track
 
-__all__ = ["MAX_RUN_PACKETS", "Group", "Run"]
+__all__ = ["MAX_RUN_PACKETS", "Columns", "Group", "Run"]
 
 MAX_RUN_PACKETS = 44
 """Packets sent in one go to one reader: 64 kB, as much as one datagram to be cut up by the kernel may hold, and
@@ -39,6 +40,7 @@ class Run:
     first      index of its first packet in the group
     count      number of packets
     size       bytes of each, header included
+    octets     bytes of payload of all of them
     track      index of the track
     due        seconds on the presentation's time axis at which it is to be sent
     spread     the same, later where the burst is large: for transports whose receivers could overflow
@@ -51,6 +53,7 @@ class Run:
     first: int
     count: int
     size: int
+    octets: int
     track: int
     due: float
     spread: float
@@ -60,18 +63,31 @@ class Run:
     keyframe: bool
 
 
+class Columns(NamedTuple):
+    """The packets of a group as tables, a row a packet.
+
+    tracks        the index of its track (uint8)
+    sequences     its number in its track, from 0 (uint32)
+    flags         the first header word without the sequence number (uint32)
+    timestamps    the RTP timestamp counted from media time 0 (uint32)
+    offsets       where its payload begins in the group's data (uint64)
+    sizes         bytes of payload (uint64)
+    """
+
+    tracks: NDArray[np.uint8]
+    sequences: NDArray[np.uint32]
+    flags: NDArray[np.uint32]
+    timestamps: NDArray[np.uint32]
+    offsets: NDArray[np.uint64]
+    sizes: NDArray[np.uint64]
+
+
 class Group:
     """One stretch of a presentation, packetised; immutable, shared by the sessions that play it.
 
     index         its number: stretch k of a file begins k stretches after the start
     data          all packets back to back, headers included
     runs          the runs in sending order
-    tracks        of each packet: the index of its track (uint8)
-    sequences     of each packet: its number in its track, from 0 (uint32)
-    flags         of each packet: the first header word without the sequence number (uint32)
-    timestamps    of each packet: the RTP timestamp counted from media time 0 (uint32)
-    offsets       of each packet: where its payload begins in data (uint64)
-    sizes         of each packet: bytes of payload (uint64)
     dues          of each run: when it is due, seconds
     spread        of each run: when it is due where large bursts are spread, seconds
     end           seconds at which the last unit in it has been presented
@@ -79,20 +95,17 @@ class Group:
     """
 
     __slots__ = (
+        "_columns",
+        "_count",
+        "_rows",
         "_sums",
         "data",
         "dues",
         "end",
-        "flags",
         "index",
         "last",
-        "offsets",
         "runs",
-        "sequences",
-        "sizes",
         "spread",
-        "timestamps",
-        "tracks",
     )
 
     def __init__(
@@ -100,12 +113,12 @@ class Group:
         index: int,
         data: bytes,
         runs: tuple[Run, ...],
-        packets: NDArray[np.int64],
+        rows: Callable[[], NDArray[np.int64]],
         *,
         end: float,
         last: bool,
     ) -> None:
-        """`packets` has a row a packet: track, first header word, timestamp, payload offset, payload size."""
+        """`rows` makes a row a packet: track, first header word, timestamp, payload offset, payload size."""
         self.index = index
         self.data = data
         self.runs = runs
@@ -113,13 +126,31 @@ class Group:
         self.spread = tuple(run.spread for run in runs)
         self.end = end
         self.last = last
-        self.tracks = packets[:, 0].astype(np.uint8)
-        self.flags = packets[:, 1].astype(np.uint32)
-        self.timestamps = packets[:, 2].astype(np.uint32)
-        self.offsets = packets[:, 3].astype(np.uint64)
-        self.sizes = packets[:, 4].astype(np.uint64)
-        self.sequences = _numbered(self.tracks)
+        self._count = sum(run.count for run in runs)
+        self._rows = rows
+        self._columns: Columns | None = None
         self._sums: list[int] | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """Its packets as tables; made when they are first asked for: what is live often does without."""
+        if self._columns is None:
+            rows = self._rows()
+            tracks = rows[:, 0].astype(np.uint8)
+            self._columns = Columns(
+                tracks,
+                _numbered(tracks),
+                rows[:, 1].astype(np.uint32),
+                rows[:, 2].astype(np.uint32),
+                rows[:, 3].astype(np.uint64),
+                rows[:, 4].astype(np.uint64),
+            )
+        return self._columns
+
+    def prepared(self) -> Group:
+        """Itself, its tables made here and now: the thread that reads a file has the time for it."""
+        assert self.columns is not None
+        return self
 
     @classmethod
     def build(
@@ -135,23 +166,23 @@ class Group:
             runs += _runs(burst, number, count, track, due, rate)
             count += len(burst.sizes)
             end = max(end, (burst.pts + burst.duration) / rate)
-        packets = _table(placed, data, count)
-        return cls(index, data, tuple(runs), packets, end=end, last=last)
+        sizes = [(track, burst.pts, burst.sizes) for _, track, burst in placed]
+        return cls(index, data, tuple(runs), lambda: _table(sizes, data, count), end=end, last=last)
 
     def __len__(self) -> int:
         """Packets in the group."""
-        return len(self.tracks)
+        return self._count
 
     def payload_bytes(self, first: int, count: int) -> int:
         """Bytes of payload of some packets in a row."""
         if self._sums is None:
-            self._sums = [0, *np.cumsum(self.sizes).tolist()]
+            self._sums = [0, *np.cumsum(self.columns.sizes).tolist()]
         return self._sums[first + count] - self._sums[first]
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the group holds, roughly."""
-        return len(self.data) + 32 * len(self.tracks) + 200 * len(self.runs)
+        return len(self.data) + 32 * self._count + 200 * len(self.runs)
 
     def select(self, chosen: Iterable[Run]) -> Group:
         """The same group with the chosen runs alone, in their order, sharing its data."""
@@ -160,8 +191,8 @@ class Group:
         for run in chosen:
             runs.append(replace(run, first=len(packets)))
             packets.extend(range(run.first, run.first + run.count))
-        taken = self._rows()[packets] if packets else np.empty((0, 5), np.int64)
-        return Group(self.index, self.data, tuple(runs), taken, end=self.end, last=self.last)
+        taken = self._table()[packets] if packets else np.empty((0, 5), np.int64)
+        return Group(self.index, self.data, tuple(runs), lambda: taken, end=self.end, last=self.last)
 
     @classmethod
     def joined(cls, index: int, groups: Sequence[Group], *, last: bool) -> Group:
@@ -172,14 +203,14 @@ class Group:
         octets = packets = bursts = 0
         for group in groups:
             runs += [replace(run, first=run.first + packets, burst=run.burst + bursts) for run in group.runs]
-            table = group._rows()
+            table = group._table()
             table[:, 3] += octets
             rows.append(table)
             octets, packets = octets + len(group.data), packets + len(group)
             bursts += 1 + max((run.burst for run in group.runs), default=-1)
         end = max((group.end for group in groups), default=0.0)
         table = np.concatenate(rows) if rows else np.empty((0, 5), np.int64)
-        whole = cls(index, data, tuple(runs), table, end=end, last=last)
+        whole = cls(index, data, tuple(runs), lambda: table, end=end, last=last)
         return whole.select(sorted(runs, key=lambda run: run.due)) if len(groups) > 1 else whole
 
     def retimed(
@@ -187,12 +218,13 @@ class Group:
     ) -> Group:
         """The same packets at the times of `runs`, which are its own with other times; sharing its data."""
         stamps = [round(run.pts * tracks[run.track].clock_rate) for run in runs]
-        rows = self._rows()
+        rows = self._table()
         rows[:, 2] = np.repeat(np.array(stamps, np.int64), [run.count for run in self.runs]) & 0xFFFFFFFF
-        return Group(index, self.data, tuple(runs), rows, end=end, last=last)
+        return Group(index, self.data, tuple(runs), lambda: rows, end=end, last=last)
 
-    def _rows(self) -> NDArray[np.int64]:
-        rows = np.stack([self.tracks, self.flags, self.timestamps, self.offsets, self.sizes], axis=1)
+    def _table(self) -> NDArray[np.int64]:
+        table = self.columns
+        rows = np.stack([table.tracks, table.flags, table.timestamps, table.offsets, table.sizes], axis=1)
         return rows.astype(np.int64)
 
 
@@ -204,16 +236,19 @@ def _numbered(tracks: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return numbers
 
 
-def _table(placed: Sequence[tuple[float, int, Burst]], data: bytes, count: int) -> NDArray[np.int64]:
-    """The rows of a group's `count` packets; columns at a time, for rows made one by one cost five times that."""
-    lengths = [len(burst.sizes) for _, _, burst in placed]
-    sizes = np.fromiter(chain.from_iterable(burst.sizes for _, _, burst in placed), np.int64, count)
+def _table(bursts: Sequence[tuple[int, int, tuple[int, ...]]], data: bytes, count: int) -> NDArray[np.int64]:
+    """The rows of a group's `count` packets; columns at a time, for rows made one by one cost five times that.
+
+    Of each burst: track, presentation time, sizes of its packets.
+    """
+    lengths = [len(sizes) for _, _, sizes in bursts]
+    sizes = np.fromiter(chain.from_iterable(sizes for _, _, sizes in bursts), np.int64, count)
     starts = np.cumsum(sizes) - sizes
     octets = np.frombuffer(data, np.uint8)
     packets = np.empty((count, 5), np.int64)
-    packets[:, 0] = np.repeat([track for _, track, _ in placed], lengths)
+    packets[:, 0] = np.repeat([track for track, _, _ in bursts], lengths)
     packets[:, 1] = octets[starts].astype(np.int64) << 24 | octets[starts + 1].astype(np.int64) << 16
-    packets[:, 2] = np.repeat([burst.pts & 0xFFFFFFFF for _, _, burst in placed], lengths)
+    packets[:, 2] = np.repeat([pts & 0xFFFFFFFF for _, pts, _ in bursts], lengths)
     packets[:, 3] = starts + HEADER_SIZE
     packets[:, 4] = sizes - HEADER_SIZE
     return packets
@@ -249,6 +284,7 @@ def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: i
             first + start,
             count,
             burst.sizes[start],
+            sum(burst.sizes[start : start + count]) - count * HEADER_SIZE,
             track,
             due,
             due + step * start,

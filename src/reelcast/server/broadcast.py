@@ -18,7 +18,7 @@ from reelcast.net.carrier import Carrier
 from reelcast.net.fanout import FanOut
 from reelcast.net.flight import Aired
 from reelcast.rtp.group import Run
-from reelcast.rtp.sender import Sender, stamp, tally
+from reelcast.rtp.sender import Sender, tally
 from reelcast.server.feed import Era, Feed
 from reelcast.server.pacer import Pacer
 from reelcast.server.reports import Reporter, Wall, unix_at
@@ -183,13 +183,14 @@ class Broadcast:
         for aired in self._aired:
             if aired.number < place[0]:
                 continue
-            runs = aired.group.runs[place[1] if aired.number == place[0] else 0 :]
-            for run in runs:
+            runs = aired.group.runs
+            for number in range(place[1] if aired.number == place[0] else 0, len(runs)):
+                track = runs[number].track
                 if not found:
-                    media_time = run.pts + aired.shift
-                if run.track not in found:
-                    found.add(run.track)
-                    sequences[run.track] = aired.flight().sequence(run.first)
+                    media_time = runs[number].pts + aired.shift
+                if track not in found:
+                    found.add(track)
+                    sequences[track] = aired.sequence(number)
         places = {} if self.wall is None else self.wall.at(unix_at(time.monotonic()), media_time)[1]
         return {
             track: (sequences[track], sender.timestamp(places.get(track, media_time)))
@@ -249,7 +250,7 @@ class Broadcast:
             if stop < len(dues):
                 self._edge = number, stop
                 return shift + dues[stop]
-            tally(aired.group, self.senders, self._counted, len(aired.group))
+            tally(aired.group.runs[self._counted :], self.senders)
             self._counted = 0
             self._edge = number + 1, 0
             self._let_go()
@@ -264,10 +265,8 @@ class Broadcast:
         """Bring the senders' counts up to date, for a report."""
         aired = self.at(self._edge)
         if aired is not None and self._edge[1]:
-            last = aired.group.runs[self._edge[1] - 1]
-            sent = last.first + last.count
-            tally(aired.group, self.senders, self._counted, sent)
-            self._counted = sent
+            tally(aired.group.runs[self._counted : self._edge[1]], self.senders)
+            self._counted = self._edge[1]
 
     def _begin(self, aired: Aired, first: int, stop: int) -> None:
         """Begin to send runs; a keyframe begins a piece of its own, since readers may be let in there."""
@@ -304,8 +303,7 @@ class Broadcast:
             async for group, shift, holes in self._feed.portions(self.elapsed):
                 for track in holes:
                     self.senders[track].sequence = (self.senders[track].sequence + 1) & 0xFFFF
-                headers = stamp(group, self.senders, shift=shift)
-                self._aired.append(Aired(self._numbers, group, headers, shift))
+                self._aired.append(Aired(self._numbers, group, self.senders, shift))
                 self._kept_bytes += group.nbytes
                 self._numbers += 1
                 if self._starved:

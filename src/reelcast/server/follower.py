@@ -86,7 +86,7 @@ class Follower(Subscription):
         self._carrier.send(self._flight, begin, end)
         self._next = end
         sent = self._flight.group.runs[begin:end]
-        tally(self._flight.group, self._senders, sent[0].first, sent[-1].first + sent[-1].count)
+        tally(sent, self._senders)
         for run in sent:
             self._heard[run.track] = run.pts + aired.shift
             self._reached = max(self._reached, run.end + aired.shift + self.shift)

@@ -368,10 +368,8 @@ class Playhead:
         """Tell the senders what was sent of this group since last time."""
         if self._flight is None:
             return
-        group = self._flight.group
-        sent = group.runs[self._next - 1].first + group.runs[self._next - 1].count if self._next else 0
-        tally(group, self._senders, self._counted, sent)
-        self._counted = sent
+        tally(self._flight.group.runs[self._counted : self._next], self._senders)
+        self._counted = self._next
 
     # Time
 
