@@ -120,6 +120,13 @@ class ScriptedServer:
         if self._writer is not None:
             self._writer.close()
 
+    def stop_reading(self) -> None:
+        """Take nothing any more on the latest connection."""
+        assert self._writer is not None
+        transport = self._writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to arrive here."""
         while not condition():

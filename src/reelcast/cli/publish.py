@@ -31,9 +31,9 @@ from reelcast.client.timeouts import Timeouts
 from reelcast.client.trust import Trust
 from reelcast.errors import MediaError
 from reelcast.media.capture import DeviceKind, open_device
+from reelcast.media.decoded_file import DecodedFile
 from reelcast.media.demux import open_demuxer
 from reelcast.media.pattern import Pattern
-from reelcast.media.projector import Projector
 from reelcast.media.shots import Shot, Shots
 from reelcast.media.studio import Programme, Studio
 from reelcast.rtsp.url import without_userinfo
@@ -219,8 +219,8 @@ def _can_be_carried(path: Path) -> bool:
         kinds = set()
     if "video" in kinds:
         return True
-    with closing(Projector(path)) as projector:
-        return "audio" in kinds and not projector.fps
+    with closing(DecodedFile(path)) as decoded:
+        return "audio" in kinds and not decoded.fps
 
 
 def _device(source: str) -> tuple[DeviceKind, str] | None:
@@ -237,7 +237,7 @@ def _open(order: _Order) -> Shots:
         return open_device(*device, fps=order.fps, size=order.size)
     if order.source == "pattern":
         return Pattern(*(order.size or PATTERN_SIZE), order.fps or PATTERN_FPS)
-    return Projector(Path(order.source), fps=order.fps, loop=order.loop)
+    return DecodedFile(Path(order.source), fps=order.fps, loop=order.loop)
 
 
 async def _perform(shots: Shots, out: Publisher, programme: Programme, duration: float | None) -> None:

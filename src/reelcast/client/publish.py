@@ -134,7 +134,7 @@ class Publisher:
     def __init__(self, url: str, options: Options, programme: Programme) -> None:
         self._uplink = Uplink(url, options, Valves(self._hold, self._want_keyframe, self._fail))
         self._programme = programme
-        self._patience = options.timeouts.opening or CLOSE_SECONDS
+        self._patience = CLOSE_SECONDS if options.timeouts.opening is None else options.timeouts.opening
         self._studio: Studio | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
@@ -247,18 +247,24 @@ class Publisher:
             studio.finish()
             try:
                 async with asyncio.timeout(0.0 if self._uplink.recovering else self._patience):
-                    await self._ended.wait()
+                    await self._all_sent()
             except TimeoutError:
-                studio.fail(DeadlineError("sending", self._patience, url=self.url))
+                if not self._uplink.recovering:
+                    self._fail(DeadlineError("sending", self._patience, url=self.url))
+                studio.fail(ReelcastError("it is closed", url=self.url))
                 await self._ended.wait()
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None:
-            beginning.cancel()
-            await asyncio.wait([beginning])
+        if self._beginning is not None:
+            self._beginning.cancel()
+            await asyncio.wait([self._beginning])
         await self._uplink.close()
         if self._failure is not None and not self._told:
             self._told = True
             raise self._failure
+
+    async def _all_sent(self) -> None:
+        await self._ended.wait()
+        if self._beginning is not None:
+            await asyncio.wait([self._beginning])
 
     async def _hand_in(self, work: Callable[[Studio], None], wait: bool) -> None:
         if wait:

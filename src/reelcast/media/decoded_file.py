@@ -16,13 +16,13 @@ from reelcast.errors import MediaError
 from reelcast.media.reader import READ_ERRORS, PacketReader
 from reelcast.media.shots import Shot
 
-__all__ = ["Projector"]
+__all__ = ["DecodedFile"]
 
 _MAX_CHANNELS = 2
 """Of the sound that is given: what every codec of RTP carries."""
 
 
-class Projector:
+class DecodedFile:
     """See `reelcast.media.shots.Shots`; over and over if it is to `loop`.
 
     fps    at most so many pictures a second where given; else those of the file
