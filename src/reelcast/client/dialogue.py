@@ -238,6 +238,12 @@ class Dialogue(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
+    def abort(self) -> None:
+        """End the connection, and forget what waits to be sent to who takes nothing."""
+        self.close()
+        if self._transport is not None:
+            self._transport.abort()
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

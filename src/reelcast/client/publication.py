@@ -65,6 +65,8 @@ class Publication:
         self._heard = self._loop.time()
         self._stuck: float | None = None
         self._over = False
+        # Whether nothing said to the server is answered any more.
+        self._dead = False
         dialogue.on_lost = self._lose
         dialogue.on_full = self._fill
 
@@ -165,7 +167,9 @@ class Publication:
         self._over = True
         self._stop()
         try:
-            if self.state is State.RECORDING and not self._dialogue.lost:
+            if self._dead:
+                self._dialogue.abort()
+            elif self.state is State.RECORDING and not self._dialogue.lost:
                 for departure in self.departures:
                     departure.goodbye()
                 if self.transport == "udp":
@@ -217,6 +221,7 @@ class Publication:
     def _end(self, error: ReelcastError) -> None:
         if not self._over:
             self._over = True
+            self._dead = isinstance(error, DeadlineError)
             self._stop()
             self.on_lost(error)
 

@@ -218,8 +218,6 @@ class Uplink:
         early, self._early = self._early, None
         for index, unit in early or ():
             self.put(index, unit)
-        if self._waiting:
-            self._valves.keyframe()
         self._valves.hold(publication.full)
 
     def _end(self, error: ReelcastError) -> None:
@@ -261,6 +259,7 @@ class Uplink:
             else:
                 if self._lost is None:
                     self._recovery = None
+                    self._valves.keyframe()
                     self._go_on()
                     return
                 error = self._lost

@@ -44,7 +44,7 @@ from reelcast.server.writers import Writers
 
 if TYPE_CHECKING:
     from reelcast.media.studio import ProgrammeOptions
-    from reelcast.server.studio import LiveWriter
+    from reelcast.server.live_writer import LiveWriter
 
 __all__ = ["DEFAULT_PORT", "Server"]
 
@@ -153,7 +153,7 @@ class Server:
         the server runs and while it does, from any thread. Raises ValueError for options that make no sense,
         MediaError where there is no such encoder here, ProtocolError where something else is served at `path`.
         """
-        from reelcast.server.studio import LiveWriter
+        from reelcast.server.live_writer import LiveWriter
 
         return self._writers.add(lambda: LiveWriter(self._mounts.publish_to(path), options))
 

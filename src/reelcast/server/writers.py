@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reelcast.server.studio import LiveWriter
+    from reelcast.server.live_writer import LiveWriter
 
 __all__ = ["Writers"]
 

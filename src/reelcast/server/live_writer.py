@@ -64,6 +64,11 @@ class LiveWriter:
         return self._live.name
 
     @property
+    def tracks(self) -> tuple[Track, ...]:
+        """What is made; () before the first picture is encoded."""
+        return self._tracks
+
+    @property
     def dropped(self) -> int:
         """Pictures left out, because the encoder was too slow or the server did not run."""
         return self._studio.dropped
