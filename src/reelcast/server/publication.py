@@ -30,7 +30,9 @@ __all__ = ["Channels", "Incoming", "Publication", "Way"]
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.05
-"""Seconds between looks at what has waited long enough: half of what a packet may wait."""
+"""Seconds between looks at what has waited long enough, while anything waits: half of what a packet may wait."""
+LEISURE: Final = 0.25
+"""Seconds between looks otherwise: that wakes up less, and a report or a goodbye is no more than that late."""
 ORPHAN_SECONDS: Final = 2.0
 """How long a publisher over UDP may be silent whose connection has gone: one that was killed is not waited for."""
 BYE_SECONDS: Final = 0.5
@@ -54,17 +56,26 @@ class Incoming:
     recording   whether what comes is taken
     """
 
-    def __init__(self, intake: Intake | None, take: Callable[[Iterable[ReceivedUnit]], None]) -> None:
+    def __init__(
+        self,
+        intake: Intake | None,
+        take: Callable[[Iterable[ReceivedUnit]], None],
+        press: Callable[[], None],
+    ) -> None:
+        """Units are given to `take`; `press` is called where packets wait for missing ones."""
         self.intake = intake
         self.heard = -math.inf
         self.recording = False
         self._take = take
+        self._press = press
 
     def media(self, packets: Sequence[bytes]) -> None:
         """Take RTP packets that came at once."""
         self.heard = now = time.monotonic()
         if self.recording and self.intake is not None:
             self._take(self.intake.take(packets, now, unix_at(now)))
+            if self.intake.pending:
+                self._press()
 
     def control(self, data: bytes) -> None:
         """Take an RTCP packet."""
@@ -127,6 +138,7 @@ class Publication(Session):
         self._turns = 0
         self._begun = 0.0
         self._tick: asyncio.TimerHandle | None = None
+        self._pressing = False
 
     @property
     def interleaved(self) -> bool:
@@ -156,8 +168,9 @@ class Publication(Session):
         """What is to take the packets of a track; `ordered` where they come in order, `ssrc` for our reports."""
         track = self.announcement.tracks[number]
         if track is None:
-            return Incoming(None, self._put)
-        return Incoming(Intake(track, ordered=ordered, ssrc=ssrc, cname=self._cname), self._put)
+            return Incoming(None, self._put, self._press)
+        intake = Intake(track, ordered=ordered, ssrc=ssrc, cname=self._cname)
+        return Incoming(intake, self._put, self._press)
 
     def carry(self, number: int, incoming: Incoming, way: Way) -> None:
         """A track is set up: it comes this way. Call `Sessions.deliver` before."""
@@ -178,7 +191,7 @@ class Publication(Session):
         for incoming, _ in self._ways.values():
             incoming.recording = True
         self._begun = time.monotonic()
-        self._look_later()
+        self._look_after(LEISURE)
 
     def refresh(self) -> None:
         """Its own ticking keeps the state up to date."""
@@ -219,9 +232,7 @@ class Publication(Session):
                 self._feeding.put(unit)
 
     def _end_feeding(self, reason: str) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
+        self._stop_looking()
         if self._feeding is None:
             return
         now = time.monotonic()
@@ -239,8 +250,20 @@ class Publication(Session):
 
     # What is due by time alone.
 
-    def _look_later(self) -> None:
-        self._tick = asyncio.get_running_loop().call_later(TICK, self._look)
+    def _press(self) -> None:
+        """Packets wait for missing ones: look soon."""
+        if not self._pressing and self._tick is not None:
+            self._look_after(TICK)
+
+    def _look_after(self, seconds: float) -> None:
+        self._stop_looking()
+        self._pressing = seconds == TICK
+        self._tick = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _stop_looking(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -258,7 +281,8 @@ class Publication(Session):
         elif silence >= self._patience:
             self._on_over(self, f"nothing came for {self._patience:g} s")
         else:
-            self._look_later()
+            pressing = any(intake.pending for intake, _ in self._intakes())
+            self._look_after(TICK if pressing else LEISURE)
 
 
 def _told(track: Track, came: Statistics) -> str:
