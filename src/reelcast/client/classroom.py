@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Final
 
 from reelcast.client.classroom_dialogue import ClassroomDialogue
+from reelcast.client.options import Moment
 from reelcast.client.session import TICK, Outlets
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
@@ -125,6 +126,8 @@ class ClassroomSession:
     tracks = (TRACK,)
     duration: float | None = None
     live: Final = False  # its times go on over a pause
+    resumable: Final = True
+    segment = 0
     transport: Final = "classroom"
     scale = 1.0
 
@@ -196,15 +199,16 @@ class ClassroomSession:
         self.state = after(self.state, "SETUP")
 
     async def play(
-        self, at: float | None, scale: float | None, segment: int, deadline: float | None = None
+        self, at: Moment | None, scale: float | None, segment: int, deadline: float | None = None
     ) -> None:
         """PLAY on from where it stands; ProtocolError(456) for any other place or speed."""
-        if scale not in (None, 1.0) or (at is not None and round(at, 1) != round(self.position, 1)):
+        here = at is None or (isinstance(at, int | float) and round(at, 1) == round(self.position, 1))
+        if scale not in (None, 1.0) or not here:
             advice = "the classroom's server only plays on, at its own rate; open it again to begin anew"
             raise ProtocolError("no seeking and no other speed here", 456, url=self.url, advice=advice)
         if self.state is State.PLAYING:
             return
-        self._over = False
+        self._over, self.segment = False, segment
         self._reception.play(segment)
         # Frames may overtake the answer.
         await self._dialogue.demand("PLAY", "Session", self._dialogue.session)

@@ -10,7 +10,7 @@ from typing import Final
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
-from reelcast.client.options import Options, Way, is_encrypted
+from reelcast.client.options import Moment, Options, Way, is_encrypted
 from reelcast.client.queue import UnitQueue
 from reelcast.client.session import Outlets, Session
 from reelcast.client.statistics import Counted, Ledger, TrackStatistics
@@ -27,8 +27,8 @@ UDP_SILENCE: Final = 3.0
 where that is less."""
 UNSUPPORTED_TRANSPORT: Final = 461
 
-Start = tuple[float | None, float | None]
-"""Where to begin, in seconds, and with what scale."""
+Start = tuple[Moment | None, float | None]
+"""Where to begin, and with what scale."""
 
 
 class Link:

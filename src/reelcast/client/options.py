@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 from reelcast.client.events import Event, notify
@@ -15,12 +16,15 @@ from reelcast.client.trust import SYSTEM, Trust
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
 
-__all__ = ["Dialect", "Options", "Transport", "Way", "check", "is_encrypted"]
+__all__ = ["Dialect", "Moment", "Options", "Transport", "Way", "check", "is_encrypted"]
 
 Transport = Literal["auto", "udp", "tcp"]
 Dialect = Literal["rtsp", "classroom", "auto"]
 Way = Literal["udp", "tcp", "classroom"]
 """How media comes."""
+
+Moment = float | datetime | Literal["now"]
+"""Where to play: presentation time in seconds; what was recorded at a time of day; what is live now."""
 
 _WAYS: dict[Transport, tuple[Way, ...]] = {"auto": ("udp", "tcp"), "udp": ("udp",), "tcp": ("tcp",)}
 
@@ -64,7 +68,7 @@ def check(
     url: str = "",
     transport: str = "auto",
     dialect: str = "rtsp",
-    at: float | None = None,
+    at: Moment | None = None,
     scale: float | None = None,
     rtp_port: int | None = None,
 ) -> None:
@@ -75,8 +79,12 @@ def check(
             raise ValueError(f"{name} must be one of {choice}, not {value!r}")
     if transport == "udp" and is_encrypted(url):
         raise ValueError("over rtsps:// media comes inside the connection: transport must be 'tcp' or 'auto'")
-    if at is not None and not 0 <= at < math.inf:
+    if isinstance(at, datetime) and at.tzinfo is None:
+        raise ValueError("at must say its time zone, as datetime.now(UTC) does")
+    if isinstance(at, int | float) and not 0 <= at < math.inf:
         raise ValueError(f"at must be a time in seconds from 0 on, not {at!r}")
+    if isinstance(at, str) and at != "now":
+        raise ValueError(f"at must be seconds, a datetime or 'now', not {at!r}")
     if scale is not None and (scale == 0 or not math.isfinite(scale)):
         raise ValueError(f"scale must be a speed such as 2.0, and other than 0, not {scale!r}")
     if rtp_port is not None and not 0 <= rtp_port < 65535:

@@ -25,12 +25,14 @@ class Presentation:
     uri       the aggregate control URI, for PLAY and TEARDOWN (appendix C.3)
     tracks    those whose codec we know, in the order described
     duration  in seconds, None for a live source
+    recorded  whether it can be played by the clock: it says when it was
     """
 
     base: RtspUrl
     uri: str
     tracks: tuple[Track, ...]
     duration: float | None
+    recorded: bool = False
 
     @classmethod
     def of(cls, response: Response, url: RtspUrl) -> Presentation:
@@ -48,7 +50,11 @@ class Presentation:
         aggregate = _joined(base, control)
         if "://" in control:
             base = aggregate
-        return cls(base, aggregate.request_uri, tracks, _duration(description.attribute("range")))
+        ranges = [_range(value) for name, value in description.attributes if name == "range" and value]
+        units = [span for span in ranges if span is not None]
+        duration = next((_duration(span) for span in units if span.unit != "clock"), None)
+        recorded = any(span.unit == "clock" for span in units)
+        return cls(base, aggregate.request_uri, tracks, duration, recorded)
 
     def uri_of(self, track: Track) -> str:
         """The URI for SETUP of one track."""
@@ -82,12 +88,13 @@ def _believed(entry: RtpInfo) -> RtpInfo:
     return RtpInfo(entry.url) if made_up else entry
 
 
-def _duration(value: str | None) -> float | None:
-    if value is None:
-        return None
+def _range(value: str) -> Range | None:
     try:
-        span = Range.parse(value)
+        return Range.parse(value)
     except ProtocolError:
         return None
+
+
+def _duration(span: Range) -> float | None:
     # A live camera's "npt=0-0" says as little as "npt=0-".
     return None if span.end is None else (span.end - (span.start or 0.0)) or None

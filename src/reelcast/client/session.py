@@ -13,13 +13,14 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
 from reelcast.client.dialogue import Dialogue, describe
 from reelcast.client.failures import peer_of
 from reelcast.client.lane import InterleavedLane, Lane, UdpLane
-from reelcast.client.options import Options
+from reelcast.client.options import Moment, Options
 from reelcast.client.presentation import Presentation
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError
@@ -108,6 +109,7 @@ class Session:
     transport    "udp" or "tcp"
     state        Ready behind `set_up`, Playing, Paused; Init when it is over
     scale        presentation seconds in a second, as the server chose
+    segment      number of what comes since the last PLAY
     receptions   of each track what has come, in the order of `tracks`
     """
 
@@ -124,6 +126,7 @@ class Session:
         self.transport = transport
         self.state = State.INIT
         self.scale = 1.0
+        self.segment = 0
         self._dialogue = dialogue
         self._presentation = presentation
         self._timeouts = timeouts
@@ -182,6 +185,11 @@ class Session:
         return self.duration is None
 
     @property
+    def resumable(self) -> bool:
+        """Whether a PAUSE may be gone on from: of what is live, where that is recorded."""
+        return not self.live or self._presentation.recorded
+
+    @property
     def lost(self) -> bool:
         """Whether its connection has ended: nothing can be asked of it any more."""
         return self._dialogue.lost
@@ -232,13 +240,13 @@ class Session:
         reception.lane.punch(reception.intake.report(self._loop.time()))
 
     async def play(
-        self, at: float | None, scale: float | None, segment: int, deadline: float | None = None
+        self, at: Moment | None, scale: float | None, segment: int, deadline: float | None = None
     ) -> None:
-        """PLAY from a presentation time in seconds; without one, on from where it stands.
+        """PLAY from a moment; without one, on from where it stands.
 
         `scale` asks for a speed, and stays what it was where none is given. `segment` numbers what comes: the
-        number of the last PLAY where this one goes on behind a PAUSE as if nothing had been. `deadline` is that
-        of `open`, anew: it may be long since then.
+        number of the last PLAY where this one is to go on behind a PAUSE as if nothing had been; where the server
+        does not, it becomes the next number. `deadline` is that of `open`, anew: it may be long since then.
         """
         self._dialogue.deadline = deadline
         if self.state is State.PLAYING:
@@ -248,7 +256,7 @@ class Session:
         headers: list[tuple[str, str]] = []
         if at is not None or self.state is not State.PAUSED:
             first = (self.duration or 0.0) if scale < 0 else 0.0
-            headers.append(("Range", str(Range(start=first if at is None else at))))
+            headers.append(("Range", str(_from(first if at is None else at))))
         if scale != 1.0 or self.scale != 1.0:
             headers.append(("Scale", format_decimal(scale, 3)))
         self._early, self._over = [], False
@@ -338,7 +346,7 @@ class Session:
         if self._early is not None and len(self._early) < MAX_EARLY:
             self._early.append(take)
 
-    def _begin(self, response: Response, at: float | None, segment: int) -> None:
+    def _begin(self, response: Response, at: Moment | None, segment: int) -> None:
         """The PLAY response: it says what timestamps mean, and what came before it can be taken."""
         headers = response.headers
         if headers.get("Scale") is not None:
@@ -346,13 +354,18 @@ class Session:
         try:
             span = Range.parse(headers.get("Range") or "", backwards=self.scale < 0)
         except ProtocolError:
-            span = Range(start=self.position if at is None else at)
-        start = span.start if span.unit != "clock" and span.start is not None else 0.0
+            span = Range(start=at if isinstance(at, int | float) else self.position)
+        goes_on = self.live and segment == self.segment
+        if goes_on and (span.now or span.start is None):
+            goes_on, segment = False, segment + 1
+        self.segment = segment
+        clock = span.start if span.unit == "clock" else None
+        start = span.start if clock is None and span.start is not None else 0.0
         entries = self._presentation.rtp_info(headers.get("RTP-Info"))
         for reception, entry in zip(self.receptions, entries, strict=True):
-            place = Place(start, scale=self.scale, segment=segment)
+            place = Place(start, scale=self.scale, segment=segment, goes_on=goes_on, clock=clock)
             if entry is not None:
-                place = Place(start, entry.rtptime, entry.seq, self.scale, segment)
+                place = replace(place, rtptime=entry.rtptime, sequence=entry.seq)
             reception.intake.play(place)
         early, self._early = self._early or [], None
         self._heard = self._loop.time()
@@ -445,6 +458,13 @@ class Session:
             # It never began: whoever opens it hears why.
             self._failure = error
         self._first.set()
+
+
+def _from(at: Moment) -> Range:
+    """The range that begins at a moment."""
+    if at == "now":
+        return Range(now=True)
+    return Range("clock", at.timestamp()) if isinstance(at, datetime) else Range(start=at)
 
 
 def _scale(value: str) -> float:

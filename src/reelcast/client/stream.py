@@ -24,7 +24,7 @@ from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
 from reelcast.client.link import Link, Start
-from reelcast.client.options import Dialect, Options, Transport, check
+from reelcast.client.options import Dialect, Moment, Options, Transport, check
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.session import Outlets, Session
@@ -57,7 +57,7 @@ def connect(
     transport: Transport = "auto",
     timeout: float | Timeouts = 10.0,
     play: bool = True,
-    at: float | None = None,
+    at: Moment | None = None,
     scale: float | None = None,
     dialect: Dialect = "rtsp",
     credentials: Credentials | None = None,
@@ -72,7 +72,7 @@ def connect(
 
     transport     "udp", "tcp" (interleaved), or "auto": UDP, and TCP where that fails
     timeout       seconds for the opening as a whole and for silence later on; or each wait by itself
-    play          whether opening it also plays it, from `at` (seconds) and with `scale` where given
+    play          whether opening it also plays it, from `at` (see `Stream.play`) and with `scale` where given
     dialect       "classroom" for the server of Kurose and Ross' assignment, "auto" to find out (see
                   docs/classroom.md)
     credentials   who asks, if the URL does not say
@@ -112,12 +112,12 @@ class Stream:
     """
 
     def __init__(
-        self, url: str, options: Options, *, play: bool, at: float | None, scale: float | None
+        self, url: str, options: Options, *, play: bool, at: Moment | None, scale: float | None
     ) -> None:
         self._url = url
         self._options = options
         self._start = (at, scale) if play else None
-        self._sought: float | None = None
+        self._sought: Moment | None = None
         self._queue = UnitQueue()
         self._link = Link(url, options, self._queue, Outlets(self._take, self._end))
         self._continuity = Continuity()
@@ -204,9 +204,12 @@ class Stream:
                 self._over = False
                 await self._link.bring_up(self._start)
 
-    async def play(self, at: float | None = None, scale: float | None = None) -> None:
+    async def play(self, at: Moment | None = None, scale: float | None = None) -> None:
         """Play from a presentation time in seconds, or from where it stands; raises as `open`.
 
+        Where a server says when it was what it has (our own says so of recordings, and of live paths that are
+        recorded), `at` may be a time of day; "now" leads back to what is live. Behind a pause of such a live path,
+        playing goes on where it was.
         `scale` asks for another speed, which the server may answer with its own (see `scale`). Raises ValueError
         for a number that makes no sense.
         """
@@ -229,18 +232,21 @@ class Stream:
                 raise
 
     async def _play_on(
-        self, session: Session | ClassroomSession, at: float | None, scale: float | None
+        self, session: Session | ClassroomSession, at: Moment | None, scale: float | None
     ) -> None:
         """Play a session that was played before."""
-        goes_on = at is None and session.state is State.PAUSED and not session.live
-        segment = self._link.segment if goes_on else self._link.segment + 1
-        await session.play(at, scale, segment)
-        if at is not None and not session.live:
-            self._continuity.seek(at)
-        if not goes_on:
+        goes_on = at is None and session.state is State.PAUSED and session.resumable
+        await session.play(at, scale, self._link.segment if goes_on else self._link.segment + 1)
+        self._jump(session, at)
+        if session.segment != self._link.segment:
             self._forget()
-            self._queue.keep(segment)
-        self._link.segment = segment
+            self._queue.keep(session.segment)
+        self._link.segment = session.segment
+
+    def _jump(self, session: Session | ClassroomSession, at: Moment | None) -> None:
+        """The presentation goes on from a time that is its own."""
+        if isinstance(at, int | float) and not session.live:
+            self._continuity.seek(at)
 
     async def pause(self) -> None:
         """Halt; `play` goes on from there. RemoteError where the server cannot."""
@@ -249,8 +255,8 @@ class Stream:
             if session.state is State.PLAYING:
                 await session.pause()
 
-    async def seek(self, at: float) -> None:
-        """Go to a presentation time in seconds; what is queued of the old place is forgotten.
+    async def seek(self, at: Moment) -> None:
+        """Go to a moment, see `play`; what is queued of the old place is forgotten.
 
         A stream that is paused stays so, and goes on from there with `play`, which raises where there is no such
         place; ValueError for a number that makes no sense.
@@ -263,8 +269,7 @@ class Stream:
             session = self._opened()
             self._queue.keep(None)
             self._forget()
-            if not session.live:
-                self._continuity.seek(at)
+            self._jump(session, at)
             self._sought = at
 
     async def close(self) -> None:

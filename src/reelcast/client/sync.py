@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from reelcast.client.loop import shared, with_options_of
+from reelcast.client.options import Moment
 from reelcast.client.stream import Stream, TrackStatistics, connect
 from reelcast.errors import DeadlineError
 from reelcast.rtp.intake import ReceivedUnit
@@ -105,7 +106,7 @@ class SyncStream:
         """What was received so far, by track."""
         return self._stream.statistics()
 
-    def play(self, at: float | None = None, scale: float | None = None) -> None:
+    def play(self, at: Moment | None = None, scale: float | None = None) -> None:
         """See `Stream.play`."""
         self._loop.run(lambda: self._stream.play(at, scale))
 
@@ -113,7 +114,7 @@ class SyncStream:
         """See `Stream.pause`."""
         self._loop.run(self._stream.pause)
 
-    def seek(self, at: float) -> None:
+    def seek(self, at: Moment) -> None:
         """See `Stream.seek`."""
         self._loop.run(lambda: self._stream.seek(at))
 

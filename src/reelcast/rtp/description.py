@@ -48,7 +48,6 @@ def describe(
     session_id: int,
     address_family: int = 4,
     control_base: str | None = None,
-    start: float = 0.0,
     clock: Range | None = None,
 ) -> SessionDescription:
     """Say what a presentation is made of, as a DESCRIBE answer or an ANNOUNCE does.
@@ -57,11 +56,10 @@ def describe(
     address_family    4 or 6, as the peer is connected
     control_base      makes the control URLs absolute, for presentations whose URL has a query: clients join
                       those in ways of their own
-    start             seconds; where that is not 0, what was before is no longer there
     clock             when it was, where that is known
     """
     origin, connection = _ADDRESSES[address_family]
-    span = "now-" if duration is None else f"{_decimal(start)}-{_decimal(duration)}"
+    span = "now-" if duration is None else f"0-{_decimal(duration)}"
     # Most players read the first of these, and know no other unit.
     ranges = [f"npt={span}"] + ([] if clock is None else [str(clock)])
     return SessionDescription(

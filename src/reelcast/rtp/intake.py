@@ -78,6 +78,8 @@ class Place:
     sequence   of the first packet, None if not said or not to be relied on
     scale      presentation seconds in a second of RTP time (RFC 2326 section 12.34)
     segment    number of this PLAY
+    goes_on    it goes on where a PAUSE was, on the same axis: RTP time tells all, `start` and `rtptime` nothing
+    clock      when `start` was, in Unix seconds; None where the source tells by its reports
     """
 
     start: float = 0.0
@@ -85,6 +87,8 @@ class Place:
     sequence: int | None = None
     scale: float = 1.0
     segment: int = 0
+    goes_on: bool = False
+    clock: float | None = None
 
 
 class Intake:
@@ -107,6 +111,7 @@ class Intake:
         self._camera = CameraClock(track.clock_rate)
         self._report_due: float | None = None
         self._zero = 0
+        self._begun: float | None = None
         self._place = Place()
         self.play(self._place)
 
@@ -117,9 +122,11 @@ class Intake:
         what waits is of the past. Either way the wall clock went on meanwhile, so reports do not hold.
         """
         self._clock.reset()
-        self._begun: float | None = None
-        self._unwrapper = TimestampUnwrapper()
         self.ended = False
+        if place.goes_on and self._begun is not None:
+            return
+        self._begun = None
+        self._unwrapper = TimestampUnwrapper()
         before, self._place = self._place, place
         if self._source is None or place.segment != before.segment:
             self._receiver.flush(math.inf)
@@ -224,7 +231,9 @@ class Intake:
             units.extend(self._received(unit, arrival) for unit in self._depacketizer.receive(packet))
         return units
 
-    def _time_of(self, unit: AccessUnit) -> tuple[float | None, Clock]:
+    def _time_of(self, unit: AccessUnit, pts: float) -> tuple[float | None, Clock]:
+        if self._place.clock is not None:
+            return self._place.clock + pts - self._place.start, "sender"
         told = self._camera.unix(unit.pts)
         if told is not None:
             return told, "camera"
@@ -264,5 +273,5 @@ class Intake:
             self._broken, self._saw_keyframe = False, True
         elif not self._saw_keyframe and self._begun is not None and arrival - self._begun > REFRESH:
             self._broken = False
-        wall, clock = self._time_of(unit)
+        wall, clock = self._time_of(unit, pts)
         return ReceivedUnit(self.track, unit, pts, wall, clock, arrival, self._broken, place.segment)

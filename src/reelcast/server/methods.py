@@ -185,7 +185,6 @@ async def _describe(call: Call) -> Reply:
     calendar = source.calendar
     if calendar is not None:
         await calendar.refresh()
-    span = None if calendar is None else calendar.span
     description = describe(
         source.tracks,
         name=found.path.rpartition("/")[2] or "reelcast",
@@ -194,7 +193,6 @@ async def _describe(call: Call) -> Reply:
         address_family=6 if ":" in call.connection.local[0] else 4,
         # Behind a query, what is relative goes astray: some append it to the query (conformance D6).
         control_base=base if call.url.query is not None else None,
-        start=0.0 if span is None else span[0],
         clock=Times(calendar).there("clock"),
     )
     call.outcome = ", ".join(track.codec for track in source.tracks)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from reelcast.server.follower import Follower
 from reelcast.server.history import History, Past
 from reelcast.server.pacer import Pacer
 from reelcast.server.playhead import Playhead
+from reelcast.server.reports import unix_at
 from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.server.subscription import Subscription
 from reelcast.track import Track
@@ -44,6 +46,7 @@ class Rewindable:
         self.broadcast = broadcast
         self.history = history
         self.past: Past | None = None
+        self._made = unix_at(time.monotonic())
         self.calendar: Calendar | None = self
 
     @property
@@ -73,10 +76,10 @@ class Rewindable:
     # When it was
 
     @property
-    def span(self) -> tuple[float, float | None] | None:
-        """See `Calendar`."""
+    def span(self) -> tuple[float, float | None]:
+        """See `Calendar`; before anything is recorded, from now on."""
         span = None if self.past is None else self.past.span
-        return None if span is None else (span[0], None)
+        return 0.0 if span is None else span[0], None
 
     async def refresh(self) -> None:
         """See `Calendar`; where the recording cannot be read, there is only now."""
@@ -88,11 +91,11 @@ class Rewindable:
 
     def clock(self, npt: float) -> float:
         """See `Calendar`."""
-        return npt if self.past is None else self.past.clock(npt)
+        return self._made + npt if self.past is None else self.past.clock(npt)
 
     def npt(self, clock: float) -> float:
         """See `Calendar`."""
-        return clock if self.past is None else self.past.npt(clock)
+        return clock - self._made if self.past is None else self.past.npt(clock)
 
     def npt_of(self, media: float) -> float | None:
         """The NPT of a time of the broadcast; None where that is not recorded."""

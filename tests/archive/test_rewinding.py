@@ -1,0 +1,129 @@
+"""Rewinding what is really recorded, by our own client, while it is recorded: which pictures are seen, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from scripts.movies.encode import Mp4
+from scripts.movies.marks import FRAME_RATE, read_mark
+from tests.archive.live_camera import Camera, recorded_camera
+
+from reelcast.client.frame import Frame
+from reelcast.client.stream import Stream, connect
+
+Way = Literal["udp", "tcp"]
+SECONDS = 16
+PATIENCE = 15.0
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A movie with B-frames and sound, a keyframe every 0.8 s; each picture shows its number."""
+    path = tmp_path_factory.mktemp("camera") / "movie.mp4"
+    Mp4(320, 192, bit_rate=300_000, gop=20, b_frames=2, preset="ultrafast").write(path, SECONDS * FRAME_RATE)
+    return path
+
+
+class Viewer:
+    """Keeps what is seen: the numbers of pictures, and their times."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.seen: list[int] = []
+        self.frames: list[Frame] = []
+        self._task = asyncio.create_task(self._watch())
+        self._news = asyncio.Event()
+
+    async def _watch(self) -> None:
+        async for frame in self.stream.frames(every=True, corrupt="flag"):
+            number = read_mark(frame.to_ndarray("gray8"))
+            assert number is not None
+            assert not frame.corrupt
+            self.seen.append(number)
+            self.frames.append(frame)
+            self._news.set()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait for pictures until it is so."""
+        async with asyncio.timeout(PATIENCE):
+            while not true():
+                self._news.clear()
+                await self._news.wait()
+
+    async def more(self, count: int) -> list[int]:
+        """So many more pictures."""
+        before = len(self.seen)
+        await self.until(lambda: len(self.seen) >= before + count)
+        return self.seen[before:]
+
+    async def close(self) -> None:
+        await self.stream.close()
+        await self._task
+
+
+@asynccontextmanager
+async def watching(camera: Camera, transport: Way) -> AsyncIterator[Viewer]:
+    stream = connect(camera.url, transport=transport, timeout=5.0)
+    async with stream:
+        viewer = Viewer(stream)
+        try:
+            await viewer.more(20)
+            yield viewer
+        finally:
+            await viewer.close()
+
+
+def assert_in_a_row(numbers: list[int]) -> None:
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_halting_loses_no_picture(tmp_path: Path, marked: Path) -> None:
+    async with recorded_camera(tmp_path, marked) as camera:
+
+        async def halt_and_go_on(transport: Way) -> None:
+            async with watching(camera, transport) as viewer:
+                for pause in (2.5, 0.3):
+                    await viewer.stream.pause()
+                    await asyncio.sleep(pause)
+                    await viewer.stream.play()
+                    await viewer.more(40)
+                assert_in_a_row(viewer.seen)
+                # The clock of recordings leans towards that of the stream by half a percent.
+                times = [frame.pts for frame in viewer.frames]
+                even = [times[0] + number / FRAME_RATE for number in range(len(times))]
+                assert times == pytest.approx(even, abs=0.1)
+
+        await asyncio.gather(halt_and_go_on("udp"), halt_and_go_on("tcp"))
+
+
+async def test_back_by_the_clock_and_to_now(tmp_path: Path, marked: Path) -> None:
+    async with recorded_camera(tmp_path, marked) as camera:
+
+        async def back_and_forth(transport: Way) -> None:
+            async with watching(camera, transport) as viewer:
+                noted = len(viewer.frames) - 1
+                then, number = viewer.frames[noted].time, viewer.seen[noted]
+                assert then is not None
+                await viewer.more(60)
+                since = len(viewer.seen)
+                await viewer.stream.play(at=datetime.fromtimestamp(then, UTC))
+                await viewer.more(30)
+                again = next(
+                    place for place in range(since, len(viewer.seen)) if viewer.seen[place] == number
+                )
+                told = viewer.frames[again].time
+                assert told is not None
+                assert told == pytest.approx(then, abs=0.2)
+                await viewer.stream.play("now")
+                await viewer.until(lambda: viewer.seen[-1] > number + 90)
+                shown = time.monotonic() - camera.began - viewer.seen[-1] / FRAME_RATE
+                assert shown < 2.0
+
+        await asyncio.gather(back_and_forth("udp"), back_and_forth("tcp"))
