@@ -50,8 +50,8 @@ def url_of(server: Server, path: str = "/movie") -> str:
 
 
 def fingerprint(server: Server) -> str:
-    assert server._tls is not None
-    return server._tls.fingerprint
+    assert server._ports._tls is not None
+    return server._ports._tls.fingerprint
 
 
 # What a person means

@@ -237,4 +237,4 @@ async def test_a_certificate_of_no_use_opens_nothing(certificates: Path) -> None
     server = Server("127.0.0.1", 0, tls=Tls(0, certificates / "authority.pem", certificates / "key.pem"))
     with pytest.raises(TransportError, match="is of another certificate"):
         await server.start()
-    assert server._listeners == []
+    assert server._ports.listeners == []

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 import signal
-import socket
-import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -18,7 +14,6 @@ from typing import TYPE_CHECKING, Self, Unpack
 from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
 from reelcast.media.library import Library
-from reelcast.net.listener import Listener
 from reelcast.net.messages import Batching
 from reelcast.net.tls import Tls
 from reelcast.net.udp import Address, UdpPair
@@ -37,6 +32,7 @@ from reelcast.server.methods import answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
+from reelcast.server.ports import Ports
 from reelcast.server.roster import Roster
 from reelcast.server.session import DEFAULT_TIMEOUT, Session, Sessions
 from reelcast.server.source import Recordings, Source
@@ -52,8 +48,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8554
 """Where RTSP servers listen that have no rights to port 554."""
-PORT_ATTEMPTS = 16
-"""Free ports tried until one is free for IPv4 and IPv6 alike."""
 CLOSE_SECONDS = 1.0
 """How long connections may take to drain when the server stops."""
 NO_SIGNALS: Mapping[int, Callable[[], None]] = MappingProxyType({})
@@ -99,23 +93,18 @@ class Server:
         tls           RTSPS on a port of its own, beside; media of such connections goes inside them
         guard         who may do what, None for a server without users
         """
-        self.port = port
-        self.tls_port = tls.port if tls is not None else None
-        self._host = host
+        self._ports = Ports(host, port, tls, reuse_port=reuse_port)
         self._rtp_port = rtp_port
         self._batching = batching
-        self._reuse_port = reuse_port
         self._era = era or Era.now()
         self._mounts = Mounts(cache_bytes)
         limits = limits or Limits()
         self._sessions = Sessions(timeout, limits, on_end=self._over)
-        self._tls = tls
         self._connections = Roster(limits)
         self._care = Care(self._connections, self._sessions, limits)
         self._guard = guard or Guard()
         self._caring: asyncio.Task[None] | None = None
         self._services: Services | None = None
-        self._listeners: list[Listener] = []
         self._drained: asyncio.Event | None = None
         self._writers = Writers()
 
@@ -221,24 +210,29 @@ class Server:
 
     def urls(self, host: str | None = None) -> list[str]:
         """The URLs of everything that is served, as seen from `host` (127.0.0.1 where not said)."""
-        shown = host or self._host or "127.0.0.1"
-        shown = f"[{shown}]" if ":" in shown else shown
-        places = [f"rtsp://{shown}:{self.port}"]
-        if self.tls_port is not None:
-            places.append(f"rtsps://{shown}:{self.tls_port}")
-        return [f"{place}{path}" for path in self._mounts.paths() for place in places]
+        origins = self._ports.origins(host)
+        return [f"{origin}{path}" for path in self._mounts.paths() for origin in origins]
+
+    @property
+    def port(self) -> int:
+        """Of RTSP; 0 before the server has started where any free one is to do."""
+        return self._ports.port
+
+    @port.setter
+    def port(self, port: int) -> None:
+        self._ports.port = port
+
+    @property
+    def tls_port(self) -> int | None:
+        """Of RTSPS, likewise; None where there is none."""
+        return self._ports.tls_port
 
     def reload_certificate(self) -> None:
         """Read certificate and key again, for the connections that come; those that are there go on.
 
         Raises TransportError where the files are of no use; then it stays as it was.
         """
-        if self._tls is not None:
-            context = self._tls.context()
-            for listener in self._listeners:
-                if listener.tls is not None:
-                    listener.tls = context
-            log.info("%s: the certificate was read again", self._tls.certificate)
+        self._ports.reload_certificate()
 
     async def start(self) -> None:
         """Open the ports and serve. Raises TransportError where a port cannot be had."""
@@ -251,12 +245,12 @@ class Server:
                 pair.batch.flush()
 
         try:
-            for host in self._hosts():
+            for host in self._ports.hosts():
                 pair = await UdpPair.open(host, self._rtp_port, batching, self._heard, self._unreachable)
                 pairs[pair.family] = pair
             self._connections.fit()
             self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs, self._guard)
-            await self._listen(batching)
+            await self._ports.open(lambda: Connection(self, direct=batching is not Batching.PLAIN))
         except TransportError:
             for pair in pairs.values():
                 pair.close()
@@ -271,7 +265,7 @@ class Server:
             return
         self._caring.cancel()
         self._writers.stop()
-        self._close_listeners()
+        self._ports.close()
         for session in self._sessions:
             self._sessions.end(session)
         for connection in self._connections:
@@ -380,81 +374,9 @@ class Server:
             log.info("%s:%d no longer listens: its session ends", *address[:2])
             self._sessions.end(session)
 
-    # Sockets
-
-    def _hosts(self) -> list[str]:
-        if self._host is not None:
-            return [self._host]
-        return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]
-
-    async def _listen(self, batching: Batching) -> None:
-        """Listen on all addresses, at the port of RTSP and at that of RTSPS."""
-
-        def make() -> Connection:
-            return Connection(self, direct=batching is not Batching.PLAIN)
-
-        context = self._tls.context() if self._tls is not None else None
-        self._listeners = await self._listen_at(self.port, make, None)
-        self.port = self._listeners[0].port
-        if self.tls_port is None:
-            return
-        try:
-            encrypted = await self._listen_at(self.tls_port, make, context)
-        except TransportError:
-            self._close_listeners()
-            raise
-        self.tls_port = encrypted[0].port
-        self._listeners += encrypted
-
-    async def _listen_at(
-        self, port: int, make: Callable[[], Connection], tls: ssl.SSLContext | None
-    ) -> list[Listener]:
-        """Listen on all addresses at one port; where any will do, one that is free on all of them."""
-        attempts = 1 if port else PORT_ATTEMPTS
-        while True:
-            listeners: list[Listener] = []
-            try:
-                for host in self._hosts():
-                    number = listeners[0].port if listeners else port
-                    listener = await Listener.open(host, number, make, reuse_port=self._reuse_port, tls=tls)
-                    listeners.append(listener)
-            except OSError as error:
-                for listener in listeners:
-                    listener.close()
-                attempts -= 1
-                if not attempts:
-                    raise self._refused(error, port, "--port" if tls is None else "--tls-port") from error
-            else:
-                return listeners
-
-    def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        self._listeners = []
-
-    def _refused(self, error: OSError, port: int, option: str) -> TransportError:
-        where = f"{self._host or 'all addresses'} port {port}"
-        if error.errno == errno.EADDRINUSE:
-            return TransportError(f"{where} is in use: choose another with {option}")
-        if error.errno in (errno.EACCES, errno.EPERM):
-            hint = "run with the rights for it (CAP_NET_BIND_SERVICE) or choose one above 1023"
-            return TransportError(f"{where} is not allowed: {hint} with {option}")
-        return TransportError(
-            f"cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}"
-        )
-
 
 def _ending_signals() -> list[int]:
     """SIGINT, SIGTERM, and SIGHUP of a terminal that closes, unless that was not to end us (nohup)."""
     hang_up = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
     heard = [number for number in hang_up if signal.getsignal(number) is not signal.SIG_IGN]
     return [signal.SIGINT, signal.SIGTERM, *heard]
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
