@@ -1,9 +1,10 @@
-"""RTSPS with the peers: ffmpeg, which believes every server, and GStreamer, which has to be told whom."""
+"""RTSPS with the peers, both ways: ffmpeg, which believes every server, and GStreamer, which is told whom."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ from tests.interop.test_gstreamer import PLAYER, assert_in_order, play
 from tests.media.conftest import RECIPES, make_movie
 
 from reelcast.client.stream import connect
+from reelcast.errors import RemoteError
 from reelcast.net.tls import Tls
+from reelcast.rtp.intake import ReceivedUnit
+from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.server import Server
+from reelcast.server.live import LivePolicy
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
+IN_A_PACKET = 10
 FRAMES = SHORT_SECONDS * FRAME_RATE
 
 
@@ -43,6 +49,7 @@ async def rtsps(short_movie: Path, with_sound: Path, certificate: Path) -> Async
     server = Server("127.0.0.1", 0, tls=Tls.self_signed(certificate, port=0))
     server.mount("/short.mp4", short_movie)
     server.mount("/sound.mp4", with_sound)
+    server.allow_publishing(LivePolicy(patience=0.5))
     async with server:
         yield f"rtsps://127.0.0.1:{server.tls_port}"
 
@@ -75,3 +82,62 @@ async def test_rtspsrc_falls_back_from_udp(rtsps: str, certificate: Path, tmp_pa
 
 async def test_rtspsrc_that_does_not_trust(rtsps: str, tmp_path: Path) -> None:
     await run(DEBIAN_PYTHON, PLAYER, f"{rtsps}/short.mp4", "tcp", tmp_path / "gst", "run 1", code=1)
+
+
+async def published(url: str, trust: Path, *command: str) -> list[ReceivedUnit]:
+    """What comes of a stream, to its end, while a program publishes it."""
+    publisher = asyncio.create_task(run(*command))
+    try:
+        # Before anybody publishes, there is nothing.
+        stream = connect(url, trust=trust, timeout=20.0, reconnect=False)
+        while not publisher.done():
+            with suppress(RemoteError):
+                await stream.open()
+                break
+        async with stream:
+            return [received async for received in stream.units()]
+    finally:
+        await publisher
+
+
+def slices(units: Iterable[ReceivedUnit]) -> list[bytes]:
+    """The coded pictures, without what may stand before them."""
+    return [
+        b"".join(nal for nal in split_nal_units(unit.unit.data) if nal[0] & 31 in range(1, 6))
+        for unit in units
+        if unit.track.codec == "h264"
+    ]
+
+
+async def test_what_is_published_arrives_unchanged(
+    rtsps: str, with_sound: Path, certificate: Path, tmp_path: Path
+) -> None:
+    """By ffmpeg and by rtspclientsink, and read while it is."""
+    by_ffmpeg, by_gst = f"{rtsps}/by-ffmpeg", f"{rtsps}/by-gst"
+    over_tls = "-c", "copy", "-f", "rtsp", "-rtsp_transport", "tcp", by_ffmpeg
+    pipeline = (
+        f"filesrc location={with_sound} ! qtdemux name=demux"
+        f" rtspclientsink name=sink location={by_gst} protocols=tcp tls-validation-flags=0"
+        " demux.video_0 ! queue ! h264parse ! sink.sink_0"
+    )
+    first, second, whole = await asyncio.gather(
+        published(by_ffmpeg, certificate, "ffmpeg", "-v", "error", "-re", "-i", str(with_sound), *over_tls),
+        published(by_gst, certificate, "gst-launch-1.0", "-q", *pipeline.split()),
+        _units_of(f"{rtsps}/sound.mp4", certificate),
+    )
+    pictures = slices(whole)
+    assert len(pictures) == 75
+    assert slices(first) == slices(second) == pictures
+    # ffmpeg puts several units of sound into a packet, and does not send the last one that is not full.
+    sound = _sound(first)
+    assert sound == _sound(whole)[: len(sound)]
+    assert len(sound) > len(_sound(whole)) - IN_A_PACKET
+
+
+def _sound(units: Iterable[ReceivedUnit]) -> list[bytes]:
+    return [unit.unit.data for unit in units if unit.track.codec == "aac"]
+
+
+async def _units_of(url: str, trust: Path) -> list[ReceivedUnit]:
+    async with connect(url, trust=trust) as stream:
+        return [received async for received in stream.units()]
