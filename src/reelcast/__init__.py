@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reelcast.server.limits import Limits
     from reelcast.server.passwords import Password
     from reelcast.server.rights import Rights
+    from reelcast.station.relay import Relay
 
 __all__ = [
     "AccessUnit",
@@ -55,6 +56,7 @@ __all__ = [
     "ReceivedUnit",
     "Reconnect",
     "ReelcastError",
+    "Relay",
     "RemoteError",
     "Rights",
     "Server",
@@ -85,6 +87,7 @@ _LAZY = {
     "Publisher": "reelcast.client.publish",
     "ReceivedUnit": "reelcast.rtp.intake",
     "Reconnect": "reelcast.client.reconnect",
+    "Relay": "reelcast.station.relay",
     "Rights": "reelcast.server.rights",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",

@@ -20,6 +20,7 @@ from reelcast.client.reconnect import Reconnect
 from reelcast.client.session import Session
 from reelcast.client.stream import Transport, connect
 from reelcast.errors import ProtocolError, RemoteError
+from reelcast.net.tls import Tls
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.packet import Packet
 from reelcast.server.app import Server
@@ -404,6 +405,22 @@ async def test_a_relay_of_itself_does_no_harm(server: Server, monkeypatch: pytes
     assert live.tracks == ()
     with pytest.raises(ProtocolError, match="did not come within"):
         await live.source()
+
+
+async def test_a_source_that_is_encrypted(movies: Path, server: Server, tmp_path: Path) -> None:
+    tls = Tls.self_signed(tmp_path / "tls.pem", port=0)
+    upstream = Server("127.0.0.1", 0, tls=tls)
+    upstream.mount("/movie", movies / "movie.mp4", live=True)
+    async with upstream:
+        url = f"rtsps://127.0.0.1:{upstream.tls_port}/movie"
+        relay = Relay(url, trust=tls.fingerprint, reconnect=SOON)
+        stranger = Relay(url, reconnect=SOON)
+        server.mount("/cam", Live("/cam", origin=relay))
+        server.mount("/stranger", Live("/stranger", origin=stranger))
+        async with connect(url_of(server), transport="tcp") as stream:
+            assert [track.codec for track in stream.tracks] == ["h264", "aac"]
+            await anext(stream.units())
+        await until(lambda: "the server is not trusted" in stranger.statistics().error)
 
 
 def test_what_makes_no_sense() -> None:

@@ -234,9 +234,14 @@ class Dialogue(asyncio.Protocol):
         """End the connection; closing twice is no error."""
         self._closing = True
         self._stop_keepalive()
-        # asyncio's transport of TLS cannot be asked for anything once it was told twice.
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None:
+            return
+        if self._transport.get_extra_info("sslcontext") is None:
             self._transport.close()
+        else:
+            # The farewell of TLS takes an exchange more, for which a program that ends has no time; what was
+            # written before the TEARDOWN has arrived, for that was answered.
+            self._transport.abort()
 
     def abort(self) -> None:
         """End the connection, and forget what waits to be sent to who takes nothing."""
