@@ -50,6 +50,10 @@ class Track:
     au_header: tuple[int, int, int] = (13, 3, 3)
     latm: bool = False
 
+    def __hash__(self) -> int:
+        """Of what tells the tracks of a presentation apart: they are looked up with every unit."""
+        return hash((self.codec, self.payload_type, self.control))
+
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:

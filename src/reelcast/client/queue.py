@@ -115,9 +115,9 @@ class UnitQueue:
             return True
         if self.full:
             self._torn.add(received.track)
-        elif received.unit.keyframe:
+        elif received.unit.keyframe and self._torn:
             self._torn.discard(received.track)
-        return received.track not in self._torn
+        return not self._torn or received.track not in self._torn
 
     def _skip(self) -> None:
         """Go on at the last keyframe of a picture; where none waits, at the next one that comes."""

@@ -11,6 +11,7 @@ __all__ = ["RtpClock", "TimestampUnwrapper", "compact_ntp", "ntp_to_unix", "unix
 UNIX_EPOCH: Final = 2_208_988_800
 """Seconds from the NTP epoch, 1900, to the Unix epoch, 1970."""
 _WRAP: Final = 1 << 32
+_HALF: Final = _WRAP >> 1
 _ERA: Final = 1 << 64
 
 
@@ -50,13 +51,13 @@ class TimestampUnwrapper:
         """Where this timestamp stands, without moving on to it; the first one stands at its own value."""
         if self._last is None:
             return timestamp
-        half = _WRAP >> 1
-        return self._last + (timestamp - self._last + half) % _WRAP - half
+        return self._last + (timestamp - self._last + _HALF) % _WRAP - _HALF
 
     def unwrap(self, timestamp: int) -> int:
         """Where this timestamp stands; the next is measured from it."""
-        self._last = self.nearest(timestamp)
-        return self._last
+        last = self._last
+        self._last = place = timestamp if last is None else last + (timestamp - last + _HALF) % _WRAP - _HALF
+        return place
 
 
 class RtpClock:
@@ -75,9 +76,9 @@ class RtpClock:
 
     def estimate(self, timestamp: int, arrival: float) -> None:
         """A packet arrived at `arrival`, in Unix seconds; counts only while nothing better is known."""
-        place = self._unwrapper.unwrap(timestamp)
         if self.synchronized:
             return
+        place = self._unwrapper.unwrap(timestamp)
         ntp = unix_to_ntp(arrival)
         if self._anchor is None or ntp < self._ntp_at(place, *self._anchor):
             self._anchor = place, ntp

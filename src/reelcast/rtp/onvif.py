@@ -98,6 +98,8 @@ class CameraClock:
 
     def unix(self, timestamp: int) -> float | None:
         """Seconds since the Unix epoch of a 32-bit RTP timestamp; None where no extension near it told."""
+        if not self._anchors:
+            return None
         for anchor, time in reversed(self._anchors):
             if anchor == timestamp:
                 return time

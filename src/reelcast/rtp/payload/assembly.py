@@ -69,12 +69,15 @@ class UnitDepacketizer(ABC):
     def _take_all(self, payloads: Sequence[bytes]) -> None:
         """Add payloads to the unit, in order, until it breaks."""
         for payload in payloads:
-            if payload and not self._broken:
-                self._size += len(payload)
-                if self._size > MAX_UNIT_BYTES:
-                    self._break()
-                else:
-                    self._take(payload)
+            self._take_one(payload)
+
+    def _take_one(self, payload: bytes) -> None:
+        if payload and not self._broken:
+            self._size += len(payload)
+            if self._size > MAX_UNIT_BYTES:
+                self._break()
+            else:
+                self._take(payload)
 
     def _reset(self) -> None:
         """Begin a unit."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.payload.assembly import Openings, UnitDepacketizer
-from reelcast.rtp.payload.base import payload_room
+from reelcast.rtp.payload.base import MAX_UNIT_BYTES, payload_room
 from reelcast.track import AccessUnit, Track
 
 __all__ = [
@@ -207,6 +207,24 @@ class NalDepacketizer(UnitDepacketizer):
         if not self._openings.judge(self._keyframe, self._opening, doubtful=self._doubtful, first=first):
             return None
         return AccessUnit(b"".join(self._data), self._timestamp, self._timestamp, self._keyframe)
+
+    def _take_all(self, payloads: Sequence[bytes]) -> None:
+        """Most packets are fragments from the middle of a picture: only they are dealt with here."""
+        syntax = self.syntax
+        header, shift, mask, fragment = syntax.header, syntax.shift, syntax.mask, syntax.fragment
+        for payload in payloads:
+            size = len(payload)
+            if (
+                self._fragments
+                and size > header
+                and payload[header] < _END
+                and payload[0] >> shift & mask == fragment
+                and self._size + size <= MAX_UNIT_BYTES
+            ):
+                self._size += size
+                self._fragments.append(payload[header + 1 :])
+            else:
+                self._take_one(payload)
 
     def _take(self, payload: bytes) -> None:
         syntax = self.syntax
