@@ -29,6 +29,7 @@ _MODULES = {
     "header-rates": ["rtsp.test_headers"],
     "header-lists": ["rtsp.test_headers", "rtsp.test_authentication"],
     "header-authenticate": ["rtsp.test_authentication"],
+    "header-authorization": ["rtsp.test_challenges"],
     "url": ["rtsp.test_url"],
     "sdp": ["test_sdp", "rtp.test_description"],
     "rtp": ["rtp.test_packet", "rtp.test_onvif"],

@@ -24,6 +24,7 @@ from reelcast.rtp.payload.registry import FORMATS
 from reelcast.rtp.receiver import MAX_WAITING, Receiver
 from reelcast.rtsp import headers
 from reelcast.rtsp.authentication import Authenticator, Credentials, parse_challenges
+from reelcast.rtsp.challenges import DigestClaim, Nonces, concerns, read_claim
 from reelcast.rtsp.classroom import ClassroomReader, EitherReader, is_classroom, parse_port
 from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.ranges import Range
@@ -180,6 +181,15 @@ def _challenge(data: bytes) -> None:
         assert Request("PLAY", "rtsp://h/p", Headers([("Authorization", line)])).to_bytes()
 
 
+def _claim(data: bytes) -> None:
+    """What a request says that it comes from: a nonce of others is never taken, and a wrong secret never right."""
+    claim = read_claim(decode(data).split("\n"))
+    if isinstance(claim, DigestClaim):
+        concerns(claim.uri)
+        assert not claim.is_right("", "PLAY")
+        assert not Nonces(b"secret").take(claim.nonce, claim.user, claim.count, 0.0)
+
+
 # Descriptions and packets
 
 
@@ -294,6 +304,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "header-rates": _rate,
     "header-lists": _list,
     "header-authenticate": _challenge,
+    "header-authorization": _claim,
     "url": _url,
     "sdp": description,
     "rtp": packet,

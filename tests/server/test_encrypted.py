@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
 from tests.net.authority import authority, key_pem, signed
+from tests.server.logins import basic
 from tests.server.raw import Client, Ports, Rtp, gaps, rtcp_kinds, until
 
 from reelcast.errors import TransportError
 from reelcast.net.tls import Tls
-from reelcast.server import Limits, Server, care
+from reelcast.server import Guard, Limits, Password, Server, User, care, guard
 
 MANY = 12
 
@@ -238,3 +240,22 @@ async def test_a_certificate_of_no_use_opens_nothing(certificates: Path) -> None
     with pytest.raises(TransportError, match="is of another certificate"):
         await server.start()
     assert server._ports.listeners == []
+
+
+async def test_passwords_are_said_where_nobody_can_listen(
+    folder: Path, certificates: Path, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance A4: Basic is for TLS, and for this machine, which the client is not here."""
+    monkeypatch.setattr(guard, "_is_this_machine", lambda _: False)
+    kept = Password(argon2=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("sesame"))
+    server = Server("127.0.0.1", 0, tls=tls_of(certificates), guard=Guard([User("ali", kept)]))
+    server.mount("/", folder)
+    async with server:
+        async with await enter(server, trust) as client:
+            asked = await client.ask("DESCRIBE", "/short.mp4")
+            assert (asked.status, asked["WWW-Authenticate"]) == (401, 'Basic realm="reelcast"')
+            assert (await client.ask("DESCRIBE", "/short.mp4", basic("ali", "sesam"))).status == 401
+            assert (await client.ask("DESCRIBE", "/short.mp4", basic("ali", "sesame"))).status == 200
+        async with await enter(server, None) as client:
+            assert (await client.ask("DESCRIBE", "/short.mp4")).status == 403
+            assert (await client.ask("DESCRIBE", "/short.mp4", basic("ali", "sesame"))).status == 403

@@ -339,7 +339,7 @@ async def test_urls_that_are_none(attacked: Server, url: str) -> None:
     ],
 )
 async def test_credentials_that_nobody_asked_for(attacked: Server, value: str) -> None:
-    """Conformance H24, H25: this server has no users; whatever is said, and however often, changes nothing."""
+    """Conformance H24, H25: without users, whatever is said, and however often, changes nothing."""
     async with await Client.connect(attacked.port) as client, await Client.connect(attacked.port) as other:
         for _ in range(20):
             client.say("DESCRIBE", "/short.mp4", f"Authorization: {value}")

@@ -121,7 +121,8 @@ class Guard:
         anyone         what may be done without a login; None for nothing where there are users, and where there
                        are none for reading all, and publishing from this machine
         realm          that the passwords were made for
-        basic          whether passwords may be said where others can listen: without TLS, and not on this machine
+        basic          whether passwords may be said where others can listen: without TLS, and not on this machine.
+                       Where they may, and somebody has none but argon2, all are asked to
         nonce_seconds  how long a challenge may be answered
         clock          seconds that do not go back
 
@@ -140,6 +141,7 @@ class Guard:
         self._basic = basic
         self._clock = clock
         passwords = {name: user.password for name, user in self._users.items()}
+        self._sayers = [name for name, password in passwords.items() if not password.kinds]
         self._kinds = {kind for password in passwords.values() for kind in password.kinds}
         self._verifier = Verifier(realm, passwords)
         self._nobody = Password.of("", secrets.token_hex(16), realm)
@@ -162,9 +164,8 @@ class Guard:
             patterns: tuple[str, ...] = getattr(self._anyone, right.value)
             if patterns:
                 parts.append(f"anyone may {verb} {', '.join(patterns)}")
-        secure = [name for name, user in self._users.items() if not user.password.kinds]
-        if secure and not self._basic:
-            parts.append(f"{', '.join(secure)} only by RTSPS, for an argon2 password must be said")
+        if self._sayers and not self._basic:
+            parts.append(f"{', '.join(self._sayers)} only by RTSPS, for an argon2 password must be said")
         return "; ".join(parts)
 
     # Who it is
@@ -172,7 +173,7 @@ class Guard:
     async def identify(
         self, method: str, asked: RtspUrl, said: Sequence[str], host: str, *, secure: bool = False
     ) -> Visitor:
-        """Who a request comes from: LoginError (401) for who says something wrong, BusyError (503).
+        """Who a request comes from: LoginError (401) or 403 for who says something wrong, BusyError (503).
 
         asked     its URL, as it was sent
         said      its Authorization headers
@@ -181,9 +182,10 @@ class Guard:
         """
         if not self._users or not said:
             return Visitor(host=host)
-        basic = self._takes_basic(host, secure=secure)
         claim = read_claim(said)
-        if claim is None or (isinstance(claim, BasicClaim) and not basic):
+        if isinstance(claim, BasicClaim) and not self._takes_basic(host, secure=secure):
+            raise self.refusal(Visitor(host=host), secure=secure)
+        if claim is None:
             raise self._failure(host, secure=secure)
         if isinstance(claim, BasicClaim):
             await self._verify(claim, host, secure=secure)
@@ -243,20 +245,23 @@ class Guard:
         if seat is not None:
             self._throttle.rise(seat)
 
-    def _failure(self, host: str, *, secure: bool) -> LoginError:
+    def _failure(self, host: str, *, secure: bool) -> ProtocolError:
         self._throttle.failed(host, self._clock())
-        return LoginError("login refused", self._offered(host, secure=secure), failed=True)
+        offered = self._offered(host, secure=secure)
+        if not offered:
+            return self.refusal(Visitor(host=host), secure=secure)
+        return LoginError("login refused", offered, failed=True)
 
     def _takes_basic(self, host: str, *, secure: bool) -> bool:
         return self._basic or secure or _is_this_machine(host)
 
     def _offered(self, host: str, *, secure: bool, stale: bool = False) -> list[Challenge]:
-        # Where all users can say a Digest, nobody is asked to say a password.
-        basic = self._takes_basic(host, secure=secure) and any(
-            not user.password.kinds for user in self._users.values()
-        )
-        nonce = self._nonces.issue(self._clock())
-        return challenges(self._realm, nonce, self._kinds, basic=basic or self._basic, stale=stale)
+        nonce, kinds = self._nonces.issue(self._clock()), self._kinds
+        basic = self._takes_basic(host, secure=secure)
+        if basic and self._sayers and not stale:
+            # Who asks does not show yet: ffmpeg and VLC, offered a Digest, try nothing else.
+            kinds = set()
+        return challenges(self._realm, nonce, kinds, basic=basic and (self._basic or not kinds), stale=stale)
 
     # What it may do
 
