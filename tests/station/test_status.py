@@ -102,9 +102,9 @@ def test_what_is_recorded() -> None:
         seconds=61.4, bytes=2_340_000, segments=2, dropped=0, left_out=0, corrupt=0, spooled=0, error=""
     )
     path = Path("/cam", replace(QUIET, by="me", feedings=1))
-    assert line(Status(), path, 0.0, None, figures) == "/cam: from me, 0 readers, 61 s and 2.3 MB recorded"
-    figures = replace(figures, dropped=5, spooled=9, error="the disk is full")
+    assert line(Status(), path, 0.0, None, figures) == "/cam: from me, 0 readers, 2.3 MB recorded"
+    figures = replace(figures, dropped=5, spooled=9_900_000, error="the disk is full")
     assert line(Status(), path, 0.0, None, figures) == (
-        "/cam: from me, 0 readers, 61 s and 2.3 MB recorded, "
-        "9 bytes wait for the disk, 5 units not recorded, the disk is full"
+        "/cam: from me, 0 readers, 2.3 MB recorded, "
+        "9.9 MB wait for the disk, 5 units not recorded, the disk is full"
     )

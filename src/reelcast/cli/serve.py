@@ -6,20 +6,18 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from reelcast.errors import MediaError
+from reelcast.cli.command_line import CommandLine, named
 from reelcast.server import Era, Limits, reserved_port, run_workers
 from reelcast.server.limits import RESERVED_DESCRIPTORS, raise_descriptors
 from reelcast.station.configuration import LimitSettings, ListenSettings, LiveSettings
-from reelcast.station.locator import Place
 from reelcast.station.operation import RELOAD_SIGNAL, Operation
-from reelcast.station.toml_file import Flags, path_name
+from reelcast.station.toml_file import Flags
 
 __all__ = ["EXAMPLES", "Serving", "run", "serve"]
 
@@ -260,7 +258,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve media files, cameras and what is published over RTSP; Ctrl-C ends it."""
-    flags = _Flags()
+    flags = CommandLine()
     flags.set("listen", "--host", host=host)
     flags.set("listen", "--port", port=port)
     flags.set("listen", "--rtp-port", rtp_port=rtp_port)
@@ -282,9 +280,9 @@ def serve(
     if not (paths or config or live or relay or publish or record):
         paths = [Path()]
     flags.serve_files(paths or (), whole_ts=whole_ts)
-    for name, file in _named("--live", "FILE", live):
+    for name, file in named("--live", "FILE", live):
         flags.serve("--live", name, live_file=Path(file))
-    for name, url in _named("--relay", "URL", relay):
+    for name, url in named("--relay", "URL", relay):
         flags.serve("--relay", name, relay=url, on_demand=relay_on_demand)
     for name in publish or ():
         flags.serve("--publish", name, publish=True)
@@ -293,54 +291,6 @@ def serve(
         serving.check()
     else:
         run(serving)
-
-
-class _Flags:
-    """The command line, put as a configuration would be."""
-
-    def __init__(self) -> None:
-        self._document: dict[str, dict[str, Any]] = {}
-        self._origins: dict[Place, str] = {}
-
-    @property
-    def flags(self) -> Flags:
-        """All of them."""
-        return Flags(self._document, self._origins)
-
-    def set(self, table: str, flag: str, **values: object) -> None:
-        """Settings of a table, but for those that are None."""
-        for key, value in values.items():
-            if value is not None:
-                self._document.setdefault(table, {})[key] = value
-                self._origins[table, key] = self._origins[table,] = flag
-
-    def serve(self, flag: str, name: str, **settings: object) -> None:
-        """Serve something at a path; MediaError where another flag does."""
-        path = path_name(name)
-        paths = self._document.setdefault("paths", {})
-        if path in paths:
-            shown = path.removeprefix("/")
-            raise MediaError(
-                f"two things to be served are named {shown!r}: rename one, or serve their folder"
-            )
-        paths[path] = settings
-        self._origins["paths", path] = flag
-
-    def serve_files(self, files: Iterable[Path], *, whole_ts: bool) -> None:
-        """Serve files and folders under their names, a single folder at the root."""
-        files = list(files)
-        for file in files:
-            alone = len(files) == 1 and file.is_dir()
-            self.serve("", "" if alone else file.resolve().name, file=file, whole_ts=whole_ts)
-
-
-def _named(flag: str, what: str, texts: Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    """Texts such as "NAME=FILE" in two."""
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not (name.strip("/") and equals and value):
-            raise typer.BadParameter(f"{text!r} is not NAME={what}", param_hint=flag)
-        yield name, value
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from reelcast.archive.recording import RecordingStatistics
 from reelcast.server.live import Live, LiveStatistics
 from reelcast.station.relay import Relay
 
 __all__ = ["Status"]
+
+
+SPOOLED_BYTES: Final = 4 << 20
+"""That wait for the disk before it is worth a word: a second or two of most streams."""
 
 
 class Status:
@@ -67,10 +72,10 @@ def _watched(figures: LiveStatistics) -> Iterator[str]:
 def _recorded(recording: RecordingStatistics | None) -> Iterator[str]:
     if recording is None:
         return
-    yield f"{recording.seconds:.0f} s and {recording.bytes / 1e6:.1f} MB recorded"
-    yield from _counted(
-        {"bytes wait for the disk": recording.spooled, "units not recorded": recording.dropped}
-    )
+    yield f"{recording.bytes / 1e6:.1f} MB recorded"
+    if recording.spooled > SPOOLED_BYTES:
+        yield f"{recording.spooled / 1e6:.1f} MB wait for the disk"
+    yield from _counted({"units not recorded": recording.dropped})
     if recording.error:
         yield recording.error
 

@@ -12,18 +12,16 @@ from typing import Any, Final, TypeVar
 
 from reelcast.errors import ConfigurationError
 from reelcast.station.configuration import (
-    AnyoneSettings,
     Configuration,
     LimitSettings,
     ListenSettings,
     LiveSettings,
-    LoginSettings,
     PathSettings,
     RecordSettings,
     TlsSettings,
-    UserSettings,
 )
 from reelcast.station.locator import Place, locate
+from reelcast.station.logins import AnyoneSettings, LoginSettings, UserSettings
 from reelcast.station.settings import settings_of
 
 __all__ = ["NAMED_TABLES", "TABLES", "Flags", "path_name", "read_configuration"]
