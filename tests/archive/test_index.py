@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,3 +246,16 @@ def test_what_was_growing_ends_before_the_next(tmp_path: Path, film: Path) -> No
         index.recover()
         assert index.segments("/cam")[0].end == later.start
         assert index.gaps("/cam") == []
+
+
+def test_several_may_be_the_first(tmp_path: Path) -> None:
+    """All recordings of a server begin at once, in a folder that is not there yet."""
+
+    def open_at_once(folder: Path) -> None:
+        together.wait()
+        Index(folder).close()
+
+    together = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(20):
+            list(threads.map(open_at_once, [tmp_path / str(number)] * 4))

@@ -13,6 +13,7 @@ import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -278,12 +279,12 @@ class Index:
     def _prepared(self) -> sqlite3.Connection:
         database = self._connect(self._path)
         try:
-            database.execute("pragma journal_mode = wal")
+            _log_ahead(database)
             database.execute("pragma synchronous = normal")
             ((version,),) = database.execute("pragma user_version").fetchall()
             if version not in (0, VERSION):
                 raise MediaError(f"{self._path}: made by another version of reelcast: choose another folder")
-            database.executescript(f"begin; {TABLES} pragma user_version = {VERSION}; commit;")
+            database.executescript(f"begin immediate; {TABLES} pragma user_version = {VERSION}; commit;")
         except BaseException:
             database.close()
             raise
@@ -308,6 +309,20 @@ class Index:
             check_same_thread=False,
             uri=isinstance(address, str) and address.startswith("file:"),
         )
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """Have a write-ahead log. Of several that begin one at once some are refused, and not made to wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.001)
+        else:
+            return
 
 
 def _length(path: Path) -> float:
