@@ -106,7 +106,7 @@ def test_one_user_a_name() -> None:
             Guard([ALICE], anyone=Rights(("/a", "/b/**"), ("/c",))),
             "1 user; anyone may read /a, /b/**; anyone may publish /c",
         ),
-        (Guard(anyone=Rights(("/a",))), "0 users; anyone may read /a"),
+        (Guard(anyone=Rights(("/a",))), "no users; anyone may read /a"),
     ],
 )
 def test_the_line_at_the_start(guard: Guard, line: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from tests.pupil import Pupil
-from tests.server.logins import Login, ask_as, offered
+from tests.server.logins import Login, ask_as, basic, offered
 from tests.server.raw import Answer, Client, Ports, gaps
 
 from reelcast.server import Guard, Password, Rights, Server, User, throttle
@@ -281,6 +282,23 @@ async def test_credentials_of_every_odd_form(guarded: Server, value: str) -> Non
     async with await Client.connect(guarded.port) as client:
         assert (await client.ask("DESCRIBE", "/short.mp4", f"Authorization: {value}")).status == 401
         assert (await client.ask("DESCRIBE", "/sound.wav")).status == 200
+
+
+async def test_what_is_said_is_not_written_down(guarded: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Conformance A10: no password, and nothing that one could log in with; but who was let in."""
+    caplog.set_level(logging.DEBUG)
+    async with await Client.connect(guarded.port) as client:
+        login = await login_of(client)
+        url = client.url("/short.mp4").replace("//", "//alice:wonder:land@")
+        answer = await client.ask("DESCRIBE", url, login.header("DESCRIBE", url))
+        assert answer.status == 200
+        assert (await client.ask("DESCRIBE", "/short.mp4", basic("alice", "wonder:land"))).status == 200
+        assert (await client.ask("DESCRIBE", "/short.mp4", basic("land", "wonder:"))).status == 401
+    proof = login.header("DESCRIBE", url).rpartition("response=")[2]
+    said = (proof.strip('"'), "d29uZGVyOmxhbmQ", "wonder", str(ALICE.password.md5))
+    for text in (caplog.text, "\n".join(answer.lines), answer.body.decode()):
+        assert not [secret for secret in said if secret in text]
+    assert "DESCRIBE /short.mp4 -> 200 h264, aac, as alice" in caplog.text
 
 
 # Sessions

@@ -159,7 +159,7 @@ class Guard:
         if self._open:
             return "without users: anyone may read, publishing only from this machine"
         count = len(self._users)
-        parts = [f"{count} user{'' if count == 1 else 's'}"]
+        parts = [f"{count or 'no'} user{'' if count == 1 else 's'}"]
         for right, verb in ((Right.READ, "read"), (Right.PUBLISH, "publish")):
             patterns: tuple[str, ...] = getattr(self._anyone, right.value)
             if patterns:

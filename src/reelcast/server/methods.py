@@ -70,6 +70,7 @@ async def answer(services: Services, connection: Connection, request: Request) -
     reply.response.headers.add("Date", formatdate(usegmt=True))
     status = reply.response.status
     outcome = f" {call.outcome}" if call.outcome else ""
+    outcome += f", as {call.visitor.user}" if call.visitor.user else ""
     log.log(level, "%s %s %s -> %d%s", connection, request.method[:40], _path(call), status, outcome)
     return reply
 
