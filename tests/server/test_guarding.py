@@ -15,6 +15,7 @@ from tests.server.raw import Answer, Client, Ports, gaps
 
 from reelcast.server import Guard, Password, Rights, Server, User, throttle
 from reelcast.server.methods import MAX_FAILURES
+from reelcast.server.mounts import Found
 
 TCP = "Transport: RTP/AVP/TCP;unicast"
 METHODS = ("DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
@@ -347,6 +348,32 @@ async def test_another_guard(guarded: Server, clock: Clock, ports: Ports, more_p
         guarded.guard = Guard([User("alice", ALICE.password, Rights(read=("/sub/**",)))], clock=clock)
         assert not list(guarded._sessions)
         assert (await ask(alice, login, "DESCRIBE", "/short.mp4")).status == 403
+
+
+async def test_a_guard_that_comes_meanwhile(
+    guarded: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance A8: whoever it lets in with its password alone is not let in with the one before."""
+    find, asked, gate = guarded._mounts.find, asyncio.Event(), asyncio.Event()
+
+    async def find_slowly(segments: list[str]) -> Found | None:
+        asked.set()
+        await gate.wait()
+        return await find(segments)
+
+    monkeypatch.setattr(guarded._mounts, "find", find_slowly)
+    for password, status in (("another", 401), ("wonder:land", 200)):
+        async with await Client.connect(guarded.port) as client:
+            login = await login_of(client)
+            url = client.url("/short.mp4/trackID=1")
+            client.say("SETUP", url, TCP, login.header("SETUP", url))
+            await asked.wait()
+            guarded.guard = Guard([User("alice", Password.of("alice", password)), BOB], clock=clock)
+            gate.set()
+            assert (await client.answer()).status == status
+            guarded.guard = Guard(USERS, clock=clock)
+            asked.clear()
+            gate.clear()
 
 
 async def test_the_classroom_cannot_log_in(guarded: Server, movies: Path) -> None:

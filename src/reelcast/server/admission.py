@@ -21,8 +21,9 @@ async def identify(call: Call) -> None:
     if request.method == "OPTIONS" and "Session" not in request.headers:
         said = []
     host = connection.peer[0]
+    call.guard = call.services.guard
     try:
-        call.visitor = await call.services.guard.identify(
+        call.visitor = await call.guard.identify(
             request.method, call.asked, said, host, secure=connection.encrypted
         )
     except LoginError as error:

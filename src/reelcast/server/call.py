@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from reelcast.errors import ProtocolError
@@ -39,6 +39,7 @@ class Call:
     """One request on its way through its handler.
 
     visitor   who it comes from
+    guard     that found it out
     session   the session it names, or has made
     outcome   what the log says of it, beside the status
     """
@@ -48,6 +49,7 @@ class Call:
     request: Request
     url: RtspUrl
     visitor: Visitor = NOBODY
+    guard: Guard | None = None
     session: Session | None = None
     outcome: str = ""
 
@@ -66,14 +68,18 @@ class Call:
 
     def demand(self, right: Right, place: Sequence[str]) -> None:
         """Refuse what the visitor may not do at a path of these decoded segments; ProtocolError 401, 403."""
-        if not self.services.guard.allows(self.visitor, right, place):
+        guard = self.services.guard
+        if not guard.allows(self.visitor, right, place):
             raise self.refusal(self.visitor)
+        # Another may have come while something was waited for: with it, who this was may be nobody any more.
+        if self.guard is not None and guard.excludes(self.guard, self.visitor, right, place):
+            raise self.refusal(replace(self.visitor, user=""))
 
     def prove(self, presentation: tuple[str, ...]) -> None:
         """Refuse a Digest that was made for something else than this presentation, or what is asked for; 401."""
         proof = self.visitor.proof
         if proof is not None and proof != presentation and proof != self.asked.segments():
-            raise self.refusal(NOBODY)
+            raise self.refusal(replace(self.visitor, user=""))
 
     def refusal(self, visitor: Visitor) -> ProtocolError:
         """What a visitor is told who may not do this."""
