@@ -41,7 +41,7 @@ from reelcast.media.sample_grid import SampleGrid
 from reelcast.media.timeline import Splice, Timeline
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["ContainerDemuxer"]
+__all__ = ["FORMATS_WITHOUT_PTS", "ContainerDemuxer"]
 
 MAX_TRACKS = 16
 """Tracks of one presentation; a header that lists thousands is broken or hostile."""
@@ -60,7 +60,7 @@ _MICROSECONDS = 1_000_000
 _RAW_FORMATS = frozenset({"h264", "hevc"})
 """Formats without timestamps or index: a frame's place in the file is its time."""
 _RAW_FRAME_RATE = 25.0
-_FORMATS_WITHOUT_PTS = _RAW_FORMATS | {"avi"}
+FORMATS_WITHOUT_PTS = _RAW_FORMATS | {"avi"}
 """These know the order of decoding only; the pts that libavformat makes of it follow no B-frame."""
 _INDEXED_FORMATS = frozenset({"mov", "avi"})
 """Formats whose index lists every keyframe, so that a seek lands on the last one at once."""
@@ -200,7 +200,7 @@ class ContainerDemuxer:
 
     def _order(self, track: Track) -> PictureOrder | None:
         """The order of a track's pictures, where the container does not know it and it is not that of decoding."""
-        if track.codec not in ORDERED_CODECS or not self._reader.formats & _FORMATS_WITHOUT_PTS:
+        if track.codec not in ORDERED_CODECS or not self._reader.formats & FORMATS_WITHOUT_PTS:
             return None
         order = PictureOrder(track, str(self._path))
         return order if order.reordering != 0 else None
@@ -289,7 +289,7 @@ class ContainerDemuxer:
         return AccessUnit(data, lane.ticks(pts), begin, keyframe, lane.ticks(dts + duration) - begin)
 
     def _pts(self, packet: Packet[Stream]) -> int | None:
-        if packet.pts is None or self._reader.formats & _FORMATS_WITHOUT_PTS:
+        if packet.pts is None or self._reader.formats & FORMATS_WITHOUT_PTS:
             return packet.dts
         return packet.pts
 

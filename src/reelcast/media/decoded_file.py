@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from reelcast.errors import MediaError
+from reelcast.media.container import FORMATS_WITHOUT_PTS
 from reelcast.media.reader import READ_ERRORS, PacketReader
 from reelcast.media.shots import Shot
 
@@ -44,6 +50,7 @@ class DecodedFile:
         rate = float(video.average_rate or video.guessed_rate or 25) if video is not None else 0.0
         self._least = 0.0 if fps is None else 1 / fps
         self.fps = rate if fps is None else min(rate, fps)
+        self._step = 1 / rate if rate else 0.0
         self.sample_rate: int | None = None
         self.channels = 1
         if audio is not None and audio.codec_context is not None:
@@ -53,31 +60,39 @@ class DecodedFile:
 
     def shots(self) -> Iterator[Shot]:
         """Pictures and samples with the times that the file gives them; what is broken is left out."""
-        shift, end = 0.0, 0.0
+        shift = 0.0
         while True:
-            begun, origin = False, 0.0
-            due = 0.0
-            for frame in self._frames():
-                if frame.time is None:
-                    continue
-                if not begun:
-                    begun, origin = True, frame.time
-                pts = shift + frame.time - origin
-                if isinstance(frame, VideoFrame):
-                    end = max(end, pts + 1 / (self.fps or 1.0))
-                    if pts < due - self._least / 2:
-                        continue
-                    due = max(due + self._least, pts)
-                    yield Shot(pts, frame)
-                else:
-                    end = max(end, pts + frame.samples / frame.sample_rate)
-                    yield Shot(pts, samples=_samples(frame))
-            if not begun:
+            end = shift
+            for shot in self._round(shift):
+                assert shot.pts is not None
+                length = self._step if shot.samples is None else len(shot.samples) / (self.sample_rate or 1)
+                end = max(end, shot.pts + length)
+                yield shot
+            if end == shift:
                 raise MediaError(f"{self._path}: nothing in it can be decoded")
             if not self._loop:
                 return
             shift = end
             self._reader.rewind()
+
+    def _round(self, shift: float) -> Iterator[Shot]:
+        """The file once, from this time on."""
+        origin: float | None = None
+        following = due = shift
+        # Pictures come in the order in which they are shown, which such a file knows nothing of.
+        counted = bool(self._reader.formats & FORMATS_WITHOUT_PTS)
+        for frame in self._frames():
+            if origin is None:
+                origin = frame.time or 0.0
+            pts = following if frame.time is None else shift + frame.time - origin
+            if not isinstance(frame, VideoFrame):
+                yield Shot(pts, samples=_samples(frame))
+                continue
+            pts = following if counted else pts
+            following = pts + self._step
+            if not self._least or pts >= due - self._least / 2:
+                due = max(due + self._least, pts)
+                yield Shot(pts, frame)
 
     def close(self) -> None:
         """Close the file."""
@@ -85,18 +100,30 @@ class DecodedFile:
 
     def _frames(self) -> Iterator[VideoFrame | AudioFrame]:
         resampler = AudioResampler("flt", "mono" if self.channels == 1 else "stereo", self.sample_rate)
+        for frame in self._decoded():
+            if isinstance(frame, VideoFrame):
+                yield frame
+            else:
+                yield from resampler.resample(frame)
+
+    def _decoded(self) -> Iterator[VideoFrame | AudioFrame]:
         while (packet := self._reader.read()) is not None:
-            if packet.stream_index not in self._chosen:
-                continue
-            try:
-                frames = packet.decode()
-            except READ_ERRORS:
-                continue
-            for frame in frames:
-                if isinstance(frame, VideoFrame):
-                    yield frame
-                elif isinstance(frame, AudioFrame):
-                    yield from resampler.resample(frame)
+            if packet.stream_index in self._chosen:
+                yield from _frames_of(packet.stream, packet)
+        for index in self._chosen:
+            yield from _frames_of(self._reader.container.streams[index], None)
+
+
+def _frames_of(stream: Stream, packet: Packet[Stream] | None) -> list[VideoFrame | AudioFrame]:
+    """What a packet is decoded to, or what the decoder still has at the end."""
+    frames: list[VideoFrame | AudioFrame] = []
+    if isinstance(stream, VideoStream | AudioStream):
+        with contextlib.suppress(*READ_ERRORS):
+            frames += stream.decode(packet)
+    for frame in frames:
+        # At the end there is no packet that would say what times are counted in.
+        frame.time_base = stream.time_base
+    return frames
 
 
 def _samples(frame: AudioFrame) -> NDArray[Any]:
