@@ -254,10 +254,13 @@ async def _perform(shots: Shots, out: Publisher, programme: Programme, duration:
                 return
             out.hand_in(partial(_write, shot, programme))
 
+    work = asyncio.ensure_future(asyncio.to_thread(perform))
     try:
-        await asyncio.to_thread(perform)
+        await asyncio.shield(work)
     finally:
         stop.set()
+        # The source must not be closed while it is read.
+        await asyncio.wait([work])
 
 
 def _write(shot: Shot, programme: Programme, studio: Studio) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from reelcast.client.departure import PublishedTrack, unix_now
 from reelcast.client.options import Options
@@ -17,6 +18,8 @@ from reelcast.media.demux import open_demuxer
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["Replay"]
+
+T = TypeVar("T")
 
 READ_AHEAD: Final = 64
 """Units read in one go in another thread: half a second of a file with sound."""
@@ -40,11 +43,14 @@ class Replay:
         self._uplink = Uplink(url, options, Valves(self._hold, lambda: None, self._fail))
         self._free = asyncio.Event()
         self._failure: ReelcastError | None = None
+        self._reading: asyncio.Future[Any] | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
         self._demuxer.close()
         await self._uplink.close()
 
@@ -94,9 +100,7 @@ class Replay:
 
     async def _wait(self, due: float) -> float:
         """Until a Unix time, and until the server takes more; how far what follows is to be moved."""
-        early = due - unix_now()
-        if early > 0:
-            await asyncio.sleep(early)
+        await _until(due)
         await self._free.wait()
         if self._failure is not None:
             raise self._failure
@@ -110,7 +114,7 @@ class Replay:
             first: dict[int, float] = {}
             end = 0.0
             units = self._demuxer.units()
-            while batch := await asyncio.to_thread(_some, units):
+            while batch := await self._read(partial(_some, units)):
                 for index, unit in batch:
                     rate = self.tracks[index].clock_rate
                     first.setdefault(index, unit.pts / rate)
@@ -122,7 +126,13 @@ class Replay:
                 return
             # What begins before 0 (the priming of AAC) must not run into the end of the round before.
             shift += end + max(0.0, -min(first.values()))
-            await asyncio.to_thread(self._demuxer.seek, 0.0)
+            await self._read(partial(self._demuxer.seek, 0.0))
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        """Have the file read in another thread; who gives up waiting leaves it reading."""
+        reading = asyncio.ensure_future(asyncio.to_thread(work))
+        self._reading = reading
+        return await asyncio.shield(reading)
 
     # What the uplink calls.
 
@@ -135,6 +145,12 @@ class Replay:
     def _fail(self, error: ReelcastError) -> None:
         self._failure = error
         self._free.set()
+
+
+async def _until(due: float) -> None:
+    early = due - unix_now()
+    if early > 0:
+        await asyncio.sleep(early)
 
 
 def _some(units: Iterator[tuple[int, AccessUnit]]) -> list[tuple[int, AccessUnit]]:
