@@ -105,6 +105,7 @@ class Dialogue(asyncio.Protocol):
         self._awaited: dict[int, asyncio.Future[Response]] = {}
         self._error: ReelcastError | None = None
         self._closing = False
+        self._mute = True
         self._keepalive: asyncio.Task[None] | None = None
 
     @classmethod
@@ -258,6 +259,7 @@ class Dialogue(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand each event to who waits for it."""
+        self._mute = False
         for event in gather(self._reader.receive(data)):
             if isinstance(event, Frames):
                 receive = self.channels.get(event.channel)
@@ -272,7 +274,7 @@ class Dialogue(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who waits."""
-        self._fail(lost(exc, self.url))
+        self._fail(lost(exc, self.url, mute=self._mute))
 
     def pause_writing(self) -> None:
         """The server takes less than is sent."""

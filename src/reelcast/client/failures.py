@@ -23,22 +23,18 @@ _ADVICE: Final = {
 }
 
 
-_TLS_PORTS: Final = (322, 8322)
-"""Where RTSPS is served, by IANA and by habit."""
-
-
 def peer_of(url: RtspUrl) -> str:
     """The server that a URL names: "host:port"."""
     return f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
 
 
-def lost(cause: Exception | None, url: RtspUrl) -> TransportError:
-    """The connection has ended, for this cause or because the server ended it."""
+def lost(cause: Exception | None, url: RtspUrl, *, mute: bool = False) -> TransportError:
+    """The connection has ended, for this cause or because the server ended it; `mute` if it never said a word."""
     message, advice = "the server closed the connection", ""
     if cause is not None:
         message = f"the connection was lost: {getattr(cause, 'strerror', None) or cause}"
-    elif url.scheme == "rtsp" and url.port in _TLS_PORTS:
-        advice = "on this port servers speak TLS: rtsps://"
+    elif mute and url.scheme == "rtsp":
+        advice = "it said nothing at all: if it speaks TLS on this port, the URL begins with rtsps://"
     return TransportError(message, url=str(url), peer=peer_of(url), advice=advice)
 
 
