@@ -417,3 +417,26 @@ async def test_multicast_is_not_what_was_asked_for(server: ScriptedServer) -> No
     server.answers["SETUP"] = reply(200, ("Transport", answer), ("Session", "1"))
     with pytest.raises(ProtocolError, match="insists"):
         await started(server.url, transport="udp", timeout=5.0)
+
+
+async def test_who_wants_every_unit_at_once(server: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is queued then; who fails over one is given the next."""
+    given: list[float] = []
+
+    def take(received: ReceivedUnit) -> None:
+        given.append(round(received.pts, 3))
+        if len(given) == 2:
+            raise ZeroDivisionError
+
+    server.on_play = _sends_and_leaves
+    stream = connect(server.url, transport="tcp", timeout=5.0, reconnect=False, on_unit=take)
+    async with stream:
+        assert [received async for received in stream.units()] == []
+        assert stream.waiting == 0
+    assert given == [0.0, 0.02, 0.04]
+    assert "the application failed over ReceivedUnit" in caplog.text
+
+
+def _sends_and_leaves(server: ScriptedServer) -> None:
+    server.send_media(*packets(3))
+    server.send_media(goodbye(), channel=1)

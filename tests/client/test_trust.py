@@ -13,7 +13,7 @@ from tests.net.authority import authority, key_pem, signed
 from reelcast.client.options import is_encrypted
 from reelcast.client.stream import Transport, connect
 from reelcast.client.trust import ANYONE, SYSTEM, Trust
-from reelcast.errors import DeadlineError, ReelcastError, RemoteError, TransportError
+from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.net.tls import Tls
 from reelcast.server.app import Server
 
@@ -81,8 +81,10 @@ def test_is_encrypted(url: str, encrypted: bool) -> None:
 
 
 def test_media_does_not_go_beside_an_encrypted_connection() -> None:
-    with pytest.raises(ValueError, match="over rtsps:// media comes inside the connection"):
-        connect("rtsps://127.0.0.1/", transport="udp")
+    with pytest.raises(ProtocolError) as caught:
+        connect("rtsps://user:secret@127.0.0.1/", transport="udp")
+    assert str(caught.value) == "rtsps://127.0.0.1/: over TLS media goes inside the connection"
+    assert caught.value.status == 461
 
 
 # Servers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -26,7 +27,7 @@ from reelcast.rtp.packet import Packet
 from reelcast.server.app import Server
 from reelcast.server.live import Feeding, Live, LivePolicy
 from reelcast.station import relay as module
-from reelcast.station.relay import Relay
+from reelcast.station.relay import Relay, leads_back
 
 SOON = Reconnect(first=0.01, longest=0.02)
 LIVE = SDP.replace(b"a=range:npt=0-8\r\n", b"")
@@ -424,7 +425,24 @@ async def test_a_source_that_is_encrypted(movies: Path, server: Server, tmp_path
 
 
 def test_what_makes_no_sense() -> None:
-    with pytest.raises(ValueError, match="media comes inside the connection"):
+    with pytest.raises(ProtocolError, match="media goes inside the connection"):
         Relay("rtsps://h/", transport="udp")
     with pytest.raises(ValueError, match="nothing to trust"):
         Relay("rtsps://h/", trust=Path("none.pem"))
+
+
+@pytest.mark.parametrize(
+    ("url", "back"),
+    [
+        ("rtsp://127.0.0.1:8554/a%20cam/", True),
+        ("rtsp://user:secret@LOCALHOST:8554/a%20cam", True),
+        (f"rtsps://{socket.gethostname()}:8322/a%20cam", True),
+        ("rtsp://127.0.0.1/a%20cam", False),
+        ("rtsp://127.0.0.1:8554/other", False),
+        ("rtsp://127.0.0.1:8554/%zz", False),
+        ("rtsp://192.0.2.1:8554/a%20cam", False),
+        ("rtsp://camera:8554/a%20cam", False),
+    ],
+)
+def test_what_leads_back(url: str, back: bool) -> None:
+    assert leads_back(url, "/a cam", {8554, 8322}) is back

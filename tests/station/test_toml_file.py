@@ -190,6 +190,18 @@ WRONG = [
         ':3: paths.cam.transport: must be "auto" or "udp" or "tcp", not \'both\'',
     ),
     (
+        '[paths.cam]\nrelay = "rtsps://a:secret@h/"\ntransport = "udp"',
+        ':3: paths.cam.transport: over TLS media goes inside the connection; say "tcp", or leave it out',
+    ),
+    (
+        'listen.port = 554\n[paths.cam]\nrelay = "rtsp://a:secret@localhost/cam/"',
+        ":3: paths.cam.relay: is this path itself; name the camera, or the other server",
+    ),
+    (
+        '[tls]\nself_signed = "a"\n[paths.cam]\nrelay = "rtsps://[::1]:8322/cam"',
+        ":4: paths.cam.relay: is this path itself;",
+    ),
+    (
         "[paths.cam]\npublish = true\nrecord = 1",
         ":3: paths.cam.record: must be true, false or a folder, not 1",
     ),

@@ -35,14 +35,14 @@ def _trusted(what: str | None) -> str | None:
 URL = typer.Argument(help="What to receive: rtsp://[user:password@]host[:port]/path, or rtsps:// for TLS")
 TRANSPORT = typer.Option(help="How the media comes; auto tries UDP first.")
 DURATION = typer.Option(help="Seconds to receive; to the end if not given.")
-START = typer.Option(help="Seconds into the movie at which to start.")
+START = typer.Option(min=0.0, help="Seconds into the movie at which to start.")
 TRUST = typer.Option(
     callback=_trusted,
     metavar="WHOM",
     help="By what a server of rtsps:// is believed: the SHA-256 fingerprint of its certificate, a PEM file with it "
     "or its authority, or 'anyone'; by the authorities of this system if not given.",
 )
-TIMEOUT = typer.Option(help="Seconds to wait for the stream to begin, and for media later on.")
+TIMEOUT = typer.Option(min=0.1, help="Seconds to wait for the stream to begin, and for media later on.")
 
 
 def run(work: Coroutine[object, object, None]) -> None:

@@ -13,8 +13,10 @@ from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.client.trust import SYSTEM, Trust
+from reelcast.errors import ProtocolError
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
+from reelcast.rtsp.url import without_userinfo
 
 __all__ = ["Dialect", "Moment", "Options", "Transport", "Way", "check", "is_encrypted"]
 
@@ -72,13 +74,17 @@ def check(
     scale: float | None = None,
     rtp_port: int | None = None,
 ) -> None:
-    """Raise ValueError, in one line that says what would do, for an option that makes no sense."""
+    """Raise ValueError, in one line that says what would do, for an option that makes no sense.
+
+    ProtocolError(461) where media is wanted in clear beside an encrypted connection.
+    """
     for name, value, known in (("transport", transport, Transport), ("dialect", dialect, Dialect)):
         if value not in get_args(known):
             choice = ", ".join(map(repr, get_args(known)))
             raise ValueError(f"{name} must be one of {choice}, not {value!r}")
     if transport == "udp" and is_encrypted(url):
-        raise ValueError("over rtsps:// media comes inside the connection: transport must be 'tcp' or 'auto'")
+        message, advice = "over TLS media goes inside the connection", "choose the transport tcp, or auto"
+        raise ProtocolError(message, 461, url=without_userinfo(url), advice=advice)
     if isinstance(at, datetime) and at.tzinfo is None:
         raise ValueError("at must say its time zone, as datetime.now(UTC) does")
     if isinstance(at, int | float) and not 0 <= at < math.inf:

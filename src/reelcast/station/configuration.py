@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
-from reelcast.client.options import Transport
+from reelcast.client.options import Transport, is_encrypted
 from reelcast.client.trust import Trust
 from reelcast.errors import ConfigurationError
 from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
 from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Limits
 from reelcast.server.guard import Guard
 from reelcast.station.logins import AnyoneSettings, LoginSettings, UserSettings
+from reelcast.station.relay import leads_back
 from reelcast.station.settings import (
     ADDRESS,
     FLAG,
@@ -249,6 +250,9 @@ class PathSettings:
                 raise ConfigurationError(
                     f"belongs to {others}, not to {kinds[0]}; leave it out", key=(item.name,)
                 )
+        if self.relay is not None and self.transport == "udp" and is_encrypted(self.relay):
+            message = 'over TLS media goes inside the connection; say "tcp", or leave it out'
+            raise ConfigurationError(message, key=("transport",))
 
     @property
     def live(self) -> bool:
@@ -295,7 +299,11 @@ class Configuration:
                 user.user(name)
             except ValueError as error:
                 raise ConfigurationError(str(error), key=("users", name)) from error
+        ports = {self.listen.port} if self.tls is None else {self.listen.port, self.tls.port}
         for name, path in self.paths.items():
+            if path.relay is not None and leads_back(path.relay, name, ports):
+                message = "is this path itself; name the camera, or the other server"
+                raise ConfigurationError(message, key=("paths", name, "relay"))
             if path.record is True and self.record.folder is None:
                 key = ("paths", name, "record")
                 raise ConfigurationError(f"there is no folder to record to; {_FOLDER}", key=key)

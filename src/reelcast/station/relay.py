@@ -2,19 +2,23 @@
 
 What comes is handed on coded, in the turn of the event loop that it came in. A stream that ends is looked for
 again, for ever: each session is another feeding of the path, and its readers see one stream (see
-`reelcast.server.live`). A relay that leads back to its own path finds nothing there, as long as nobody else
-publishes to it: that does no harm, and on demand it ends by itself.
+`reelcast.server.live`). A relay that leads back to its own path, by whatever way, finds nothing there, as long as
+nobody else publishes to it: that does no harm, and on demand it ends by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import random
+import socket
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import unquote
 
 from reelcast.client import events
 from reelcast.client.options import Transport, check
@@ -25,10 +29,10 @@ from reelcast.client.trust import Trust
 from reelcast.errors import AuthenticationError, ProtocolError, ReelcastError
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
-from reelcast.rtsp.url import without_userinfo
+from reelcast.rtsp.url import RtspUrl, without_userinfo
 from reelcast.server.live import Feeding, Live
 
-__all__ = ["Relay", "RelayState", "RelayStatistics"]
+__all__ = ["Relay", "RelayState", "RelayStatistics", "leads_back"]
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +85,7 @@ class Relay:
         credentials: Credentials | None = None,
         trust: Trust | Path | str | None = None,
     ) -> None:
-        """Prepare to fetch `url`; options, and what raises ValueError, are those of `reelcast.connect`."""
+        """Prepare to fetch `url`; options, and what it raises, are those of `reelcast.connect`."""
         check(url=url, transport=transport)
         self.on_demand = on_demand
         self._url = url
@@ -177,8 +181,6 @@ class Relay:
         self._error = f"{self} has ended" if error is None else str(error)
         if turn.feeding is None:
             self._way = self._transport
-        else:
-            self._attempts = 0
         if isinstance(error, AuthenticationError):
             self._refused_until = time.monotonic() + REFUSED_SECONDS
             log.warning(
@@ -197,6 +199,23 @@ class Relay:
         if transport == "tcp":
             self._way = "tcp"
         self._become("feeding")
+
+
+def leads_back(url: str, path: str, ports: Collection[int]) -> bool:
+    """Whether a URL plainly is of `path`, not percent-encoded, at this machine and one of these ports.
+
+    A relay of it would wait for itself.
+    """
+    place = RtspUrl.parse(url)
+    here = place.host.lower() in ("localhost", socket.gethostname().lower()) or _is_loopback(place.host)
+    return here and place.port in ports and unquote(place.path).strip("/") == path.strip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _Turn:
