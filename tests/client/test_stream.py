@@ -13,6 +13,7 @@ from reelcast.client import link as link_module
 from reelcast.client import queue as queue_module
 from reelcast.client import session as module
 from reelcast.client.stream import Stream, Transport, connect
+from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.rtcp import Bye, ReceiverReport, SourceDescription, parse
@@ -357,7 +358,8 @@ async def test_an_application_that_does_not_read_holds_tcp_back(
 ) -> None:
     monkeypatch.setattr(queue_module, "MAX_QUEUED_UNITS", 4)
     server.on_play = lambda server: server.send_media(*packets(50))
-    async with opened(server.url, transport="tcp", timeout=0.1) as stream:
+    patient = Timeouts(silence=0.1)
+    async with connect(server.url, transport="tcp", timeout=patient, reconnect=False) as stream:
         await asyncio.sleep(0.15)
         received = [round((await one(stream)).pts, 3) for _ in range(50)]
         assert received == [round(0.02 * number, 3) for number in range(50)]
