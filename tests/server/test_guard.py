@@ -99,9 +99,12 @@ def test_one_user_a_name() -> None:
     ("guard", "line"),
     [
         (Guard(), "without users: anyone may read, publishing only from this machine"),
-        (Guard([ALICE]), "1 user"),
-        (Guard([ALICE, HASHED]), "2 users; hash only by RTSPS, for an argon2 password must be said"),
-        (Guard([HASHED], basic=True), "1 user"),
+        (Guard([ALICE]), "1 user; nothing without a login"),
+        (
+            Guard([ALICE, HASHED]),
+            "2 users; nothing without a login; hash only by RTSPS, for an argon2 password must be said",
+        ),
+        (Guard([HASHED], basic=True), "1 user; nothing without a login"),
         (
             Guard([ALICE], anyone=Rights(("/a", "/b/**"), ("/c",))),
             "1 user; anyone may read /a, /b/**; anyone may publish /c",

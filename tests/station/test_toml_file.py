@@ -94,7 +94,7 @@ def test_a_whole_file(file: Path) -> None:
         "/studio/one": PathSettings(publish=True, take_over=False, record=file.parent / "elsewhere"),
     }
     assert (told.users["alice"].read, told.users["alice"].publish) == (("/**",), ("/studio/*",))
-    assert told.guard().describe() == "1 user"
+    assert told.guard().describe() == "1 user; nothing without a login"
 
 
 def test_an_empty_file_is_the_default(file: Path) -> None:

@@ -164,6 +164,8 @@ class Guard:
             patterns: tuple[str, ...] = getattr(self._anyone, right.value)
             if patterns:
                 parts.append(f"anyone may {verb} {', '.join(patterns)}")
+        if len(parts) == 1:
+            parts.append("nothing without a login")
         if self._sayers and not self._basic:
             parts.append(f"{', '.join(self._sayers)} only by RTSPS, for an argon2 password must be said")
         return "; ".join(parts)
