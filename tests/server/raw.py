@@ -354,9 +354,9 @@ def _drain(sock: socket.socket) -> list[bytes]:
             return found
 
 
-async def until(true: Callable[[], bool]) -> None:
+async def until(true: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait until a condition holds that no event tells of; it is looked at every few milliseconds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.003)

@@ -1,0 +1,211 @@
+"""Published by ffmpeg and GStreamer, read by ffmpeg, GStreamer and our client: not a bit is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from scripts.movies.encode import Mp4
+from scripts.movies.marks import FRAME_RATE
+from tests.interop.peers import run
+from tests.interop.test_ffmpeg import contents, copy
+from tests.interop.test_gstreamer import assert_in_order, play
+from tests.server.raw import until
+
+from reelcast.client.stream import connect
+from reelcast.media.demux import open_demuxer
+from reelcast.net.tls import Tls
+from reelcast.rtp.intake import ReceivedUnit
+from reelcast.rtp.payload.nal_units import split_nal_units
+from reelcast.server import Server
+from reelcast.server.live import Live, LivePolicy
+from reelcast.track import AccessUnit
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+
+Way = Literal["udp", "tcp", "tls"]
+WAYS: tuple[Way, ...] = ("udp", "tcp", "tls")
+SECONDS = 4
+LATE = 3.0
+"""Seconds for which readers that come late are waited for; all that went before is one group of pictures."""
+PATIENCE = 30.0
+"""Seconds for what should happen by itself."""
+FRAMES = SECONDS * FRAME_RATE
+BESIDE = (7, 8, 9)
+"""NAL units that are no part of a picture: readers are sent parameter sets before each keyframe, and GStreamer puts
+delimiters in between."""
+MILLISECOND = 0.001
+SYNC = 0.02
+"""Seconds that sound and pictures may be apart."""
+MAX_LESS_SOUND = 8
+"""Units of sound that may be missing before the first picture, and in the end: ffmpeg keeps those back that do not
+fill a packet."""
+
+
+class Studio:
+    """A server, and the paths of its publishers as they come."""
+
+    def __init__(self, certificate: Path) -> None:
+        self.server = Server("127.0.0.1", 0, tls=Tls.self_signed(certificate, port=0))
+        self.server.allow_publishing(LivePolicy(patience=LATE), self._made)
+        self.published: dict[str, list[ReceivedUnit]] = defaultdict(list)
+
+    def _made(self, live: Live) -> None:
+        live.tap(self.published[live.name].append)
+
+    async def has(self, name: str, count: int) -> None:
+        """Wait until so many pictures were published."""
+        await until(
+            lambda: sum(each.track.kind == "video" for each in self.published[name]) >= count, PATIENCE
+        )
+
+    def url(self, way: Way, name: str) -> str:
+        if way == "tls":
+            return f"rtsps://127.0.0.1:{self.server.tls_port}{name}"
+        return f"rtsp://127.0.0.1:{self.server.port}{name}"
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+    studio = Studio(tmp_path / "tls.pem")
+    async with studio.server:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first seconds of the marked movie, with B-frames."""
+    path = tmp_path_factory.mktemp("published") / "movie.mp4"
+    Mp4(320, 192, bit_rate=400_000, gop=FRAMES, b_frames=3).write(path, FRAMES)
+    return path
+
+
+async def by_ffmpeg(movie: Path, way: Way, url: str) -> None:
+    transport = "udp" if way == "udp" else "tcp"
+    source = ("-nostdin", "-v", "error", "-re", "-i", movie, "-c", "copy")
+    await run("ffmpeg", *source, "-f", "rtsp", "-rtsp_transport", transport, url)
+
+
+async def by_gstreamer(movie: Path, way: Way, url: str) -> None:
+    sink = (f"location={url}", f"protocols={'udp' if way == 'udp' else 'tcp'}", "tls-validation-flags=0")
+    source = ("filesrc", f"location={movie}", "!", "qtdemux", "name=d")
+    pictures = ("d.video_0", "!", "queue", "!", "h264parse", "!", "rtspclientsink", "name=s", *sink)
+    sound = ("d.audio_0", "!", "queue", "!", "aacparse", "!", "s.")
+    await run("gst-launch-1.0", "-q", *source, *pictures, *sound)
+
+
+PUBLISHERS = {"ffmpeg": by_ffmpeg, "gstreamer": by_gstreamer}
+
+
+class Film:
+    """What a file holds, and what of it came."""
+
+    def __init__(self, path: Path) -> None:
+        with closing(open_demuxer(path)) as demuxer:
+            self.tracks = demuxer.tracks
+            self.units: list[list[AccessUnit]] = [[] for _ in self.tracks]
+            for number, unit in demuxer.units():
+                self.units[number].append(unit)
+
+    def matched(self, received: Sequence[ReceivedUnit]) -> list[list[tuple[AccessUnit, ReceivedUnit]]]:
+        """Of each track, what came beside what was sent: every picture bit by bit, and the sound with them."""
+        assert not any(each.corrupt for each in received)
+        pairs: list[list[tuple[AccessUnit, ReceivedUnit]]] = []
+        for track, units in zip(self.tracks, self.units, strict=True):
+            came = [each for each in received if each.track.codec == track.codec]
+            if track.kind == "audio":
+                assert len(came) >= len(units) - MAX_LESS_SOUND
+                first = [unit.data for unit in units].index(came[0].unit.data)
+                units = units[first : first + len(came)]
+            assert [coded(each.unit) for each in came] == [coded(unit) for unit in units]
+            pairs.append(list(zip(units, came, strict=True)))
+        return pairs
+
+    def assert_same(self, received: Sequence[ReceivedUnit]) -> float:
+        """The same units at the same intervals; how much later than the pictures the sound is, in seconds."""
+        shifts: list[float] = []
+        for track, pairs in zip(self.tracks, self.matched(received), strict=True):
+            # GStreamer gives the first unit of sound, which lies before the beginning, the time of the second.
+            moved = [came.pts - unit.pts / track.clock_rate for unit, came in pairs[1:]]
+            assert max(moved) - min(moved) < MILLISECOND
+            shifts.append(moved[0])
+        return shifts[1] - shifts[0]
+
+    def assert_in_sync(self, received: Sequence[ReceivedUnit]) -> None:
+        """By the publisher's reports, pictures and sound are of the same time."""
+        times: list[float] = []
+        for track, pairs in zip(self.tracks, self.matched(received), strict=True):
+            unit, came = pairs[-1]
+            assert came.clock == "sender"
+            assert came.time is not None
+            times.append(came.time - unit.pts / track.clock_rate)
+        assert times[0] == pytest.approx(times[1], abs=SYNC)
+
+
+def coded(unit: AccessUnit) -> bytes | list[bytes]:
+    """What an encoder has made of it."""
+    nals = list(split_nal_units(unit.data))
+    return [nal for nal in nals if nal[0] & 31 not in BESIDE] or unit.data
+
+
+async def by_our_client(url: str, way: Way, trust: Path) -> list[ReceivedUnit]:
+    transport: Literal["udp", "tcp"] = "udp" if way == "udp" else "tcp"
+    async with connect(url, transport=transport, trust=trust, reconnect=False) as stream:
+        received = [each async for each in stream.units()]
+        assert sum(each.packets.lost + each.dropped for each in stream.statistics()) == 0
+    return received
+
+
+@pytest.mark.parametrize("publisher", PUBLISHERS)
+async def test_all_readers_of_all_publishers(
+    publisher: str, studio: Studio, movie: Path, tmp_path: Path
+) -> None:
+    """Conformance K12: over UDP, TCP and TLS, all at the same time."""
+    film, original = Film(movie), await copy(movie, tmp_path / "file")
+    certificate = tmp_path / "tls.pem"
+
+    async def publish(way: Way, name: str) -> None:
+        publishing = asyncio.create_task(PUBLISHERS[publisher](movie, way, studio.url(way, name)))
+        await studio.has(name, FRAMES)
+        if publisher == "gstreamer":
+            # Version 1.22 may wait for itself for ever, once it has sent the last of it over TCP.
+            await asyncio.wait([publishing], timeout=2.0)
+            publishing.cancel()
+            await asyncio.wait([publishing])
+        else:
+            await publishing
+
+    async def publish_and_read(way: Way) -> None:
+        name = f"/{way}"
+        publishing = asyncio.create_task(publish(way, name))
+        await studio.has(name, 1)
+        url, folder = studio.url(way, name), tmp_path / way
+        transport = "udp" if way == "udp" else "tcp"
+        received, copied, played, _ = await asyncio.gather(
+            by_our_client(url, way, certificate),
+            copy(url, tmp_path / f"{way}.frames", transport),
+            play(url, transport, folder, f"trust {certificate}", "end"),
+            publishing,
+        )
+        published = studio.published[name]
+        film.assert_in_sync(published)
+        # GStreamer's first report comes late: the path begins by the times of arrival, and readers are told.
+        apart = abs(film.assert_same(published))
+        assert publisher != "ffmpeg" or apart < SYNC
+        assert abs(film.assert_same(received)) < apart + SYNC
+        # GStreamer announces sound first.
+        pictures = next(int(each.track.control[-1]) - 1 for each in received if each.track.kind == "video")
+        assert contents(copied, pictures) == contents(original, 0)
+        sound, all_sound = contents(copied, 1 - pictures), contents(original, 1)
+        first = all_sound.index(sound[0])
+        assert sound == all_sound[first : first + len(sound)]
+        assert len(sound) >= len(all_sound) - MAX_LESS_SOUND
+        assert_in_order(played.marks(), 0)
+        assert len(played.marks()) >= FRAMES - 1
+
+    await asyncio.gather(*map(publish_and_read, WAYS))
