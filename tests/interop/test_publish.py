@@ -42,9 +42,9 @@ delimiters in between."""
 MILLISECOND = 0.001
 SYNC = 0.02
 """Seconds that sound and pictures may be apart."""
-MAX_LESS_SOUND = 8
-"""Units of sound that may be missing before the first picture, and in the end: ffmpeg keeps those back that do not
-fill a packet."""
+MAX_LESS_SOUND = 50
+"""Units of sound that may be missing: those that come before the first picture, which is where readers begin, and in
+the end those that ffmpeg keeps back, since they do not fill a packet."""
 
 
 class Studio:
