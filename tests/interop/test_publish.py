@@ -43,8 +43,8 @@ MILLISECOND = 0.001
 SYNC = 0.02
 """Seconds that sound and pictures may be apart."""
 MAX_LESS_SOUND = 50
-"""Units of sound that may be missing: those that come before the first picture, which is where readers begin, and in
-the end those that ffmpeg keeps back, since they do not fill a packet."""
+"""Units of sound that may be missing: those that come before the first picture, where readers begin, and in the
+end those that ffmpeg keeps back, since they do not fill a packet."""
 
 
 class Studio:
