@@ -9,7 +9,24 @@ from dataclasses import dataclass, replace
 
 from tests.server.raw import Answer, Client
 
-__all__ = ["Login", "ask_as", "basic", "offered"]
+__all__ = ["ODD", "Login", "ask_as", "basic", "offered"]
+
+ODD = (
+    "",
+    "Digest",
+    'Digest username="alice',
+    'Digest username="alice", username="b", realm="x", realm="y", nonce="z", nonce="z"',
+    f'Digest nonce="{"n" * 12_000}"',
+    'Digest username="alice", realm="", nonce="", uri="*", qop=auth-int, nc=zz, response="0"',
+    "Basic",
+    "Basic !!!!",
+    "Basic bm9jb2xvbg==",
+    "Basic //8=",
+    "Basic YWxpY2U6eA==",
+    "Basic YWxpY2U6eA==, Digest",
+    "Negotiate " + "A" * 4000,
+)
+"""What an Authorization header should not be; alice's password is none of these."""
 
 
 def basic(user: str, password: str) -> str:
