@@ -173,12 +173,12 @@ def test_a_recording_that_was_killed_is_followed_by_a_gap(plain: Tape, index: In
     record(writer_into(index), plain.taken())
     index.resume("/cam", NOON + 4)
     assert index.gaps("/cam") == []
-    writer_into(index).tell()
+    index.recover("/cam")
     (gap,) = index.gaps("/cam")
     assert (gap.end, gap.reason) == (math.inf, CUT_OFF)
     # It is known already.
     index.note(replace(gap, reason="somebody said so"))
-    writer_into(index).tell()
+    index.recover()
     assert [gap.reason for gap in index.gaps("/cam")] == ["somebody said so"]
 
 

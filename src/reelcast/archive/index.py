@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -25,11 +26,13 @@ from reelcast.archive.layout import find_files, name_of, start_of
 from reelcast.errors import MediaError
 from reelcast.media.demux import open_demuxer
 
-__all__ = ["FILE_NAME", "Gap", "Index", "Segment"]
+__all__ = ["FILE_NAME", "SAME_SECONDS", "Gap", "Index", "Segment"]
 
 FILE_NAME: Final = "index.sqlite3"
 CUT_OFF: Final = "the recording was cut off"
 """Why a gap follows a segment that was growing when its process ended."""
+SAME_SECONDS: Final = 1e-3
+"""A gap this short is where two numbers were rounded."""
 VERSION: Final = 1
 """Of the tables, kept as the database's user_version."""
 BUSY_SECONDS: Final = 5.0
@@ -183,7 +186,7 @@ class Index:
     def resume(self, name: str, start: float) -> None:
         """The gap of a live path that still lasts, if there is one, ends; one that proves empty is none."""
         self._change("update gaps set stop = ? where name = ? and stop = ?", (start, name, math.inf))
-        self._change("delete from gaps where name = ? and stop <= start", (name,))
+        self._change("delete from gaps where name = ? and stop < start + ?", (name, SAME_SECONDS))
 
     def drop(self, segment: Segment) -> None:
         """Forget a segment, and the gaps that end before what is left of its live path begins."""
@@ -200,26 +203,31 @@ class Index:
         """Bring the index in line with the files, of one live path or of all, while nobody records these.
 
         Segments that were growing are looked into for their end; files without a segment are taken in;
-        segments whose file is gone are dropped. Empty files, which a process that was killed leaves, are removed.
+        segments whose file is gone are dropped. A gap has begun where the last one ends. Empty files, which a
+        process that was killed leaves, are removed.
         """
         where = "select place, name, start, stop, growing, size from segments where ? is null or name = ?"
         known = {segment.path: segment for segment in map(self._segment, self._rows(where, (name, name)))}
-        found = {self.folder / place for place in find_files(self.folder, name)}
-        for path, segment in known.items():
-            if path not in found:
-                log.warning("%s: is gone; left out of the index", path)
-                self.drop(segment)
-            elif segment.growing:
-                self._take_in(path, segment.name)
-        for path in sorted(found - known.keys()):
-            self._take_in(path, name or name_of(path.relative_to(self.folder)))
+        found: dict[str, list[tuple[float, Path]]] = {}
+        gone = dict(known)
+        for place in find_files(self.folder, name):
+            path = self.folder / place
+            segment = gone.pop(path, None)
+            whose = name or (name_of(place) if segment is None else segment.name)
+            found.setdefault(whose, []).append((start_of(place) or 0.0, path))
+        for path, segment in gone.items():
+            log.warning("%s: is gone; left out of the index", path)
+            self.drop(segment)
+        for whose, files in found.items():
+            for (start, path), (limit, _) in pairwise([*sorted(files), (math.inf, self._path)]):
+                if path not in known or known[path].growing:
+                    self._take_in(path, whose, start, limit)
+            span = self.span(whose)
+            if span is not None and not self.gaps(whose, span[1]):
+                self.note(Gap(whose, span[1], math.inf, CUT_OFF))
 
-    def _take_in(self, path: Path, name: str) -> None:
-        """Put in a file that was left behind, with the end that it has."""
-        place = path.relative_to(self.folder)
-        start = start_of(place)
-        if start is None:
-            return
+    def _take_in(self, path: Path, name: str, start: float, limit: float) -> None:
+        """Put in a file that was left behind, with the end that it has, or that the next one sets it."""
         try:
             size = path.stat().st_size
             if not size:
@@ -229,13 +237,11 @@ class Index:
             log.warning("%s: left out of the index: %s", path, error)
             seconds = 0.0
         if not seconds:
-            self._change("delete from segments where place = ?", (place.as_posix(),))
+            place = path.relative_to(self.folder).as_posix()
+            self._change("delete from segments where place = ?", (place,))
             return
-        later = self.segments(name, start + 1e-6)
-        end = min([start + seconds, *(segment.start for segment in later if segment.path != path)])
+        end = min(start + seconds, limit)
         self.put(Segment(path, name, start, end, growing=False, size=size))
-        if not later:
-            self.note(Gap(name, end, math.inf, CUT_OFF))
         log.info("%s: taken into the index: %.1f s", path, end - start)
 
     # The database

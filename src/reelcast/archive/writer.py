@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Final
 
 from reelcast.archive.held import Entry, Held
-from reelcast.archive.index import CUT_OFF, Gap, Index, Segment
+from reelcast.archive.index import SAME_SECONDS, Gap, Index, Segment
 from reelcast.archive.ledger import Ledger
 from reelcast.archive.segment_file import SegmentFile, container_for
 from reelcast.archive.spool import Taken, opens
@@ -33,8 +33,6 @@ GAP_SECONDS: Final = 10.0
 """Of nothing, that do not stand within a segment."""
 LINGER_SECONDS: Final = 2.0
 """Of media, for which a segment waits for a track that has not come as far as the next segment's beginning."""
-SAME: Final = 1e-3
-"""Seconds: segments that begin so near each other begin with the same unit."""
 
 NEW_SOURCE: Final = "the source began anew"
 NOTHING_CAME: Final = "nothing came"
@@ -50,7 +48,7 @@ class Writer:
     """The recording of one live path. It blocks as long as the disk takes, and belongs to one thread.
 
     name               of the live path
-    index              of the folder that is recorded into
+    index              of the folder that is recorded into; it is in line with the files (`Index.recover`)
     suffix             of the files; where it cannot hold the tracks, Matroska's is taken
     segment_seconds    a segment ends with the first keyframe in the next so many seconds of the clock
     fragment_seconds   see `Recorder`
@@ -75,8 +73,6 @@ class Writer:
         self._ledger = Ledger(index)
         span = index.span(name)
         self._ended = span[1] if span else 0.0
-        if span and not index.gaps(name, self._ended):
-            self._note(CUT_OFF)
         self._times = WallTimes(self._ended)
         self._file: SegmentFile | None = None
         # The one before, as long as units of its time may come.
@@ -324,11 +320,11 @@ class Writer:
     def _give_way(self, start: float) -> None:
         """Segments that broke off end where a new one has begun that repeats their end."""
         for segment in self._left:
-            if segment.start > start - SAME:
+            if segment.start > start - SAME_SECONDS:
                 with suppress(OSError):
                     segment.path.unlink(missing_ok=True)
                 self._ledger.drop(segment)
-            elif segment.end > start:
+            elif segment.end > start - SAME_SECONDS:
                 self._ledger.put(replace(segment, end=start))
         self._left.clear()
 

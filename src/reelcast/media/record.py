@@ -159,12 +159,18 @@ class Recorder:
         """Finish the file; closing twice does nothing. Where nothing came to be recorded, there is no file."""
         if self._failure is not None:
             return
-        if self._output is None and self._openings():
-            self._begin()
-        self._failure = MediaError(f"{self.path}: the recording is closed")
-        if self._output is not None:
-            self._output.close()
-            self.playable = self.end
+        try:
+            if self._output is None and self._openings():
+                self._begin()
+            if self._output is not None:
+                self._output.close()
+                self.playable = self.end
+        except MediaError:
+            if self._output is not None:
+                self._output.abandon()
+            raise
+        finally:
+            self._failure = MediaError(f"{self.path}: the recording is closed")
 
     def _openings(self) -> list[float]:
         """When the units are shown that the file can begin with: of video, if there is any."""

@@ -1,0 +1,32 @@
+"""Disks that are full, or slow, for a while."""
+
+from __future__ import annotations
+
+from io import FileIO
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+
+class Disk:
+    """What recordings are written to from here on: at first it has room for `room` bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: float) -> None:
+        self.room = room
+        disk = self
+
+        class File(FileIO):
+            def write(self, data: Any) -> int:
+                if disk.room <= 0:
+                    raise OSError(28, "No space left on device")
+                written = super().write(data[: int(min(len(data), disk.room))])
+                disk.room -= written
+                return written
+
+        opened = Path.open
+
+        def open_file(self: Path, mode: str = "r", buffering: int = -1) -> IO[Any]:
+            return File(self, mode) if "w" in mode else opened(self, mode, buffering)
+
+        monkeypatch.setattr(Path, "open", open_file)
