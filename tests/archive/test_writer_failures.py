@@ -45,7 +45,7 @@ def written(writer: Writer, taken: Taken) -> bool:
     return True
 
 
-@pytest.mark.parametrize("room", [0, 1, 100, 70_000, 300_000, 500_000])
+@pytest.mark.parametrize("room", [0, 100, 70_000, 400_000])
 def test_a_disk_that_was_full_for_a_while_costs_nothing(
     tape: Tape, index: Index, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
@@ -203,7 +203,7 @@ def tape_of(movie: Path) -> Tape:
         st.tuples(
             st.integers(0, 399),
             st.integers(1, 60),
-            st.floats(-30, 30) | st.floats(-1e6, 1e6),
+            st.floats(-30, 30) | st.floats(-4e4, 4e4),
             st.integers(0, 1),
             st.sampled_from(["", "settle", "fail", "stop", "tell"]),
         ),

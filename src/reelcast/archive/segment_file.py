@@ -36,7 +36,7 @@ class SegmentFile:
     """A file that begins with `opening`, which is a keyframe or sound alone.
 
     opened     when its first unit is shown, in Unix seconds
-    start      of the file, in whole microseconds: its name says it
+    start      of the file, in Unix seconds and whole microseconds: its name says it
     told       its end as the index knows it; `start` if it knows nothing
     cut        the unit that the next segment begins with, None as long as there is none
     next_start   when that segment starts
@@ -47,9 +47,16 @@ class SegmentFile:
     """
 
     def __init__(
-        self, folder: Path, name: str, opening: Entry, tracks: Sequence[Track], suffix: str, fragment: float
+        self,
+        folder: Path,
+        name: str,
+        start: float,
+        opening: Entry,
+        tracks: Sequence[Track],
+        suffix: str,
+        fragment_seconds: float,
     ) -> None:
-        start, place = opening.wall, place_of(name, opening.wall, suffix)
+        place = place_of(name, start, suffix)
         while (folder / place).exists():
             start += MICROSECOND
             place = place_of(name, start, suffix)
@@ -68,7 +75,7 @@ class SegmentFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MediaError(f"{self.path.parent}: cannot be made: {error.strerror}") from error
-        self.recorder = Recorder(self.path, tracks, silent=False, fragment_seconds=fragment)
+        self.recorder = Recorder(self.path, tracks, silent=False, fragment_seconds=fragment_seconds)
 
     def write(self, entry: Entry) -> None:
         """Append a unit."""

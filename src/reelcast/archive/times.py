@@ -11,7 +11,7 @@ from typing import Final
 
 from reelcast.rtp.intake import ReceivedUnit
 
-__all__ = ["WallTimes"]
+__all__ = ["MAX_BACK", "WallTimes"]
 
 BELIEVED: Final = 10.0
 """Seconds by which a stream's wall clock may differ from ours. One further off was never set, or is in another
@@ -21,6 +21,8 @@ LEAP: Final = 20.0
 a clock may come and go."""
 RATE: Final = 0.005
 """Seconds a second by which a difference is made up: pictures and sound stay where they are heard and seen."""
+MAX_BACK: Final = 5.0
+"""Seconds by which a unit may be behind another: what is sent together was not always shown together."""
 MAX_AHEAD: Final = 86_400.0
 """Seconds: where the last recording is further in the future, the clock was wrong then, and is right now."""
 
@@ -47,7 +49,8 @@ class WallTimes:
         if time is None or abs(time - now) > BELIEVED:
             time = now
         target = time - pts
-        if self._offset is None or abs(target - self._target) > LEAP:
+        back = self._offset is not None and pts + self._offset < self.latest - MAX_BACK
+        if self._offset is None or back or abs(target - self._target) > LEAP:
             behind = self.latest - time
             self._offset = target + behind if 0 < behind < MAX_AHEAD else target
         else:

@@ -22,7 +22,7 @@ from reelcast.archive.index import SAME_SECONDS, Gap, Index, Segment
 from reelcast.archive.ledger import Ledger
 from reelcast.archive.segment_file import SegmentFile, container_for
 from reelcast.archive.spool import Taken, opens
-from reelcast.archive.times import WallTimes
+from reelcast.archive.times import MAX_BACK, WallTimes
 from reelcast.errors import MediaError
 from reelcast.media.parameters import picture_size
 from reelcast.track import Track
@@ -37,6 +37,7 @@ LINGER_SECONDS: Final = 2.0
 NEW_SOURCE: Final = "the source began anew"
 NOTHING_CAME: Final = "nothing came"
 TOO_SLOW: Final = "the disk was too slow"
+CLOCK_SET: Final = "the clock was set back"
 OTHER_TRACKS: Final = "the tracks changed"
 STOPPED: Final = "the recording was stopped"
 DISK_FAILED: Final = "the disk was full, or failed"
@@ -73,6 +74,8 @@ class Writer:
         self._ledger = Ledger(index)
         span = index.span(name)
         self._ended = span[1] if span else 0.0
+        # Nothing begins before it.
+        self._floor = self._ended
         self._times = WallTimes(self._ended)
         self._file: SegmentFile | None = None
         # The one before, as long as units of its time may come.
@@ -125,7 +128,7 @@ class Writer:
             raise
         file = self._old or self._file
         if file is not None:
-            self._held.release(file.start + file.recorder.playable)
+            self._held.release(file.opened + file.recorder.playable)
 
     def tell(self) -> None:
         """Tell the index how far the files have grown."""
@@ -143,6 +146,7 @@ class Writer:
         """Finish what is being written."""
         with self._guarded():
             self._end(STOPPED)
+            self._forget()
 
     # Units
 
@@ -152,14 +156,13 @@ class Writer:
         reason = self._breaks(taken, wall)
         if reason:
             self._end(reason)
-            self._held.clear()
-            self._left.clear()
+            self._forget()
             self._expected = ()
         if self._before is None or taken.tracks is not self._before.tracks:
             self._suffix, self._tracks = container_for(taken.tracks, self._wanted_suffix)
         self._next = None
         self._before = taken
-        self._latest = max(self._latest, wall)
+        self._latest = wall if reason else max(self._latest, wall)
         if all(track.control != received.track.control for track in self._tracks):
             self.left_out += 1
             return
@@ -184,7 +187,9 @@ class Writer:
             return NEW_SOURCE
         if taken.tracks is not before.tracks and _essence(taken.tracks) != _essence(before.tracks):
             return OTHER_TRACKS
-        return NOTHING_CAME if wall - self._latest > GAP_SECONDS else ""
+        if wall - self._latest > GAP_SECONDS:
+            return NOTHING_CAME
+        return CLOCK_SET if self._latest - wall > GAP_SECONDS else ""
 
     def _replay(self) -> None:
         """Record what is held, from its first keyframe on."""
@@ -221,6 +226,12 @@ class Writer:
             self._old = None
         return False
 
+    def _forget(self) -> None:
+        """What is on disk is never recorded again."""
+        self._held.clear()
+        self._left.clear()
+        self._floor = self._ended
+
     # Segments
 
     def _is_due(self, file: SegmentFile, entry: Entry) -> bool:
@@ -235,8 +246,11 @@ class Writer:
     def _begin(self, opening: Entry, tracks: tuple[Track, ...]) -> SegmentFile:
         self._expected = tracks
         self._heard.clear()
+        start = opening.wall
+        if self._floor - start < MAX_BACK:
+            start = max(start, self._floor)
         self._file = SegmentFile(
-            self._folder, self.name, opening, tracks, self._suffix, self._fragment_seconds
+            self._folder, self.name, start, opening, tracks, self._suffix, self._fragment_seconds
         )
         self.segments += 1
         return self._file
