@@ -277,6 +277,7 @@ class Camera:
 
     def __init__(self, *, on_demand: bool = True, delivers: bool = True) -> None:
         self.on_demand = on_demand
+        self.trouble = ""
         self.delivers = delivers
         self.started = self.stopped = 0
         self.publisher: Publisher | None = None

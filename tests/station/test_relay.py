@@ -337,14 +337,20 @@ async def test_the_first_reader_waits_and_the_last_one_lets_it_go(
 
 
 async def test_a_reader_of_what_does_not_come_is_told(
-    camera: ScriptedServer, server: Server, monkeypatch: pytest.MonkeyPatch
+    camera: ScriptedServer,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """And the log says why."""
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr("reelcast.server.live.OPENING_SECONDS", 0.1)
     camera.answers["DESCRIBE"] = reply(503)
     relay = relay_of(camera, on_demand=True)
     server.mount("/cam", Live("/cam", LivePolicy(linger=0.05), origin=relay))
     with pytest.raises(RemoteError, match="504"):
         await connect(url_of(server), transport="tcp", reconnect=False).open()
+    assert f"its source did not come within 0.1 s: {camera.url}: the server answered 503" in caplog.text
     await until(lambda: relay.statistics().state == "resting")
 
 
@@ -422,6 +428,12 @@ async def test_a_source_that_is_encrypted(movies: Path, server: Server, tmp_path
             assert [track.codec for track in stream.tracks] == ["h264", "aac"]
             await anext(stream.units())
         await until(lambda: "the server is not trusted" in stranger.statistics().error)
+
+
+def test_stopping_what_never_began() -> None:
+    relay = Relay("rtsp://h/")
+    relay.stop()
+    assert (relay.statistics().state, relay.trouble) == ("resting", "")
 
 
 def test_what_makes_no_sense() -> None:

@@ -131,7 +131,9 @@ class Dialogue(asyncio.Protocol):
         patience = self._patience(self.timeouts.connect)
         encryption: dict[str, Any] = {}
         if self.url.scheme == "rtsps":
-            encryption = {"ssl": self._trust.context(), "ssl_shutdown_timeout": FAREWELL}
+            # Reading the authorities of a system takes 70 ms, in which others are to be served.
+            context = await asyncio.to_thread(self._trust.context)
+            encryption = {"ssl": context, "ssl_shutdown_timeout": FAREWELL}
         try:
             async with asyncio.timeout(patience):
                 transport, _ = await loop.create_connection(

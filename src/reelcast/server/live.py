@@ -85,9 +85,14 @@ class Origin(Protocol):
     """What feeds a path while somebody wants it: a relay.
 
     on_demand   whether it is started for the first reader, and stopped behind the last; else it goes on always
+    trouble     why nothing has come since it was started, "" where that is not known
     """
 
     on_demand: bool
+
+    @property
+    def trouble(self) -> str:
+        """See above."""
 
     def start(self, live: Live) -> None:
         """Begin to fetch; it feeds when there is something. Called in the event loop."""
@@ -240,7 +245,8 @@ class Live:
                     await self._there.wait()
             except TimeoutError:
                 reason = f"{self.name}: its source did not come within {OPENING_SECONDS:g} s"
-                raise ProtocolError(reason, 504) from None
+                trouble = self._origin.trouble
+                raise ProtocolError(f"{reason}: {trouble}" if trouble else reason, 504) from None
             finally:
                 self._wanted -= 1
                 self._linger()

@@ -56,7 +56,7 @@ class RelayStatistics:
     attempts   to connect, in a row without media, the present one included
     sessions   that media has come by, so far
     transport  of the last of them, "udp" or "tcp"; "" before it
-    error      why it last had nothing to feed; "" where that has not happened
+    error      why it last had nothing to feed; "" where that has not happened since it was started
     """
 
     url: str
@@ -107,6 +107,11 @@ class Relay:
     def __str__(self) -> str:
         return f"relay of {without_userinfo(self._url)}"
 
+    @property
+    def trouble(self) -> str:
+        """Why it has nothing to feed."""
+        return "" if self._state == "feeding" else self._error
+
     def statistics(self) -> RelayStatistics:
         """How it is doing now."""
         return RelayStatistics(
@@ -122,6 +127,8 @@ class Relay:
     def start(self, live: Live) -> None:
         """Begin to fetch, and to feed the path when something comes."""
         former = self._task
+        if time.monotonic() >= self._refused_until:
+            self._error = ""
         self._task = asyncio.get_running_loop().create_task(self._run(live, former))
 
     def stop(self) -> None:
