@@ -12,7 +12,8 @@ import pytest
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Client, gaps, rtcp_kinds
 
-from reelcast.errors import ConfigurationError, MediaError, ProtocolError
+from reelcast.errors import ConfigurationError, MediaError, ProtocolError, TransportError
+from reelcast.net.tls import Tls
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.live import Live
 from reelcast.station.configuration import Configuration
@@ -152,12 +153,13 @@ async def test_a_path_that_changes_is_another(films: Path, caplog: pytest.LogCap
     assert "changed: /studio" in caplog.messages
 
 
-async def test_what_cannot_be_served_leaves_all_as_it_was(films: Path) -> None:
+@pytest.mark.parametrize("wrong", ["film", "other"])
+async def test_what_cannot_be_served_leaves_all_as_it_was(films: Path, wrong: str) -> None:
     async with running(FILES, films) as station:
         before = {path: station.server.mounted(path) for path in ("/film", "/loop", "/studio")}
-        wrong = '[paths.new]\nlive_file = "film.mp4"\n[paths.film]\nfile = "none.mp4"'
+        text = f'[paths.new]\nlive_file = "film.mp4"\n[paths.{wrong}]\nfile = "none.mp4"'
         with pytest.raises(ConfigurationError, match=r"station\.toml:3: .*none\.mp4"):
-            await station.apply(told(wrong, films))
+            await station.apply(told(text, films))
         assert before == {path: station.server.mounted(path) for path in before}
         assert station.server.mounted("/new") is None
 
@@ -240,6 +242,37 @@ async def test_tls(films: Path) -> None:
         assert [url.partition(":")[0] for url in station.server.urls()] == ["rtsp", "rtsps"]
         assert station.notices()[-1].startswith("SHA-256 of the certificate: ")
         await station.apply(station.told)
+
+
+async def test_a_certificate_is_read_again(films: Path) -> None:
+    """One of the user's, as it happens made by us; when it is broken, all else that changed is served."""
+    Tls.self_signed(films / "cert.pem")
+    text = "[tls]\nport = 0\ncertificate = 'cert.pem'\n"
+    async with running(text, films) as station:
+        (films / "broken.pem").write_text("no certificate")
+        (films / "broken.pem").replace(films / "cert.pem")
+        with pytest.raises(TransportError, match=r"cert\.pem"):
+            await station.apply(told(text + "[paths.film]\nfile = 'film.mp4'", films))
+        assert await status(station, "/film") == 200
+    with pytest.raises(TransportError, match=r"cert\.pem"):
+        Station(told(text, films))
+
+
+async def test_a_relay_takes_the_place_of_what_was_published(films: Path) -> None:
+    async with running("", films) as station:
+        made = station.server._mounts.publish_to("/door")
+        gone: list[int] = []
+        made.feed([AUDIO], "somebody", lambda: gone.append(1))
+        await station.apply(told("[paths.door]\nrelay = 'rtsp://127.0.0.1:1/'\non_demand = true", films))
+        assert gone == [1]
+        assert live(station, "/door") is not made
+
+
+def test_several_workers_take_no_publishers(films: Path) -> None:
+    station = Station(told("[listen]\nworkers = 2\n[paths.film]\nfile = 'film.mp4'", films), worker=1)
+    assert station.notices()[-1] == "with several workers, nobody can publish"
+    with pytest.raises(ProtocolError, match="/x is none of the paths"):
+        station.server._mounts.publish_to("/x")
 
 
 async def test_how_live_paths_are_is_said(films: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelcast.client.trust import ANYONE, Trust
 from reelcast.errors import ConfigurationError
 from reelcast.station.configuration import Configuration, PathSettings
 from reelcast.station.locator import Place
@@ -310,6 +312,35 @@ def test_errors_beside_flags_name_the_file(file: Path) -> None:
     file.write_text("\n[listen]\nport = -1")
     with pytest.raises(ConfigurationError, match=r"station\.toml:3: listen\.port"):
         read_configuration(file, Flags({"listen": {"timeout": 30}}, {("listen", "timeout"): "--timeout"}))
+
+
+FINGERPRINT = "AB:" * 31 + "AB"
+
+
+@pytest.mark.parametrize(
+    ("text", "trust"),
+    [
+        ('"anyone"', ANYONE),
+        (f'"{FINGERPRINT}"', Trust(fingerprint=b"\xab" * 32)),
+        ('"ca.pem"', None),
+        (
+            '"none.pem"',
+            "must be a PEM file that is there, a SHA-256 fingerprint, or \"anyone\", not 'none.pem'",
+        ),
+        ("1", "must be a PEM file that is there"),
+        ('""', "must be a PEM file that is there"),
+    ],
+)
+def test_whom_a_relay_believes(file: Path, text: str, trust: Trust | str | None) -> None:
+    """Files are looked for where the configuration is."""
+    authorities = file.parent / "ca.pem"
+    authorities.write_text("")
+    file.write_text(f'[paths.cam]\nrelay = "rtsps://a"\ntrust = {text}')
+    if isinstance(trust, str):
+        with pytest.raises(ConfigurationError, match=re.escape(f"station.toml:3: paths.cam.trust: {trust}")):
+            read_configuration(file)
+    else:
+        assert read_configuration(file).paths["/cam"].trust == (trust or Trust(authorities=authorities))
 
 
 @pytest.mark.parametrize(
