@@ -94,7 +94,7 @@ def test_what_a_relay_waits_for() -> None:
     relay.figures = replace(figures, error="", state="connecting")
     assert line(Status(), path, 0.0, relay) == "/cam: relay of rtsp://camera/ connecting, 0 readers"
     path.figures = replace(QUIET, by="relay of rtsp://camera/", feedings=2)
-    assert line(Status(), path, 0.0, relay) == "/cam: from relay of rtsp://camera/, 1 restarts, 0 readers"
+    assert line(Status(), path, 0.0, relay) == "/cam: from relay of rtsp://camera/, 1 restart, 0 readers"
 
 
 def test_what_is_recorded() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from reelcast.archive.recording import RecordingStatistics
@@ -54,19 +54,17 @@ def _fed(figures: LiveStatistics, rate: float | None, relay: Relay | None) -> It
         yield f"{relay} {doing.state}"
         if doing.error:
             yield doing.error
-    yield from _counted(
-        {
-            "restarts": max(0, figures.feedings - 1),
-            "corrupt units": figures.corrupt,
-            "leaps in time": figures.leaps,
-            "units that could not be sent": figures.refused,
-        }
+    yield from _happened(
+        (max(0, figures.feedings - 1), "restart", ""),
+        (figures.corrupt, "corrupt unit", ""),
+        (figures.leaps, "leap", " in time"),
+        (figures.refused, "unit", " that could not be sent"),
     )
 
 
 def _watched(figures: LiveStatistics) -> Iterator[str]:
-    yield f"{figures.readers} reader{'' if figures.readers == 1 else 's'}"
-    yield from _counted({"readers too slow for a while": figures.shed})
+    yield _counted(figures.readers, "reader")
+    yield from _happened((figures.shed, "reader", " too slow for a while"))
 
 
 def _recorded(recording: RecordingStatistics | None) -> Iterator[str]:
@@ -75,11 +73,15 @@ def _recorded(recording: RecordingStatistics | None) -> Iterator[str]:
     yield f"{recording.bytes / 1e6:.1f} MB recorded"
     if recording.spooled > SPOOLED_BYTES:
         yield f"{recording.spooled / 1e6:.1f} MB wait for the disk"
-    yield from _counted({"units not recorded": recording.dropped})
+    yield from _happened((recording.dropped, "unit", " not recorded"))
     if recording.error:
         yield recording.error
 
 
-def _counted(counts: Mapping[str, int]) -> Iterator[str]:
-    """What has happened; what has not is not said."""
-    return (f"{count} {what}" for what, count in counts.items() if count)
+def _happened(*counts: tuple[int, str, str]) -> Iterator[str]:
+    """What has happened, each with its count; what has not is not said."""
+    return (f"{_counted(count, what)}{more}" for count, what, more in counts if count)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
