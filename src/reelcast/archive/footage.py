@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from reelcast.archive.index import Index, Segment
-from reelcast.archive.strip import Piece, Strip
+from reelcast.archive.strip import MARGIN_SECONDS, Piece, Strip
 from reelcast.errors import MediaError
 from reelcast.media.cache import GroupCache
 from reelcast.media.demux import Demuxer, open_demuxer
@@ -64,9 +64,8 @@ class FootageReader:
         self._name = name
         self._clock = clock
         self._lock = threading.Lock()
-        # By file; the end up to which it was recorded when it was opened, and None where it cannot be played.
-        self._open: OrderedDict[Path, tuple[float, GroupReader | None]] = OrderedDict()
-        self._oldest = -float("inf")
+        # By file: what was known of it when it was opened, and what reads it; None where it cannot be played.
+        self._open: OrderedDict[Path, tuple[Segment, GroupReader | None]] = OrderedDict()
         self.refresh()
         self.tracks = self._newest_tracks() if tracks is None else tracks
 
@@ -82,8 +81,9 @@ class FootageReader:
 
     def refresh(self) -> None:
         """Look what has been recorded, and removed, since. Raises MediaError where the index cannot be read."""
+        segments = self._index.segments(self._name)
         with self._lock:
-            self.strip.update(self._index.segments(self._name), self._clock())
+            self.strip.update(segments, self._clock())
             there = {piece.segment.path for piece in self.strip.pieces}
             for path in [path for path in self._open if path not in there]:
                 self._drop(path)
@@ -107,10 +107,8 @@ class FootageReader:
         """The decoding time of the last place at or before `seconds` where decoding can start, in seconds."""
         with self._lock:
             piece = self.strip.at(seconds)
-        reader = None if piece is None else self._reader(piece)
-        if reader is None:
-            return seconds
-        return reader.keyframe_before(seconds)
+        reader = None if piece is None else self._reader(piece, seconds)
+        return seconds if reader is None else reader.keyframe_before(seconds)
 
     def close(self) -> None:
         """Close all files."""
@@ -128,19 +126,19 @@ class FootageReader:
         raise MediaError(f"{self._name}: nothing of it is recorded that could be played")
 
     def _read(self, piece: Piece, index: int) -> Group | None:
-        reader = self._reader(piece)
+        reader = self._reader(piece, index + 1 + MARGIN_SECONDS)
         try:
             return None if reader is None else reader.read(index)
         except MediaError as error:
             self._pass_over(piece.segment, error)
             return None
 
-    def _reader(self, piece: Piece) -> GroupReader | None:
-        """What reads a file on the axis of all; opened again where it has grown since."""
+    def _reader(self, piece: Piece, npt: float) -> GroupReader | None:
+        """What reads a file on the axis of all; opened again where it has grown since, and that is wanted."""
         segment = piece.segment
         with self._lock:
             held = self._open.get(segment.path)
-            if held is not None and held[0] == segment.end:
+            if held is not None and _has(held[0], segment, segment.start + npt - piece.place):
                 self._open.move_to_end(segment.path)
                 return held[1]
         reader: GroupReader | None = None
@@ -152,7 +150,7 @@ class FootageReader:
         with self._lock:
             if segment.path in self._open:
                 self._drop(segment.path)
-            self._open[segment.path] = segment.end, reader
+            self._open[segment.path] = segment, reader
             while len(self._open) > MAX_OPEN_FILES:
                 self._drop(next(iter(self._open)))
         return reader
@@ -254,6 +252,13 @@ class _Excerpt:
 
     def close(self) -> None:
         self._demuxer.close()
+
+
+def _has(opened: Segment, segment: Segment, clock: float) -> bool:
+    """Whether a file, as it was when it was opened, has all up to a clock time that it has now."""
+    if opened.growing != segment.growing or not segment.growing:
+        return opened == segment
+    return opened.end >= min(segment.end, clock)
 
 
 def _matched(found: tuple[Track, ...], wanted: tuple[Track, ...]) -> dict[int, int]:

@@ -20,7 +20,7 @@ from typing import Final
 
 from reelcast.archive.index import Segment
 
-__all__ = ["Piece", "Strip"]
+__all__ = ["MARGIN_SECONDS", "Piece", "Strip"]
 
 JOINT_SECONDS: Final = 0.25
 """By which two segments may be apart, or overlap, and still be one take: a few frames."""
@@ -55,6 +55,7 @@ class Strip:
         self.settled = True
         self._pieces: list[Piece] = []
         self._places: dict[Path, float] = {}
+        self._removed: set[Path] = set()
         self._last: Piece | None = None
         self._given = -1
 
@@ -75,7 +76,11 @@ class Strip:
         not over: its place depends on that.
         """
         pieces: list[Piece] = []
-        for segment in segments:
+        listed = list(segments)
+        self._removed &= {segment.path for segment in listed}
+        for segment in listed:
+            if segment.path in self._removed:
+                continue
             place = self._places.get(segment.path)
             if place is None:
                 if self._last is not None and not _is_over(self._last.segment, now):
@@ -108,6 +113,7 @@ class Strip:
 
     def remove(self, path: Path) -> None:
         """A file is gone, or cannot be read: its time stays empty."""
+        self._removed.add(path)
         self._pieces = [piece for piece in self._pieces if piece.segment.path != path]
 
     def is_whole(self, second: int) -> bool:
