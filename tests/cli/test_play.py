@@ -164,7 +164,7 @@ async def test_options_that_a_window_does_not_have(
     monkeypatch.setattr("sys.argv", ["reelcast", "play", "rtsp://host/", option, "3"])
     with pytest.raises(SystemExit):
         main()
-    error = "reelcast: a window has no --start and no --duration: use --headless with them\n"
+    error = "reelcast: a window has no --start, --from and --duration: use --headless with them\n"
     assert capsys.readouterr().err == error
 
 

@@ -8,17 +8,23 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 from rich.console import Console
 from scripts.movies.marks import read_mark
+from tests.archive.takes import NOON, Takes
 from tests.cli.verbs import call, serving
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
+from tests.media.conftest import RECIPES, make_movie
 
+from reelcast.archive.shelf import Shelf
 from reelcast.cli import record as module
 from reelcast.client.stream import connect
+from reelcast.media.demux import open_demuxer
+from reelcast.server import Server
 
 
 @pytest.fixture
@@ -200,7 +206,7 @@ async def test_progress(server: ScriptedServer, tmp_path: Path) -> None:
     console = Console(file=terminal, force_terminal=True, width=200)
     path = tmp_path / "a.mkv"
     stream = connect(server.url, transport="tcp", reconnect=False)
-    await module._record(stream, module._Order(server.url, path, None, True), console)
+    await module._record(stream, module._Order(server.url, path, None, None, True), console)
     assert f"{path}: 0:00:00.4, " in terminal.getvalue()
     assert " Mbit/s  0 lost" in terminal.getvalue()
 
@@ -227,3 +233,33 @@ async def test_ctrl_c_ends_a_recording_in_good_order(movies: Path, tmp_path: Pat
     found = marks(path)
     assert len(found) >= 20
     assert None not in found
+
+
+async def test_what_was_recorded_from_then_to_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_movie(tmp_path / "movie.mp4", replace(RECIPES["movie.mp4"], frames=150, keyframe_every=25))
+    takes = Takes(tmp_path / "recordings", tmp_path / "movie.mp4")
+    takes.take(NOON, 0.0, 2.0)
+    takes.take(NOON + 2.0, 2.0, 6.0)
+    server = Server("127.0.0.1", 0)
+    shelf = Shelf(takes.index)
+    server.play_back(shelf)
+    part = tmp_path / "part.mp4"
+    async with server:
+        url = f"rtsp://127.0.0.1:{server.port}/cam?recorded"
+        times = "--from", "2023-11-14T22:13:21.5Z", "--to", "2023-11-14T22:13:22.5Z"
+        assert await call(monkeypatch, "record", url, str(part), *times) == 0
+    shelf.close()
+    takes.index.close()
+    demuxer = open_demuxer(part)
+    # From the keyframe before on.
+    assert demuxer.duration == pytest.approx(1.5, abs=0.2)
+    demuxer.close()
+
+
+async def test_two_ways_to_say_where(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = "--start", "3", "--from", "2023-11-14T22:13:20Z"
+    assert await call(monkeypatch, "record", "rtsp://127.0.0.1:1/", "a.mp4", *times) == 1
+    assert "--start and --from" in capsys.readouterr().err
+    assert await call(monkeypatch, "record", "rtsp://127.0.0.1:1/", "a.mp4", "--from", "noon") == 2

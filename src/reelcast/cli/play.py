@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,7 +14,8 @@ from rich.live import Live
 
 from reelcast import player
 from reelcast.cli.progress import Progress, summary
-from reelcast.cli.verb import DURATION, START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run
+from reelcast.cli.verb import DURATION, FROM, START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run, start_of
+from reelcast.client.options import Moment
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ReelcastError
 from reelcast.player.launcher import prompt
@@ -31,6 +33,7 @@ def play(
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     duration: Annotated[float | None, DURATION] = None,
     start: Annotated[float | None, START] = None,
+    since: Annotated[datetime | None, FROM] = None,
     trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -38,14 +41,14 @@ def play(
     """Play a stream in a window, or receive it without one and report rate, loss and delay."""
     source = Source(url, transport.value, timeout=timeout, trust=trust) if url is not None else None
     if not headless:
-        if start is not None or duration is not None:
-            raise ReelcastError("a window has no --start and no --duration: use --headless with them")
+        if start is not None or since is not None or duration is not None:
+            raise ReelcastError("a window has no --start, --from and --duration: use --headless with them")
         show(source, play_at_once=True)
         return
     if source is None:
         raise ReelcastError("there is nothing to play: give a URL")
     console = Console(quiet=quiet, highlight=False)
-    run(_play(source, duration, start, console))
+    run(_play(source, duration, start_of(start, since), console))
 
 
 def show(source: Source | None, *, play_at_once: bool = False) -> None:
@@ -65,7 +68,7 @@ def show(source: Source | None, *, play_at_once: bool = False) -> None:
     run(_play(source, None, None, Console(highlight=False)))
 
 
-async def _play(source: Source, duration: float | None, start: float | None, console: Console) -> None:
+async def _play(source: Source, duration: float | None, start: Moment | None, console: Console) -> None:
     stream = connect(
         source.url,
         transport=source.transport,

@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from reelcast.cli.progress import Progress, clock, name_of
-from reelcast.cli.verb import START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run
+from reelcast.cli.verb import FROM, START, TIMEOUT, TO, TRANSPORT, TRUST, URL, Way, run, start_of
 from reelcast.client import events
 from reelcast.client.alignment import Alignment
 from reelcast.client.stream import Stream, connect
@@ -32,11 +33,12 @@ REFRESHES = 4
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is to be recorded, where, and for how many seconds; None for all."""
+    """What is to be recorded, where, for how many seconds and up to when; None for all."""
 
     url: str
     path: Path
     duration: float | None
+    until: datetime | None
     audio: bool
 
 
@@ -48,6 +50,8 @@ def record(
     ] = None,
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     start: Annotated[float | None, START] = None,
+    since: Annotated[datetime | None, FROM] = None,
+    until: Annotated[datetime | None, TO] = None,
     trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     audio: Annotated[bool, typer.Option(help="Record sound too.")] = True,
@@ -74,11 +78,11 @@ def record(
         transport=transport.value,
         timeout=timeout,
         trust=trust,
-        at=start,
+        at=start_of(start, since),
         reconnect=reconnect,
         on_event=tell,
     )
-    run(_record(stream, _Order(url, file, duration, audio), console))
+    run(_record(stream, _Order(url, file, duration, until, audio), console))
 
 
 async def _record(stream: Stream, order: _Order, console: Console) -> None:
@@ -94,6 +98,8 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
         try:
             with live if console.is_terminal and not console.quiet else nullcontext():
                 async for received in stream.units():
+                    if order.until is not None and (received.time or 0.0) >= order.until.timestamp():
+                        break
                     seconds = alignment.place(received)
                     await loop.run_in_executor(thread, recorder.write, received.track, received.unit, seconds)
                     if order.duration is not None and recorder.seconds >= order.duration:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import datetime
 from enum import StrEnum
 
 import typer
 
+from reelcast.client.options import Moment
 from reelcast.client.trust import Trust
+from reelcast.errors import ReelcastError
 
-__all__ = ["DURATION", "START", "TIMEOUT", "TRANSPORT", "TRUST", "URL", "Way", "run"]
+__all__ = [
+    "DURATION",
+    "FROM",
+    "START",
+    "TIMEOUT",
+    "TO",
+    "TRANSPORT",
+    "TRUST",
+    "URL",
+    "Way",
+    "run",
+    "start_of",
+]
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended (128 + SIGINT)."""
@@ -22,6 +37,20 @@ class Way(StrEnum):
     AUTO = "auto"
     UDP = "udp"
     TCP = "tcp"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-11-22T14:00:00Z") from None
+
+
+def start_of(start: float | None, moment: datetime | None) -> Moment | None:
+    """Where to begin, by --start or --from; ReelcastError for both."""
+    if start is not None and moment is not None:
+        raise ReelcastError("--start and --from say two different things: leave one of them out")
+    return start if moment is None else moment
 
 
 def _trusted(what: str | None) -> str | None:
@@ -36,6 +65,13 @@ URL = typer.Argument(help="What to receive: rtsp://[user:password@]host[:port]/p
 TRANSPORT = typer.Option(help="How the media comes; auto tries UDP first.")
 DURATION = typer.Option(help="Seconds to receive; to the end if not given.")
 START = typer.Option(min=0.0, help="Seconds into the movie at which to start.")
+FROM = typer.Option(
+    "--from",
+    parser=_moment,
+    metavar="TIME",
+    help="What was recorded from this time on: 2026-11-22T14:00:00Z; without Z or offset, of this time zone.",
+)
+TO = typer.Option("--to", parser=_moment, metavar="TIME", help="Up to this time, see --from.")
 TRUST = typer.Option(
     callback=_trusted,
     metavar="WHOM",

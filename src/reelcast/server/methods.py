@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from email.utils import formatdate
 from importlib.metadata import version
+from urllib.parse import quote
 
 from reelcast.errors import MediaError, ProtocolError, ReelcastError
 from reelcast.rtp.description import describe
@@ -188,7 +189,7 @@ async def _describe(call: Call) -> Reply:
         await calendar.refresh()
     description = describe(
         source.tracks,
-        name=found.path.rpartition("/")[2] or "reelcast",
+        name=quote(found.place[-1]) if found.place else "reelcast",
         duration=source.duration,
         session_id=source.origin,
         address_family=6 if ":" in call.connection.local[0] else 4,
