@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.archive.takes import Takes
@@ -36,19 +36,24 @@ class Camera:
     recording: Recording
     began: float
 
-    async def publish(self) -> None:
-        """Publish the movie once, as a camera would."""
+    async def publish(self, rounds: int) -> None:
+        """Publish the movie, as often as told, as a camera would."""
         feeding = self.live.feed(self.takes.tracks, "a camera", lambda: None)
-        for track, unit, seconds in self.takes.units:
-            await asyncio.sleep(max(0.0, self.began + seconds - time.monotonic()))
-            arrival = time.monotonic()
-            feeding.put(ReceivedUnit(track, unit, seconds, None, "estimated", arrival))
+        length = max(round(seconds, 2) for track, _, seconds in self.takes.units if track.kind == "video")
+        for number in range(rounds):
+            place = number * (length + 0.04)
+            for track, unit, seconds in self.takes.units:
+                await asyncio.sleep(max(0.0, self.began + place + seconds - time.monotonic()))
+                timestamp = unit.pts + round(place * track.clock_rate) & 0xFFFFFFFF
+                received = replace(unit, pts=timestamp, dts=timestamp)
+                arrival = time.monotonic()
+                feeding.put(ReceivedUnit(track, received, place + seconds, None, "estimated", arrival))
         feeding.end("the movie is over")
 
 
 @asynccontextmanager
-async def recorded_camera(folder: Path, movie: Path) -> AsyncIterator[Camera]:
-    """A camera that begins at once, and records in segments of two seconds."""
+async def recorded_camera(folder: Path, movie: Path, rounds: int = 1) -> AsyncIterator[Camera]:
+    """A camera that begins at once, and is recorded in segments of two seconds."""
     takes = Takes(folder / "expected", movie)
     index = Index(folder / "recordings")
     live = Live("/cam")
@@ -61,7 +66,7 @@ async def recorded_camera(folder: Path, movie: Path) -> AsyncIterator[Camera]:
     recording.start()
     async with server:
         camera = Camera(f"rtsp://127.0.0.1:{server.port}/cam", takes, live, recording, time.monotonic() + 0.1)
-        publishing = asyncio.create_task(camera.publish())
+        publishing = asyncio.create_task(camera.publish(rounds))
         await until(lambda: bool(live.tracks))
         try:
             yield camera

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ SENSELESS: list[tuple[dict[str, Any], str]] = [
     ({"at": -1.0}, "at must be a time in seconds from 0 on, not -1.0"),
     ({"at": math.nan}, "not nan"),
     ({"at": math.inf}, "not inf"),
+    ({"at": "noon"}, "at must be seconds, a datetime or 'now', not 'noon'"),
+    ({"at": datetime(2026, 11, 22, 14)}, "at must say its time zone, as datetime.now.UTC. does"),
     ({"scale": 0.0}, "scale must be a speed such as 2.0, and other than 0, not 0.0"),
     ({"scale": math.nan}, "not nan"),
     ({"rtp_port": 65535}, "rtp_port must be a port up to 65534"),
