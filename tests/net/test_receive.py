@@ -101,6 +101,33 @@ async def test_what_comes_in_a_row(offload: bool, monkeypatch: pytest.MonkeyPatc
     ports.close()
 
 
+async def test_several_senders() -> None:
+    """Media and control in the order of their coming, without those of strangers."""
+    taken: list[bytes] = []
+    came = asyncio.Event()
+
+    def control(data: bytes) -> None:
+        taken.append(data)
+        came.set()
+
+    ports = MediaPorts(taken.extend, control)
+    rtp, _ = await ports.open("127.0.0.1")
+    ports.listen_to(["127.0.0.1", "127.0.0.2"], None)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+    ):
+        for sock, host in ((one, "127.0.0.1"), (other, "127.0.0.2"), (stranger, "127.0.0.3")):
+            sock.bind((host, 0))
+        for sock, data in ((one, b"1"), (one, b"2"), (stranger, b"x"), (other, b"3"), (other, b"4")):
+            sock.sendto(MEDIA + data, ("127.0.0.1", rtp))
+        other.sendto(CONTROL, ("127.0.0.1", rtp))
+    await came.wait()
+    assert taken == [MEDIA + b"1", MEDIA + b"2", MEDIA + b"3", MEDIA + b"4", CONTROL]
+    ports.close()
+
+
 async def test_a_kernel_without_receive_offload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_UDP_GRO", 9999)
     inbox = Inbox()

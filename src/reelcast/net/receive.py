@@ -113,7 +113,7 @@ class _Offloaded(Datagrams):
     def _drain(self) -> None:
         datagrams: list[bytes] = []
         sender: Address = ()
-        while len(datagrams) < DRAIN:
+        for _ in range(DRAIN):
             try:
                 data, control, _, address = self.socket.recvmsg(_MAX_DATAGRAM, _CONTROL_BYTES)
             except (BlockingIOError, InterruptedError):

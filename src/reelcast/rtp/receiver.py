@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import islice
 from typing import Final
 
 from reelcast.rtp.clock import compact_ntp
@@ -165,7 +164,8 @@ class Receiver:
         ssrc, payload_type = self.ssrc, self.payload_type
         number, timestamp, marker = self._expected & 0xFFFF, 0, False
         payloads: list[bytes] = []
-        for data in islice(datagrams, start, None):
+        for place in range(start, len(datagrams)):
+            data = datagrams[place]
             if len(data) < HEADER_SIZE:
                 break
             flags, second, sequence, stamp, source = HEADER.unpack_from(data)

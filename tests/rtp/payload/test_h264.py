@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.rtp.payload.wire import any_packets, damaged, packet, packets_of, places, receive, send
 
 from reelcast.errors import PayloadError
-from reelcast.rtp.packet import Packet
+from reelcast.rtp.packet import Packet, Run
 from reelcast.rtp.payload import assembly, format_of
 from reelcast.rtp.payload.base import payload_room
 from reelcast.rtp.payload.h264 import H264Depacketizer, H264Packetizer
@@ -226,6 +226,21 @@ class TestDepacketizer:
         fragments = [(b"\x7c\x85", 1, False)] + [(b"\x7c\x05" + b"a" * 500, 1, False)] * 5
         ended = (b"\x7c\x45", 1, True)
         assert self.run(*slices, *fragments, ended, (nal(0x41, 9), 2, True)) == [[nal(0x41, 9)]]
+
+    @pytest.mark.parametrize(
+        "pieces",
+        [[b"\x7c\x85a", *[b"\x7c\x05b"] * 50, b"\x7c\x45c"], [b"\x78" + b"\0\2\x65\x88" * 50]],
+        ids=["fragments", "units in a STAP-A"],
+    )
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_a_unit_of_too_many_pieces_is_given_up(
+        self, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], at_once: bool
+    ) -> None:
+        monkeypatch.setattr(assembly, "MAX_UNIT_PIECES", 40)
+        depacketizer = H264Depacketizer(TRACK)
+        run = Run(96, 0, 0, 1, True, pieces)
+        assert (depacketizer.receive_run(run) if at_once else receive(depacketizer, run.packets())) == []
+        assert receive(depacketizer, [packet(nal(0x65, 9), len(pieces), 1, True)]) != []
 
     @given(
         any_packets(st.binary(max_size=40).map(lambda data: b"\x7c" + data) | st.just(b"\x78\0\x02\x65\x88"))

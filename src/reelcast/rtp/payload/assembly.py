@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from reelcast.rtp.packet import Packet, Run
-from reelcast.rtp.payload.base import MAX_UNIT_BYTES, Continuity, Step
+from reelcast.rtp.payload.base import MAX_UNIT_BYTES, MAX_UNIT_PIECES, Continuity, Step
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["Openings", "UnitDepacketizer"]
@@ -27,6 +27,8 @@ class UnitDepacketizer(ABC):
     """What the unit at hand consists of, none of it empty: it is joined once."""
     _size: int
     """Bytes of the payloads of the unit at hand."""
+    _packets: int
+    """How many they are."""
     _broken: bool
 
     def __init__(self, track: Track) -> None:
@@ -61,7 +63,10 @@ class UnitDepacketizer(ABC):
         elif timestamp != self._timestamp:
             units += self._finish()
         self._timestamp = timestamp
+        self._packets += len(payloads)
         self._take_all(payloads)
+        if self._size > MAX_UNIT_BYTES or max(self._packets, len(self._data)) > MAX_UNIT_PIECES:
+            self._break()
         if marker:
             units += self._finish()
         return units
@@ -74,15 +79,13 @@ class UnitDepacketizer(ABC):
     def _take_one(self, payload: bytes) -> None:
         if payload and not self._broken:
             self._size += len(payload)
-            if self._size > MAX_UNIT_BYTES:
-                self._break()
-            else:
-                self._take(payload)
+            self._take(payload)
 
     def _reset(self) -> None:
         """Begin a unit."""
         self._data = []
         self._size = 0
+        self._packets = 0
         self._broken = False
 
     def _break(self) -> None:

@@ -14,6 +14,7 @@ from reelcast.track import AccessUnit, Codec, Kind, Track
 
 __all__ = [
     "MAX_UNIT_BYTES",
+    "MAX_UNIT_PIECES",
     "Continuity",
     "Depacketizer",
     "OneByOne",
@@ -28,6 +29,10 @@ __all__ = [
 MAX_UNIT_BYTES = 16 * 1024 * 1024
 """Bytes of one access unit being put together: an intra frame of 8K video stays below, a peer that never
 ends a frame cannot take more."""
+
+MAX_UNIT_PIECES = 1 << 17
+"""Packets, or pieces out of them, that one unit is put together from: enough for 16 MB in packets of 256 bytes.
+Pieces of a byte or two would take many times the memory that they fill."""
 
 MIN_PAYLOAD_ROOM = 256
 """Bytes a packet must leave to its payload: the JPEG headers of a first packet (140 bytes), and some data."""

@@ -17,7 +17,7 @@ from typing import ClassVar
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.payload.assembly import Openings, UnitDepacketizer
-from reelcast.rtp.payload.base import MAX_UNIT_BYTES, payload_room
+from reelcast.rtp.payload.base import payload_room
 from reelcast.track import AccessUnit, Track
 
 __all__ = [
@@ -219,7 +219,6 @@ class NalDepacketizer(UnitDepacketizer):
                 and size > header
                 and payload[header] < _END
                 and payload[0] >> shift & mask == fragment
-                and self._size + size <= MAX_UNIT_BYTES
             ):
                 self._size += size
                 self._fragments.append(payload[header + 1 :])
