@@ -51,7 +51,7 @@ def assert_same(one: Group | None, other: Group) -> None:
     assert one.data == other.data
     assert one.runs == other.runs
     for name in ("tracks", "flags", "timestamps", "offsets", "sizes", "sequences"):
-        assert getattr(one, name).tolist() == getattr(other, name).tolist()
+        assert getattr(one.columns, name).tolist() == getattr(other.columns, name).tolist()
     assert (one.index, one.end, one.last, one.dues) == (other.index, other.end, other.last, other.dues)
 
 
