@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.server.raw import until
 
 from reelcast.client.stream import connect
 from reelcast.errors import MediaError, ProtocolError, ReelcastError, RemoteError
@@ -50,14 +50,6 @@ class Camera:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join(PATIENCE)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what happens in another thread."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
 
 
 async def codecs_of(url: str) -> list[str]:

@@ -103,6 +103,10 @@ class Departure:
         """Bytes of their payloads."""
         return self._sender.octets
 
+    def begin(self) -> None:
+        """Report before anything is sent: a receiver then knows from the first packet on how tracks go together."""
+        self._report()
+
     def send(self, unit: AccessUnit) -> None:
         """Send a unit; what its payload format cannot carry is left out, and the log says so."""
         try:
@@ -128,9 +132,6 @@ class Departure:
         now, dues = self._loop.time(), self._carrier.dues(group)
         self._waiting.extend((now + due - dues[0], flight, run) for run, due in enumerate(dues))
         self._proceed()
-        if self._report_due is None:
-            # At once: a receiver cannot bring tracks together before.
-            self._report()
 
     def _proceed(self) -> None:
         """Send the runs that are due; a large picture is spread, for the sake of receive buffers."""
@@ -192,7 +193,7 @@ class Departure:
             self.round_trip = away / _COMPACT_SECOND if away < 1 << 31 else 0.0
 
     def goodbye(self) -> None:
-        """Send what is left, and say that nothing follows; not where nothing was ever sent."""
+        """Send what is left, and say that nothing follows; not where nothing was ever said."""
         self.flush()
         self._hurry()
         self._exit.flush()

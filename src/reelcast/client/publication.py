@@ -127,6 +127,8 @@ class Publication:
         await self._dialogue.demand("RECORD", self._uri, [("Range", "npt=0.000-")])
         self.state = after(self.state, "RECORD")
         self._dialogue.deadline = None
+        for departure in self.departures:
+            departure.begin()
         self._heard = self._loop.time()
         self._tick = self._loop.call_later(TICK, self._look)
 
