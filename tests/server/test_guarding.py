@@ -16,6 +16,7 @@ from tests.server.raw import Answer, Client, Ports, gaps
 from reelcast.server import Guard, Password, Rights, Server, User, throttle
 from reelcast.server.methods import MAX_FAILURES
 from reelcast.server.mounts import Found
+from reelcast.server.source import Source
 
 TCP = "Transport: RTP/AVP/TCP;unicast"
 METHODS = ("DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
@@ -357,6 +358,32 @@ async def test_a_guard_that_comes_meanwhile(
             guarded.guard = Guard(USERS, clock=clock)
             asked.clear()
             gate.clear()
+
+
+async def test_recordings_are_for_who_may_read_what_is_recorded(guarded: Server) -> None:
+    """Conformance A6, A8: however they are asked for."""
+    found = await guarded._mounts.find(["brief.mp4"])
+    assert found is not None
+    recorded = {"/brief.mp4": found.source}
+
+    class Shelf:
+        async def find(self, name: str) -> Source | None:
+            return recorded.get(name)
+
+    guarded.play_back(Shelf())
+    async with await Client.connect(guarded.port) as client:
+        bob = await login_of(client, "bob", "builder")
+        for path in ("/brief.mp4?recorded", "/brief.mp4/recorded"):
+            assert (await client.ask("DESCRIBE", path)).status == 401
+            assert (await ask(client, bob, "DESCRIBE", path)).status == 200
+        url = client.url("/brief.mp4/recorded/")
+        track = await client.ask("SETUP", f"{url}trackID=1", TCP, bob.header("SETUP", url))
+        assert (
+            await ask(client, bob, "PLAY", "/brief.mp4/recorded/", f"Session: {track.session}")
+        ).status == 200
+        assert (await ask(client, bob, "DESCRIBE", "/short.mp4?recorded")).status == 403
+        alice = await login_of(client)
+        assert (await ask(client, alice, "DESCRIBE", "/short.mp4?recorded")).status == 404
 
 
 async def test_the_classroom_cannot_log_in(guarded: Server, movies: Path) -> None:
