@@ -37,7 +37,7 @@ reelcast serve movies/
 
     everything in a folder, for players to pause and to seek in
 
-reelcast serve --relay door=rtsp://user:password@10.0.0.5/stream --record recordings
+reelcast serve --relay door=rtsp://camera/stream --record recordings
 
     a camera for many readers at rtsp://HOST:8554/door, recorded
 

@@ -163,11 +163,14 @@ class _Turn:
 
     async def _remember(self) -> Memory | None:
         """Let the path be rewound, as soon as its index can be opened."""
+        said = False
         while not self.over.is_set():
             try:
                 memory = self._live.history = await self._folder.memory(self._live.name, self.recording)
             except MediaError as error:
-                log.warning("%s cannot be rewound yet: %s", self._live.name, error)
+                if not said:
+                    log.warning("%s cannot be rewound yet: %s", self._live.name, error)
+                said = True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.over.wait(), RETRY_SECONDS)
             else:
