@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reelcast.archive.recording import RecordingPolicy, RecordingStatistics
-from reelcast.errors import ConfigurationError, MediaError
+from reelcast.errors import ConfigurationError, MediaError, TransportError
 from reelcast.media.library import Library
 from reelcast.server import Era, Server
 from reelcast.server.broadcast import Broadcast
@@ -113,10 +113,9 @@ class Station:
     async def apply(self, told: Configuration) -> None:
         """Serve what another configuration says; who plays what is the same in both is not disturbed.
 
-        Raises ConfigurationError or MediaError where a path cannot be served: then all stays as it was; and
-        TransportError where the certificate is of no use any more: then that stays as it was.
+        Raises ConfigurationError or MediaError where a path cannot be served: then all stays as it was.
         """
-        before = self.told
+        before, told = self.told, self._as_begun(told)
         ended = [name for name in before.paths if name not in told.paths]
         changed = [
             name
@@ -127,7 +126,7 @@ class Station:
         prepared = await asyncio.to_thread(self._prepare, told, [*changed, *new])
         for name in [*ended, *changed]:
             self._unmount(name)
-        self.told = self._as_begun(told)
+        self.told = told
         if _who(before) != _who(told):
             self.server.guard = told.guard()
             log.info("%s", self.server.guard.describe())
@@ -140,7 +139,10 @@ class Station:
         for word, names in (("new", new), ("changed", changed), ("no longer served", ended)):
             if names:
                 log.info("%s: %s", word, ", ".join(names))
-        self.server.reload_certificate()
+        try:
+            self.server.reload_certificate()
+        except TransportError as error:
+            log.error("%s; the certificate stays as it was", error)
 
     # Paths
 
