@@ -85,6 +85,7 @@ def assert_in_a_row(numbers: list[int]) -> None:
 
 
 async def test_halting_loses_no_picture(tmp_path: Path, marked: Path) -> None:
+    """Conformance P12."""
     async with recorded_camera(tmp_path, marked) as camera:
 
         async def halt_and_go_on(transport: Way) -> None:

@@ -98,6 +98,7 @@ async def test_tracks_in_the_query(server: Server) -> None:
     ],
 )
 async def test_clock_time(server: Server, wanted: str, start: float) -> None:
+    """Conformance P3, P4, P5, P8."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         answer = await client.ask("PLAY", "/cam/recorded/", session, f"Range: {wanted}")
@@ -136,6 +137,7 @@ async def test_npt_and_where_it_is(server: Server) -> None:
     ],
 )
 async def test_what_is_not_recorded(server: Server, wanted: str) -> None:
+    """Conformance P10."""
     async with await Client.connect(server.port) as client:
         session = await set_up(client)
         answer = await client.ask("PLAY", "/cam/recorded/", session, f"Range: {wanted}")

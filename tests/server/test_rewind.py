@@ -166,6 +166,7 @@ def assert_in_a_row(frames: list[int]) -> None:
 @pytest.mark.parametrize("others", [False, True])
 @in_virtual_time
 async def test_who_halts_loses_nothing(transport: str, pause: float, others: bool) -> None:
+    """Conformance P7, P12."""
     async with watched(transport) as (studio, _, watcher):
         if others:
             await studio.tcp().play()
@@ -200,6 +201,7 @@ async def test_again_and_again(transport: str) -> None:
 @TRANSPORTS
 @in_virtual_time
 async def test_back_and_forth(transport: str) -> None:
+    """Conformance P4, P7, P11."""
     async with watched(transport) as (_, _, watcher):
         await asyncio.sleep(10.0)
         since = watcher.reader.count(0)

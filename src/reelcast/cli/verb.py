@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 
 import typer
@@ -41,9 +41,11 @@ class Way(StrEnum):
 
 def _moment(text: str) -> datetime:
     try:
+        if ":" in text and "-" not in text:
+            return datetime.combine(date.today(), time.fromisoformat(text)).astimezone()
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time such as 2026-11-22T14:00:00Z") from None
+        raise typer.BadParameter(f"{text!r} is no time such as 14:00 or 2026-11-22T14:00:00Z") from None
 
 
 def start_of(start: float | None, moment: datetime | None) -> Moment | None:
@@ -69,7 +71,7 @@ FROM = typer.Option(
     "--from",
     parser=_moment,
     metavar="TIME",
-    help="What was recorded from this time on: 2026-11-22T14:00:00Z; without Z or offset, of this time zone.",
+    help="What was recorded from this time on: 2026-11-22T14:00:00Z, or 14:00 today; without Z or offset, here.",
 )
 TO = typer.Option("--to", parser=_moment, metavar="TIME", help="Up to this time, see --from.")
 TRUST = typer.Option(
