@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from io import FileIO
 from pathlib import Path
 from typing import IO, Any
@@ -10,14 +11,24 @@ import pytest
 
 
 class Disk:
-    """What recordings are written to from here on: at first it has room for `room` bytes."""
+    """What recordings are written to from here on: at first it has room for `room` bytes.
+
+    free    cleared where it is to take nothing until it is set
+    hangs   set when something has waited for that
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: float) -> None:
         self.room = room
+        self.free = threading.Event()
+        self.free.set()
+        self.hangs = threading.Event()
         disk = self
 
         class File(FileIO):
             def write(self, data: Any) -> int:
+                if not disk.free.is_set():
+                    disk.hangs.set()
+                    disk.free.wait()
                 if disk.room <= 0:
                     raise OSError(28, "No space left on device")
                 written = super().write(data[: int(min(len(data), disk.room))])

@@ -26,7 +26,10 @@ FRAME = 0.04
 
 
 class Tape:
-    """A live path that brings a movie; see `reelcast.archive.recording.Tapped`."""
+    """A live path that brings a movie; see `reelcast.archive.recording.Tapped`.
+
+    now   our own clock, which is right
+    """
 
     def __init__(self, movie: Path, seconds: float = 99.0, name: str = "/cam") -> None:
         self.name = name
@@ -39,6 +42,7 @@ class Tape:
         self.units = [
             ReceivedUnit(renamed[track], unit, at, NOON + at, "sender", at) for track, unit, at in units
         ]
+        self.now = NOON
         self._taps: list[Callable[[ReceivedUnit], None]] = []
 
     def tap(self, take: Callable[[ReceivedUnit], None]) -> Callable[[], None]:
@@ -48,6 +52,7 @@ class Tape:
     def play(self, units: Iterable[ReceivedUnit] | None = None) -> None:
         """Give the taps these units, or all."""
         for each in self.units if units is None else units:
+            self.now = each.time or 0.0
             for take in tuple(self._taps):
                 take(each)
 

@@ -215,7 +215,7 @@ def test_recovery_brings_the_index_in_line_with_the_files(tmp_path: Path, film: 
             lay(film, each)
         lay(film, segment(folder, 0, "/other"))
         empty.path.touch()
-        junk.path.write_bytes(b"junk")
+        junk.path.write_bytes(1000 * b"junk")
         index.recover("/cam")
         assert [(each.start, each.growing) for each in index.segments("/cam")] == [
             (cut.start, False),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.media.coded import AUDIO, SIZE, VIDEO, audio, quiet, video
 
 from reelcast.errors import MediaError
-from reelcast.media.parameters import extradata, parameter_sets, template
+from reelcast.media.parameters import extradata, parameter_sets, picture_size, template
 from reelcast.rtp.payload.av1_obu import SEQUENCE_HEADER, kind_of, split_obus
 from reelcast.track import AccessUnit, Track
 
@@ -111,3 +111,14 @@ def test_any_bytes(codec: str, data: bytes, sets: tuple[bytes, ...], config: byt
 def test_codecs_without_a_name_in_matroska() -> None:
     with pytest.raises(MediaError, match="mp2t video cannot be described: containers have no name for it"):
         template(Track("video", "mp2t", 90_000, 33), None)
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_the_size_of_pictures_is_by_the_parameter_sets(codec: str) -> None:
+    track, _ = video(codec, (320, 192))
+    assert picture_size(replace(track, width=1, height=1)) == (320, 192)
+    assert picture_size(replace(track, parameter_sets=(b"", b"\x67junk"), width=7, height=5)) == (7, 5)
+
+
+def test_the_size_of_other_pictures_is_told() -> None:
+    assert picture_size(video("vp8")[0]) == SIZE

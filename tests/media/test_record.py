@@ -251,6 +251,52 @@ def test_a_silent_track_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
         assert [stream.type for stream in container.streams] == ["video", "audio"]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_silent_track_is_left_out_of_what_must_play_at_any_moment(
+    movies: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    units = [each for each in received(movies / "movie.mp4", 4.5) if each[0].kind == "video"]
+    track, silent = units[0][0], audio("aac")[0]
+    recorder = Recorder(path, [track, silent], silent=False)
+    assert not recorder.begun
+    assert recorder.holds(silent)
+    for each in units:
+        recorder.write(*each)
+    assert recorder.begun
+    assert (recorder.holds(track), recorder.holds(silent)) == (True, False)
+    assert not recorder.holds(audio("opus")[0])
+    assert recorder.playable > 2
+    assert len(marks_in(path)) >= 50
+    recorder.close()
+    assert recorder.playable == recorder.end == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize("fragment", [0.5, 2.0])
+def test_what_is_playable_is_on_disk(movies: Path, tmp_path: Path, suffix: str, fragment: float) -> None:
+    path = tmp_path / f"a{suffix}"
+    units = received(movies / "movie-bframes.mp4", 5.9)
+    recorder = Recorder(path, list(dict.fromkeys(row[0] for row in units)), fragment_seconds=fragment)
+    grown: list[float] = []
+    for track, unit, seconds in units:
+        recorder.write(track, unit, seconds)
+        if recorder.playable > (grown[-1] if grown else 0.0) + 0.9:
+            grown.append(recorder.playable)
+            found = packets(path)
+            for kind in ("video", "audio"):
+                due = [
+                    at for each, _, at in units if each.kind == kind and 0 <= at < recorder.playable - 1e-6
+                ]
+                came = {round(float(time_of(packet)), 2) for packet in found[kind]}
+                start = 0.0 if suffix != ".ts" else min(came)
+                missing = [at for at in due if not any(abs(at - each + start) < 0.02 for each in came)]
+                assert missing == []
+    # Some of it comes a fragment late, and a cluster of Matroska's when the next begins.
+    assert len(grown) >= (4 if fragment < 1 else 2)
+    recorder.close()
+
+
 def test_sound_alone_waits_for_no_picture(tmp_path: Path) -> None:
     recorder = recorded(tmp_path / "a.mp4", coded("aac")[:1])
     assert recorder.units == 1

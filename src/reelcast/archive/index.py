@@ -33,6 +33,8 @@ CUT_OFF: Final = "the recording was cut off"
 """Why a gap follows a segment that was growing when its process ended."""
 SAME_SECONDS: Final = 1e-3
 """A gap this short is where two numbers were rounded."""
+MAX_HEADER_BYTES: Final = 200
+"""What a container begins with (Matroska's) before anything is in it; no recording is so small."""
 VERSION: Final = 1
 """Of the tables, kept as the database's user_version."""
 BUSY_SECONDS: Final = 5.0
@@ -203,8 +205,8 @@ class Index:
         """Bring the index in line with the files, of one live path or of all, while nobody records these.
 
         Segments that were growing are looked into for their end; files without a segment are taken in;
-        segments whose file is gone are dropped. A gap has begun where the last one ends. Empty files, which a
-        process that was killed leaves, are removed.
+        segments whose file is gone are dropped. A gap has begun where the last one ends. Files in which
+        nothing is yet, which a process that was killed leaves, are removed.
         """
         where = "select place, name, start, stop, growing, size from segments where ? is null or name = ?"
         known = {segment.path: segment for segment in map(self._segment, self._rows(where, (name, name)))}
@@ -230,9 +232,9 @@ class Index:
         """Put in a file that was left behind, with the end that it has, or that the next one sets it."""
         try:
             size = path.stat().st_size
-            if not size:
+            if size <= MAX_HEADER_BYTES:
                 path.unlink()
-            seconds = _length(path) if size else 0.0
+            seconds = _length(path) if size > MAX_HEADER_BYTES else 0.0
         except (MediaError, OSError) as error:
             log.warning("%s: left out of the index: %s", path, error)
             seconds = 0.0

@@ -187,12 +187,13 @@ class Recording:
     def _run(self) -> None:
         patience = RETRY_SECONDS
         while True:
+            stopping = self._stopping.is_set()
             try:
                 with Index(self._folder) as index:
                     index.recover(self._live.name)
-                    self._writer = self._new_writer(index)
-                    self._error = ""
-                    self._work(self._writer, index)
+                    with self._new_writer(index) as self._writer:
+                        self._error = ""
+                        self._work(self._writer, index)
                 return
             except MediaError as error:
                 if not self._error:
@@ -201,8 +202,9 @@ class Recording:
             except Exception as error:
                 log.exception("%s: recording has failed; it is begun anew", self._live.name)
                 self._error = repr(error)
-            if self._stopping.wait(patience):
+            if stopping:
                 return
+            self._stopping.wait(patience)
             patience = min(2 * patience, MAX_RETRY_SECONDS)
 
     def _new_writer(self, index: Index) -> Writer:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, Self
 
 from reelcast.archive.held import Entry, Held
 from reelcast.archive.index import SAME_SECONDS, Gap, Index, Segment
@@ -92,6 +92,15 @@ class Writer:
         self._expected: tuple[Track, ...] = ()
         self._heard: set[str] = set()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the files, in whatever state they are."""
+        for file in self._files():
+            with suppress(MediaError):
+                file.recorder.close()
+
     @property
     def bytes(self) -> int:
         """Bytes written so far."""
@@ -143,7 +152,9 @@ class Writer:
             self._held.release(self._ended)
 
     def stop(self) -> None:
-        """Finish what is being written."""
+        """Finish what is being written. What a disk that failed did not take is lost."""
+        if self._failed:
+            return
         with self._guarded():
             self._end(STOPPED)
             self._forget()
