@@ -89,6 +89,16 @@ def knock(stack: ExitStack, listener: Listener, count: int) -> None:
         stack.enter_context(socket.create_connection(("127.0.0.1", listener.port), PATIENCE))
 
 
+async def test_nothing_small_waits_for_an_answer_to_what_went_before(
+    listener: Listener, guests: Guests
+) -> None:
+    """TCP would hold back what does not fill a packet, for a round trip: a picture's end, and all sound."""
+    with socket.create_connection(("127.0.0.1", listener.port)):
+        await guests.come(1)
+        accepted = guests.transports[0].get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_everybody_is_let_in_a_few_at_a_time(
     listener: Listener, guests: Guests, knocking: ExitStack
 ) -> None:

@@ -24,12 +24,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from tests.server.logins import ODD, ask_as, offered
+from tests.server.publisher import Publisher
 from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtsp.reader import MAX_BODY_BYTES
-from reelcast.server import Guard, Limits, Password, Rights, Server, User, care
+from reelcast.server import Guard, Limits, Password, Rights, Server, User, care, publication
 from reelcast.server.connection import Connection
 from reelcast.server.playback import Playback
 from reelcast.server.playhead import Playhead
@@ -53,6 +54,7 @@ def no_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 async def attacked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """A server with a reader that plays on undisturbed, and that is as it was when the test is over."""
     monkeypatch.setattr(care, "CARE_SECONDS", 0.05)
+    monkeypatch.setattr(publication, "ORPHAN_SECONDS", 0.1)
     server = Server("127.0.0.1", 0, limits=Limits(message_seconds=0.2))
     server.mount("/", folder)
     async with server, await Client.connect(server.port) as reader:
@@ -410,6 +412,78 @@ async def test_descriptions_that_are_none(attacked: Server, body: bytes, status:
             assert (await client.ask("SETUP", "/cam/streamid=0", transport)).status == 455
             assert (await client.ask("SETUP", "/short.mp4/trackID=1", transport)).status == 455
             assert (await client.ask("RECORD", "/cam", "Range: npt=0.000-")).status == 454
+
+
+HEADS = [b"", b"\x80", b"\x80\xe0", b"\x80\xc8", b"\x81\xcb", b"\xbf\x60", b"\x90\x00"]
+"""Of RTP and RTCP that is nearly right: reports, goodbyes, sources and extensions that are not there."""
+
+
+@pytest.mark.parametrize("way", ["udp", "tcp"])
+async def test_a_publisher_of_garbage(attacked: Server, way: str) -> None:
+    """Conformance H30, H31, H32: what is no RTP, on channels and ports, before RECORD and behind it."""
+    dice = random.Random(4)
+    with Ports() as ports, Ports() as more_ports:
+        async with await Client.connect(attacked.port) as client:
+            publisher = Publisher(client)
+            await publisher.announce()
+            for track, pair in enumerate((ports, more_ports)):
+                assert (await publisher.set_up(track, ports=pair if way == "udp" else None)).status == 200
+            for method in ("OPTIONS", "RECORD", "OPTIONS"):
+                assert (await publisher.ask(method)).status == 200
+                for number in range(400):
+                    track, control = number % 2, bool(number & 2)
+                    head = dice.choice(
+                        [b"", b"\x80", b"\x80\xe0", b"\x80\xc8", b"\x81\xcb", b"\xbf\x60", b"\x90\x00"]
+                    )
+                    publisher.send_packet(track, head + dice.randbytes(dice.randrange(200)), control=control)
+                    publisher.send(track, dice.randbytes(dice.randrange(1, 60)), ssrc=dice.randrange(3))
+            await still_speaks(client)
+            client.reset()
+
+
+async def test_publishers_that_come_and_go(attacked: Server) -> None:
+    """Conformance H21, H30: closed, reset or left alone in every state, with ports of their own."""
+    for step in range(24):
+        async with await Client.connect(attacked.port) as client:
+            publisher = Publisher(client, f"/cam{step}")
+            await publisher.announce()
+            if step % 4 > 0:
+                with Ports() as ports:
+                    await publisher.set_up(0, ports=ports if step % 3 else None)
+            if step % 4 > 1:
+                assert (await publisher.ask("RECORD")).status == 200
+            if step % 4 > 2:
+                assert (await publisher.ask("PAUSE")).status == 200
+            if step % 2:
+                client.reset()
+
+
+async def test_publishers_in_random_order(attacked: Server) -> None:
+    """Conformance H16, H20: two connections, one session and two paths; each is told what it may not, and why."""
+    dice = random.Random(5)
+    expected = {200, 403, 404, 453, 454, 455, 459, 461}
+    with Ports() as ports:
+        async with await Client.connect(attacked.port) as one, await Client.connect(attacked.port) as other:
+            publishers = [Publisher(one), Publisher(other, "/cam"), Publisher(one, "/other")]
+            seen: Counter[int] = Counter()
+            for _ in range(150):
+                publisher = dice.choice(publishers)
+                method = dice.choice(
+                    ["ANNOUNCE", *["SETUP", "RECORD", "PAUSE"] * 3, "PLAY", "TEARDOWN", "swap"]
+                )
+                if method == "swap":
+                    publisher.session = dice.choice(publishers).session
+                    continue
+                publisher.send_packet(0, bytes([0x80]) + dice.randbytes(40))
+                if method == "ANNOUNCE":
+                    answer = await publisher.announce()
+                elif method == "SETUP":
+                    answer = await publisher.set_up(dice.randrange(3), ports=dice.choice([None, ports]))
+                else:
+                    answer = await publisher.ask(method)
+                seen[answer.status] += 1
+            assert seen.keys() <= expected
+            assert seen[200] > 10
 
 
 # Readers that do not read

@@ -111,6 +111,8 @@ class Listener:
                 return
             self._exhausted = False
             sock.setblocking(False)
+            # asyncio does so with sockets of its own making alone. What is due goes out in one piece as it is.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             entering = self._loop.connect_accepted_socket(self._factory, sock, **self._encryption())
             task = self._loop.create_task(entering)
             self._entering[task] = None
