@@ -7,6 +7,7 @@ import contextlib
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -250,6 +251,17 @@ async def test_workers_read_a_configuration_again(folder: Path, tmp_path: Path) 
                 log += await process.stderr.readline()
         process.terminate()
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+
+
+async def test_workers_share_the_port_of_rtsps_too(folder: Path, tmp_path: Path) -> None:
+    options = "--host", "127.0.0.1", "--port", "0", "--workers", "2"
+    encryption = "--tls-port", "0", "--self-signed", tmp_path / "tls.pem"
+    async with serving(folder / "a film.mp4", *options, *encryption, lines=2) as (_, shown):
+        trust = ssl.create_default_context(cafile=tmp_path / "tls.pem")
+        port = int(re.findall(r"rtsps://127\.0\.0\.1:(\d+)/", shown[1])[0])
+        for _ in range(6):
+            async with await Client.connect(port, tls=trust) as client:
+                assert (await client.ask("DESCRIBE", shown[1])).status == 200
 
 
 # Serving

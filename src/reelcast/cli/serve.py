@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import sys
@@ -342,9 +343,13 @@ def run(serving: Serving) -> None:
     if listen.workers == 1:
         asyncio.run(operation.serve_until_signal(lambda: _announce(operation)))
         return
-    with reserved_port(listen.host, listen.port) as station.server.port:
-        document = dict(serving.flags.document)
-        document["listen"] = {**document.get("listen", {}), "port": station.server.port}
+    server, document = station.server, dict(serving.flags.document)
+    with contextlib.ExitStack() as ports:
+        server.port = ports.enter_context(reserved_port(listen.host, listen.port))
+        document["listen"] = {**document.get("listen", {}), "port": server.port}
+        if server.tls_port is not None:
+            server.tls_port = ports.enter_context(reserved_port(listen.host, server.tls_port))
+            document["tls"] = {**document.get("tls", {}), "port": server.tls_port}
         shared = replace(serving, flags=replace(serving.flags, document=document), era=Era.now())
         signals = [] if serving.config is None or RELOAD_SIGNAL is None else [RELOAD_SIGNAL]
         run_workers(listen.workers, shared.worker, lambda: _announce(operation), signals)

@@ -227,6 +227,10 @@ class Server:
         """Of RTSPS, likewise; None where there is none."""
         return self._ports.tls_port
 
+    @tls_port.setter
+    def tls_port(self, port: int | None) -> None:
+        self._ports.tls_port = port
+
     def reload_certificate(self) -> None:
         """Read certificate and key again, for the connections that come; those that are there go on.
 
