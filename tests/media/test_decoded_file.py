@@ -67,6 +67,13 @@ def test_pictures_alone(movie: Movie) -> None:
         assert file.sample_rate is None
 
 
+def test_a_movie_of_the_classroom(movies: Path) -> None:
+    with closing(DecodedFile(movies / "movie.Mjpeg", loop=True)) as file:
+        assert (file.fps, file.sample_rate) == (25.0, None)
+        pictures = [shot.pts for shot in islice(file.shots(), 510)]
+    assert pictures == pytest.approx([number / 25 for number in range(510)])
+
+
 def test_over_and_over(tmp_path: Path) -> None:
     path = tmp_path / "short.mp4"
     make_movie(path, Recipe(audio="", frames=5, b_frames=0))

@@ -131,7 +131,7 @@ def publish(
         ),
     ],
     url: Annotated[
-        str, typer.Argument(help="Where to: rtsp://[user:password@]host[:port]/path, or rtsps://")
+        str, typer.Argument(help="Where to: rtsp://\\[user:password@]host[:port]/path, or rtsps://")
     ],
     codec: Annotated[
         VideoCodec | None, typer.Option(help="Of the pictures; a file's own, or h264, if not given.")

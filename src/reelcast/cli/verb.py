@@ -63,7 +63,7 @@ def _trusted(what: str | None) -> str | None:
     return what
 
 
-URL = typer.Argument(help="What to receive: rtsp://[user:password@]host[:port]/path, or rtsps:// for TLS")
+URL = typer.Argument(help="What to receive: rtsp://\\[user:password@]host[:port]/path, or rtsps:// for TLS")
 TRANSPORT = typer.Option(help="How the media comes; auto tries UDP first.")
 DURATION = typer.Option(help="Seconds to receive; to the end if not given.")
 START = typer.Option(min=0.0, help="Seconds into the movie at which to start.")
