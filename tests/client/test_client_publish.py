@@ -130,7 +130,7 @@ async def test_what_the_server_says_of_it(server: RecordingServer, transport: An
     async with publishing(server.url, transport=transport) as out:
         assert out.statistics() == ()
         await out.write(picture())
-        await server.until(lambda: bool(server.sender_reports()))
+        await server.until(lambda: bool(server.sender_reports() and server.parsed()))
         middle = server.sender_reports()[0].ntp >> 16 & 0xFFFFFFFF
         assert out.statistics()[0].lost is None
         server.report(0, lost=3, jitter=900, last_sr=middle)
