@@ -147,8 +147,12 @@ async def test_ipv6(folder: Path) -> None:
             await client.ask("PLAY", "/short.mp4", session)
             assert gaps(await ports.packets(8)) == []
             await client.ask("TEARDOWN", "/short.mp4", session)
-            reports = [rtcp_kinds(await ports.report()), rtcp_kinds(await ports.report())]
-            assert reports == [[200, 202], [200, 202, 203]]
+            # One at the beginning; another where the machine was so slow that the timeline was moved.
+            reports = [rtcp_kinds(await ports.report())]
+            while 203 not in reports[-1]:
+                reports.append(rtcp_kinds(await ports.report()))
+            assert {*map(tuple, reports[:-1])} == {(200, 202)}
+            assert reports[-1] == [200, 202, 203]
 
 
 async def test_all_addresses_without_a_host(folder: Path, ports: Ports) -> None:
