@@ -14,6 +14,7 @@ import pytest_asyncio
 from tests.server.logins import basic
 from tests.server.publisher import (
     KEYFRAME,
+    PICTURES,
     SDP,
     SOUND,
     START_CODE,
@@ -24,7 +25,7 @@ from tests.server.publisher import (
     goodbye,
     packet,
 )
-from tests.server.raw import Answer, Client, Ports, rtcp_kinds, until
+from tests.server.raw import Answer, Client, Ports, gaps, rtcp_kinds, until
 
 from reelcast.rtp import intake
 from reelcast.rtsp.states import State
@@ -370,6 +371,61 @@ async def test_the_second_takes_over(server: Server, publisher: Publisher) -> No
         second.send(0, b"the second")
         await until(lambda: len(tapped.units) == 2)
         assert published(server).owner is not None
+
+
+async def test_who_may_no_longer_publish_is_disconnected(
+    server: Server, publisher: Publisher, tapped: Tapped
+) -> None:
+    """There is no other way to tell."""
+    await publisher.record()
+    server.guard = Guard(anyone=Rights(read=("/**",)))
+    await publisher.client.gone()
+    assert tapped.live.feeding is None
+
+
+async def test_a_path_that_is_no_longer_served(server: Server, publisher: Publisher, tapped: Tapped) -> None:
+    await publisher.record()
+    server.unmount("/cam", evict=True)
+    await publisher.client.gone()
+
+
+async def test_a_dismissed_session_leaves_others_their_connection(
+    server: Server, publisher: Publisher, tapped: Tapped
+) -> None:
+    await publisher.record(SOUND)
+    second = Publisher(publisher.client, "/second")
+    await second.announce(SOUND)
+    server.unmount("/cam", evict=True)
+    assert (await publisher.ask("OPTIONS")).status == 454
+    assert (await second.ask("OPTIONS")).status == 200
+
+
+async def test_readers_go_on_with_the_next(server: Server, tapped: Tapped) -> None:
+    """A publisher is killed and another comes: one sequence, one clock, one source, and no goodbye."""
+    async with await Client.connect(server.port) as reader:
+        session = ""
+        for turn in range(3):
+            async with await Client.connect(server.port) as client:
+                publisher = Publisher(client)
+                await publisher.record(PICTURES)
+                if not session:
+                    session = f"Session: {(await reader.setup('/cam/trackID=1', 0)).session}"
+                    reader.say("PLAY", "/cam", session)
+                for number in range(1, 6):
+                    publisher.send(1, KEYFRAME + bytes([0x10 * (turn + 1) + number]), ssrc=turn + 1)
+                    await asyncio.sleep(0.02)
+                await reader.packets(0, 5 * (turn + 1))
+                client.reset()
+            await until(lambda: tapped.live.feeding is None)
+        packets = await reader.packets(0, 15)
+    assert gaps(packets) == []
+    assert len({packet.ssrc for packet in packets}) == 1
+    assert [packet.payload[-1] for packet in packets] == [
+        0x10 * (turn + 1) + number for turn in range(3) for number in range(1, 6)
+    ]
+    times = [packet.timestamp for packet in packets]
+    assert all(0 < (after - before) % 2**32 < 90_000 for before, after in pairwise(times))
+    assert all(203 not in rtcp_kinds(data) for data in reader.frames[1])
 
 
 async def test_announcing_twice_is_one_session(server: Server, publisher: Publisher) -> None:

@@ -91,6 +91,10 @@ class Owner:
         self.channels: set[int] = set()
         self.inlets: dict[int, Inlet] = {}
         self.sessions: set[Session] = set()
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @pytest.fixture
@@ -250,6 +254,13 @@ async def test_the_end_frees_everything_and_comes_once(owner: Owner) -> None:
     assert owner.sessions == set()
     assert owner.channels == set()
     assert sessions.sending([7, 8], "10.0.0.1") is None
+
+
+def test_a_reader_that_is_dismissed_keeps_its_connection(owner: Owner) -> None:
+    sessions = Sessions()
+    sessions.dismiss(sessions.add(Playback("/film", Film(), owner, "10.0.0.1")))
+    assert len(sessions) == 0
+    assert not owner.closed
 
 
 def test_without_a_sign_of_life_it_expires(owner: Owner, now: list[float]) -> None:

@@ -43,9 +43,7 @@ async def announce(call: Call) -> Reply:
 
     def over(publication: Publication, reason: str) -> None:
         log.info("%s: %s: its session ends", connection, reason)
-        sessions.end(publication)
-        if not connection.sessions:
-            connection.close()
+        sessions.dismiss(publication)
 
     patience = float(sessions.timeout + GRACE)
     host = connection.peer[0]

@@ -163,7 +163,7 @@ class Server:
         self._mounts.remove(path)
         if evict:
             for session in theirs:
-                self._sessions.end(session)
+                self._sessions.dismiss(session)
 
     def mounted(self, path: str) -> Source | Live | Path | Library | None:
         """What is served at exactly this path: a file or a folder, a source or a live path."""
@@ -206,7 +206,7 @@ class Server:
                 log.info(
                     "%s may no longer %s %s: its session ends", session.host, session.right, session.path
                 )
-                self._sessions.end(session)
+                self._sessions.dismiss(session)
 
     def urls(self, host: str | None = None) -> list[str]:
         """The URLs of everything that is served, as seen from `host` (127.0.0.1 where not said)."""

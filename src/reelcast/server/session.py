@@ -48,6 +48,9 @@ class Owner(Protocol):
     inlets: dict[int, Inlet]
     sessions: set[Session]
 
+    def close(self) -> None:
+        """End the connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -245,6 +248,12 @@ class Sessions:
             self.withdraw(session, track)
         session.owner.sessions.discard(session)
         self._on_end(session)
+
+    def dismiss(self, session: Session) -> None:
+        """End a session that its client has not ended: publishers have only their connection to tell by."""
+        self.end(session)
+        if session.right is Right.PUBLISH and not session.owner.sessions:
+            session.owner.close()
 
     def expired(self) -> list[Session]:
         """The sessions whose clients have shown no sign of life for too long."""
