@@ -208,6 +208,40 @@ def test_a_pause_loses_nothing() -> None:
     assert following.clock == "estimated", "the clock went on meanwhile"
 
 
+def test_what_is_live_goes_on_behind_a_pause_as_if_nothing_had_been() -> None:
+    """RTP time is one, and wall-clock time is that of what is shown, whatever reports say then."""
+    into = intake()
+    into.play(Place(5.0, 0, 1, segment=1))
+    into.control(sender_report(0, unix_to_ntp(WALL)), 0.0)
+    before = take(into, audio(1, timestamp=0), audio(2, timestamp=160))
+    into.play(Place(77.0, 320, 3, segment=1, goes_on=True))
+    into.control(sender_report(320, unix_to_ntp(WALL + 60)), 60.0)
+    after = take(into, audio(3, timestamp=320), audio(4, timestamp=480), now=60.0)
+    assert [unit.pts for unit in before + after] == pytest.approx([5.0, 5.02, 5.04, 5.06])
+    times = [unit.time for unit in before + after]
+    assert times == pytest.approx([WALL, WALL + 0.02, WALL + 0.04, WALL + 0.06], abs=1e-5)
+    assert {unit.clock for unit in after} == {"sender"}
+    into.play(Place(5.06, 640, 5, segment=1, goes_on=True))
+    (again,) = take(into, audio(5, timestamp=640), now=90.0)
+    assert again.time == pytest.approx(WALL + 0.08, abs=1e-5)
+
+
+def test_the_clock_time_of_a_recording() -> None:
+    into = intake()
+    into.play(Place(0.0, 800, clock=WALL - 3600))
+    into.control(sender_report(800, unix_to_ntp(WALL)), 0.0)
+    received = take(into, audio(1, timestamp=800), audio(2, timestamp=960))
+    assert [unit.time for unit in received] == [WALL - 3600, pytest.approx(WALL - 3599.98)]
+    assert received[0].clock == "sender"
+
+
+def test_what_has_not_begun_cannot_go_on() -> None:
+    into = intake()
+    into.play(Place(5.0, 0, goes_on=True))
+    (received,) = take(into, audio(1, timestamp=0))
+    assert received.pts == 5.0
+
+
 @pytest.mark.parametrize(("scale", "expected"), [(2.0, [5.0, 5.04]), (-1.0, [5.0, 4.98])])
 def test_scale(scale: float, expected: list[float]) -> None:
     into = intake()

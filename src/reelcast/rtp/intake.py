@@ -112,6 +112,9 @@ class Intake:
         self._report_due: float | None = None
         self._zero = 0
         self._begun: float | None = None
+        # Of the last unit: its time, its wall-clock time, and whose that is.
+        self._latest: tuple[float, float, Clock] | None = None
+        self._told: Clock = "sender"
         self._place = Place()
         self.play(self._place)
 
@@ -124,8 +127,12 @@ class Intake:
         self._clock.reset()
         self.ended = False
         if place.goes_on and self._begun is not None:
+            # From now on reports speak of a time that is later than what is shown.
+            if self._place.clock is None and self._latest is not None:
+                pts, wall, self._told = self._latest
+                self._place = replace(self._place, clock=wall - (pts - self._place.start))
             return
-        self._begun = None
+        self._begun, self._latest, self._told = None, None, "sender"
         self._unwrapper = TimestampUnwrapper()
         before, self._place = self._place, place
         if self._source is None or place.segment != before.segment:
@@ -233,7 +240,7 @@ class Intake:
 
     def _time_of(self, unit: AccessUnit, pts: float) -> tuple[float | None, Clock]:
         if self._place.clock is not None:
-            return self._place.clock + pts - self._place.start, "sender"
+            return self._place.clock + pts - self._place.start, self._told
         told = self._camera.unix(unit.pts)
         if told is not None:
             return told, "camera"
@@ -274,4 +281,5 @@ class Intake:
         elif not self._saw_keyframe and self._begun is not None and arrival - self._begun > REFRESH:
             self._broken = False
         wall, clock = self._time_of(unit, pts)
+        self._latest = self._latest if wall is None else (pts, wall, clock)
         return ReceivedUnit(self.track, unit, pts, wall, clock, arrival, self._broken, place.segment)
