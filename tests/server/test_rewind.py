@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from reelcast.server import feed as feed_module
 from reelcast.server import reports as reports_module
 from reelcast.server import subscription as subscription_module
 from reelcast.server.history import Past
-from reelcast.server.rewind import SLACK, Rewindable
+from reelcast.server.rewind import HOLD_SECONDS, SLACK, Rewindable
 from reelcast.server.source import Pace, Playing
 from reelcast.track import Track
 
@@ -144,10 +145,16 @@ class Watcher:
                 assert (packet.timestamp - rtptime) % (1 << 32) <= FRAME
 
 
+@cache
+def long_film() -> Film:
+    """A minute of it, which takes a while to make."""
+    return Film(60.0)
+
+
 @asynccontextmanager
-async def watched(transport: str, *, length: float = 60.0) -> AsyncIterator[tuple[Studio, Tape, Watcher]]:
+async def watched(transport: str) -> AsyncIterator[tuple[Studio, Tape, Watcher]]:
     """A film on the air from its beginning, recorded; a reader has watched it for five seconds."""
-    film = Film(length)
+    film = long_film()
     async with studio_of(Loop(film)) as studio:
         tape = Tape(film, now())
         watcher = Watcher(studio.reader(transport), tape)
@@ -162,7 +169,7 @@ def assert_in_a_row(frames: list[int]) -> None:
 
 
 @TRANSPORTS
-@pytest.mark.parametrize("pause", [0.3, 4.7, 12.0])
+@pytest.mark.parametrize("pause", [0.3, 4.7, 5.3, 12.0])
 @pytest.mark.parametrize("others", [False, True])
 @in_virtual_time
 async def test_who_halts_loses_nothing(transport: str, pause: float, others: bool) -> None:
@@ -183,6 +190,49 @@ async def test_who_halts_loses_nothing(transport: str, pause: float, others: boo
         watcher.assert_numbers_go_on()
         sound = [one.label.pts // SOUND for one in watcher.reader.heard[1]]
         assert sound == list(range(sound[0], sound[0] + len(sound)))
+
+
+@TRANSPORTS
+@in_virtual_time
+async def test_after_a_short_pause_it_goes_on_at_once(transport: str) -> None:
+    """What came meanwhile was kept; nobody else watches."""
+    async with watched(transport) as (studio, tape, watcher):
+        for rewound in (False, True):
+            watcher.player.pause()
+            await asyncio.sleep(1.0)
+            held, asked = watcher.reader.count(0), now()
+            answer = await watcher.play()
+            assert now() == asked
+            assert answer.start == pytest.approx(tape.duration + BEHIND - 1.0, abs=0.2)
+            await asyncio.sleep(2.0)
+            assert_in_a_row(watcher.frames(held))
+            watcher.assert_numbers_go_on()
+            if not rewound:
+                assert_in_a_row(watcher.frames())
+                await watcher.play(1.0)
+                await watcher.play(math.inf)
+                await asyncio.sleep(1.0)
+        watcher.player.pause()
+        assert studio.broadcast.readers == 1
+        await asyncio.sleep(HOLD_SECONDS + 0.1)
+        assert studio.broadcast.readers == 0
+
+
+@in_virtual_time
+async def test_what_was_kept_is_let_go_where_it_is_not_wanted() -> None:
+    async with watched("tcp") as (studio, _, watcher):
+        watcher.player.pause()
+        with pytest.raises(ProtocolError):
+            await watcher.player.play(1e6, None)
+        assert studio.broadcast.readers == 0
+        await watcher.play()
+        watcher.player.pause()
+        await watcher.play(1.0)
+        assert studio.broadcast.readers == 0
+        await watcher.play(math.inf)
+        watcher.player.pause()
+        watcher.player.stop()
+        assert studio.broadcast.readers == 0
 
 
 @TRANSPORTS

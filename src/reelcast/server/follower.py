@@ -37,12 +37,10 @@ class Follower(Subscription):
 
     async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """Prepare to play what is on now."""
+        goes_on = self.can_go_on
         await super().play(start, end, pace)
-        begin = self._broadcast.elapsed
-        if not self._playing:
-            aired = self._broadcast.at(self._place)
-            if aired is not None and self._place[1] < len(aired.group.runs):
-                begin = aired.shift + aired.group.runs[self._place[1]].pts
+        begin = self.upcoming
+        if not self._playing and not goes_on:
             self.shift = self._reached - begin
             for track, sender in self._senders.items():
                 sender.offset = self._bases[track] + round(self.shift * sender.clock_rate) & 0xFFFFFFFF

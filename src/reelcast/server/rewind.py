@@ -9,6 +9,7 @@ NPT is that of the recording. `npt=0-`, which players say of anything live, mean
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -33,6 +34,8 @@ __all__ = ["Rewind", "Rewindable"]
 
 log = logging.getLogger(__name__)
 
+HOLD_SECONDS = 5.0
+"""Of what is live, kept behind a pause: a recording has its last second when that is whole."""
 SLACK = 5.0
 """Seconds into the future that mean now: a client's clock is not ours."""
 
@@ -113,6 +116,7 @@ class Rewind:
         self._pacer = pacer
         self._player: Subscription | Playhead = Subscription(source.broadcast, tuple(ssrcs), carrier, pacer)
         self._halt: _Halt | None = None
+        self._letting_go: asyncio.TimerHandle | None = None
 
     @property
     def ended(self) -> bool:
@@ -130,6 +134,16 @@ class Rewind:
 
     async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """See `Player.play`; an infinite `start` is now."""
+        self._keep()
+        try:
+            return await self._turn(start, end, pace)
+        except BaseException:
+            if isinstance(self._player, Subscription) and not self._player.playing:
+                self._player.pause()
+            raise
+
+    async def _turn(self, start: float | None, end: float | None, pace: Pace | None) -> Playing:
+        """Find out which player it is now."""
         await self._source.refresh()
         past = self._source.past
         if past is None or past.span is None:
@@ -160,7 +174,11 @@ class Rewind:
         player = self._player
         if isinstance(player, Subscription) and player.playing:
             self._halt = self._halted(player)
-        player.pause()
+            # The recording is a little behind: what comes now is kept until it has it.
+            player.hold()
+            self._letting_go = asyncio.get_running_loop().call_later(HOLD_SECONDS, player.pause)
+        else:
+            player.pause()
         return self.position
 
     def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
@@ -170,7 +188,14 @@ class Rewind:
 
     def stop(self) -> None:
         """See `Player`."""
+        self._keep()
         self._player.stop()
+
+    def _keep(self) -> None:
+        """What is kept behind a pause is wanted, or not any more: not to be let go by itself."""
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+            self._letting_go = None
 
     # From one player to another
 
@@ -180,8 +205,11 @@ class Rewind:
         if isinstance(player, Playhead):
             return await self._play_live() if player.ended else _open(await player.play(None, None, pace))
         halt = self._halt
-        if player.playing or player.can_go_on or halt is None or not halt.heard:
+        if player.playing or halt is None or not halt.heard:
             return await self._play_live()
+        if player.can_go_on:
+            live = await self._play_live()
+            return replace(live, start=self._source.npt_of(player.upcoming))
         heard = {track: past.npt(clock) for track, clock in halt.heard.items()}
         if past.span is None or min(heard.values()) < past.span[0]:
             return await self._play_live()
@@ -207,7 +235,7 @@ class Rewind:
             return player
         if player.playing:
             self._halt = self._halted(player)
-            player.pause()
+        player.pause()
         head = self._player = Playhead(past, self._ssrcs, self._carrier, self._pacer)
         if self._halt is not None:
             head.take_over(self._halt.numbers)

@@ -103,7 +103,7 @@ class Subscription:
         # When catching up began, and the stream's time then.
         self._clock: tuple[float, float] | None = None
         self._rests = -1
-        self._playing = self.joined = self._stopped = False
+        self._playing = self.joined = self._stopped = self._held = False
 
     @property
     def position(self) -> float:
@@ -119,7 +119,7 @@ class Subscription:
     def wanted(self) -> int | None:
         """The number of the group to be kept for it while it catches up; none where it may be slow."""
         catching_up = self._playing and not self.joined and not self._carrier.eager
-        return self._place[0] if catching_up else None
+        return self._place[0] if catching_up or self._held else None
 
     async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """Prepare to play what is on now: `start` may be 0 or None, which mean that too."""
@@ -127,8 +127,9 @@ class Subscription:
             raise ProtocolError("this stream is live: there is only now", 457)
         if not self._playing:
             await self._broadcast.enter(self, self._pacer)
-            # After a short pause it goes on where it was: numbers that went back would look like a new sender.
-            self._place = max(self._place, self._broadcast.beginning())
+            if not self.can_go_on:
+                # Numbers that went back would look like a new sender.
+                self._place = max(self._place, self._broadcast.beginning())
         first = self._broadcast.first_packets(self._broadcast.edge if self.joined else self._place)
         return Playing(None, None, {track: first[track] for track in self._senders})
 
@@ -136,20 +137,25 @@ class Subscription:
         """Catch up with the others."""
         if self._playing or self._stopped:
             return
-        self._playing, self._clock, self.ended = True, None, False
+        self._playing, self._clock, self.ended, self._held = True, None, False, False
         self._pacer.add(self, time.monotonic())
 
     def pause(self) -> float:
         """Stop sending."""
+        self.hold()
+        self._held = False
+        self._broadcast.exit(self)
+        return self.position
+
+    def hold(self) -> None:
+        """Stop sending, but have kept what comes, until it goes on or is paused."""
         if self._playing:
-            self._playing = False
+            self._playing, self._held = False, True
             self._pacer.discard(self)
             if self.joined:
                 self.joined, self._place = False, self._broadcast.edge
                 self._carrier.leave(self._broadcast.fan_out)
             self._rests = self._broadcast.rests
-        self._broadcast.exit(self)
-        return self.position
 
     def heard(self) -> dict[int, float]:
         """Of each track, while it plays: when the last unit sent is shown, on the stream's axis; seconds."""
@@ -173,7 +179,16 @@ class Subscription:
     @property
     def can_go_on(self) -> bool:
         """Whether, behind a pause, all that came meanwhile is still kept."""
-        return self._rests == self._broadcast.rests and self._place >= self._broadcast.beginning()
+        kept = self._place >= self._broadcast.beginning() or self._broadcast.at(self._place) is not None
+        return self._rests == self._broadcast.rests and kept
+
+    @property
+    def upcoming(self) -> float:
+        """When what is sent next is shown, on the stream's axis; seconds."""
+        aired = self._broadcast.at(self._here)
+        if aired is None or self._here[1] >= len(aired.group.runs):
+            return self._broadcast.elapsed
+        return aired.shift + aired.group.runs[self._here[1]].pts
 
     def rewire(self, ssrcs: Mapping[int, int], carrier: Carrier) -> None:
         """Send these tracks from now on; see `Player.rewire`."""
