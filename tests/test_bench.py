@@ -12,6 +12,7 @@ from scripts.bench.figures import cost_of, figure, line_of, memory_per_reader, s
 from scripts.bench.limit import wire_sizes
 from scripts.bench.measure import lateness
 from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Store, rows_named, steps
+from scripts.bench.published import PUBLISHED
 from scripts.bench.report import markdown, table_row, unreached
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
 from scripts.bench.servers import Movies
@@ -175,12 +176,17 @@ def test_a_page_of_everything() -> None:
         result(VIDEO_LIMIT, 0.7, case="live-sd-udp"),
         result(OURS, 3.0, case="tcp", experiment="curve", readers=10, **loaded),
         result(OURS, 1.0, case="live-hd-udp", experiment="pacing", settled=pacing, pacing=pacing),
+        result(OURS, 2.0, case="live-sd-tcp", experiment="published"),
+        result(PUBLISHED, 2.5, case="live-sd-tcp", experiment="published"),
+        result(PUBLISHED, 1.0, case="live-hd-tcp", experiment="published", lost=1),
         Result("receivers", "udp", "ffmpeg", 1, 0, {"gb_per_cpu_s": 0.2, "memory": 5e7}),
     ]
     page = markdown(results, MACHINE, ["cost-by-row.svg"])
     assert "| reelcast | live, 8 Mbit/s, UDP | 100 | 4 | 20 | 4 |" in page
     assert "| live-hd-udp | 100 | 1 | 6 | 10 | 6 | **no** |" in page
     assert "| 10 | – | – | – | 3 | – | 0 |" in page
+    assert "| live, 2 Mbit/s and audio, TCP | 100 | 2 | 2.5 | 1.25 |" in page
+    assert "| live, 8 Mbit/s, TCP | 100 | – | 1 (!) | – |" in page
     assert "| ffmpeg | 0.2 | – | 50 |" in page
     assert "](plots/cost-by-row.svg)" in page
     assert "without the audio's packets: 0.7." in page
@@ -207,6 +213,17 @@ def test_contenders_take_turns_within_a_round(tmp_path: Path) -> None:
         if step.contender != GSTREAMER  # which may be missing here
     ]
     assert found == [(OURS, 0), (LIMIT, 0), (OURS, 1), (LIMIT, 1)]
+
+
+def test_a_publisher_is_measured_beside_the_file(tmp_path: Path) -> None:
+    """In all live rows."""
+    movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
+    found = [
+        (step.case, step.contender)
+        for step in steps("published", list(ROWS), movies, None, Effort(rounds=1))
+        if step.contender != PUBLISHED  # which may be missing here
+    ]
+    assert found == [(row.key, OURS) for row in ROWS if row.stream != "vod"]
 
 
 def test_a_peer_may_be_asked_gently(tmp_path: Path) -> None:

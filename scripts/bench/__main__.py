@@ -111,7 +111,7 @@ def _measure(options: argparse.Namespace, store: Store, console: Console) -> Non
 
 
 def _forget(store: Store, experiment: Experiment, keys: list[str]) -> None:
-    for case in keys if experiment == "rows" else ["*"]:
+    for case in keys if experiment in ("rows", "published") else ["*"]:
         store.clear(experiment, case)
 
 

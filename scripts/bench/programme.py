@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from scripts.bench.clients import CAMERAS, CLIENT_CASES, EVERYBODY, measure_cameras, measure_clients
 from scripts.bench.limit import run_limit
 from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
+from scripts.bench.published import published
 from scripts.bench.receivers import RECEIVERS, measure_receiver
 from scripts.bench.rows import LIMIT, OURS, ROWS, VIDEO_LIMIT, Row, Stream, Transport
 from scripts.bench.servers import SERVERS, Movies, Server
@@ -31,8 +32,8 @@ __all__ = [
     "steps",
 ]
 
-Experiment = Literal["rows", "curve", "pacing", "receivers", "clients", "cameras"]
-EXPERIMENTS: Final[tuple[Experiment, ...]] = ("rows", "curve", "pacing", "receivers", "clients", "cameras")
+Experiment = Literal["rows", "published", "curve", "pacing", "receivers", "clients", "cameras"]
+EXPERIMENTS: Final[tuple[Experiment, ...]] = get_args(Experiment)
 
 CURVE: Final = (1, 10, 100, 1000, 2000)
 """Readers at the points of the cost curve."""
@@ -130,6 +131,10 @@ def steps(
         for row in rows:
             for number in range(effort.rounds):
                 yield from _row_steps(row, movies, limit, effort, number)
+    elif experiment == "published":
+        for row in rows:
+            for number in range(effort.rounds):
+                yield from _published_steps(row, movies, effort, number)
     elif experiment == "curve":
         yield from _curve_steps(movies, effort)
     elif experiment == "pacing":
@@ -157,6 +162,17 @@ def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, num
                 return run_limit(program, movie, row.transport, readers, tracks, effort.seconds)
 
             yield Step("rows", row.key, name, readers, number, alone)
+
+
+def _published_steps(row: Row, movies: Movies, effort: Effort, number: int) -> Iterator[Step]:
+    """A live row from a file and from a publisher, in turn."""
+    if row.stream == "vod":
+        return
+    readers = effort.readers(row.readers)
+    load = Load(row.stream, row.transport, readers, row.tracks, effort.seconds)
+    for server in (SERVERS[0], published(row.stream, row.transport)):
+        if server.missing() is None:
+            yield Step("published", row.key, server.name, readers, number, _served(server, movies, load))
 
 
 def _gently(load: Load) -> Load:

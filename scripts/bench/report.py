@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from scripts.bench.analysis import ANALYSIS
 from scripts.bench.client_report import camera_section, client_section
-from scripts.bench.figures import Cost, Line, Verdict, figure, line_of, memory_per_reader, select
+from scripts.bench.figures import Cost, Line, Verdict, cost_of, figure, line_of, memory_per_reader, select
 from scripts.bench.programme import PACED, Result
+from scripts.bench.published import PUBLISHED
 from scripts.bench.receivers import RECEIVERS
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
 from scripts.bench.servers import UNTRIED
@@ -53,7 +54,7 @@ def markdown(results: Sequence[Result], machine: dict[str, str], plots: Sequence
     parts = [INTRODUCTION, _machine(machine), "## The table\n", _rows(results)]
     of_clients = [name for name in plots if name.startswith("clients")]
     parts += [f"![{name.removesuffix('.svg')}](plots/{name})\n" for name in plots if name not in of_clients]
-    sections = [section(results) for section in (_setup, _memory, _pacing, _curve, _receivers)]
+    sections = [section(results) for section in (_published, _setup, _memory, _pacing, _curve, _receivers)]
     for text in (*sections, camera_section(results), client_section(results, of_clients)):
         if text:
             parts.append(text)
@@ -132,6 +133,26 @@ def _verdict(verdict: Verdict | None) -> str:
     if verdict is None or verdict.found is None:
         return MISSING
     return f"{number(verdict.found)} ({verdict.aim.partition('×')[0]})"
+
+
+def _published(results: Sequence[Result]) -> str:
+    rows = []
+    for row in ROWS:
+        runs = [select(results, "published", row.key, name) for name in (OURS, PUBLISHED)]
+        if any(runs):
+            costs = [cost_of(each) for each in runs]
+            more = [cost.cpu for cost in costs if cost.cpu is not None]
+            ratio = number(more[1] / more[0]) if len(more) == len(costs) and more[0] else MISSING
+            readers = next(run.readers for each in runs for run in each)
+            rows.append((row.title, f"{readers:,}", *map(_cost, costs), ratio))
+    if not rows:
+        return ""
+    text = (
+        "## With a publisher\n\nThe live rows with ffmpeg sending the movie, over the transport of the readers, in "
+        "place of a file\nthat the server reads itself; in turn, CPU seconds of the server for each GB "
+        "delivered.\n\n"
+    )
+    return text + table(("row", "readers", "from a file", PUBLISHED, "times"), rows)
 
 
 def _setup(results: Sequence[Result]) -> str:
