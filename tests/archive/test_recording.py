@@ -90,7 +90,8 @@ async def test_what_came_is_on_disk_when_nothing_comes(
     recording.start()
     half = len(tape.units) // 2
     tape.play(tape.units[:half])
-    await until(lambda: recording.statistics().seconds > 2.9)
+    await until(lambda: [each.growing for each in found(tmp_path)[0]] == [False])
+    assert found(tmp_path)[0][0].end > NOON + 2.9
     # The frames between two keyframes go on where they were left.
     tape.play(tape.units[half:])
     await recording.stop()

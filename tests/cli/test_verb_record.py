@@ -20,6 +20,7 @@ from tests.cli.verbs import call, serving
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 from tests.media.conftest import RECIPES, make_movie
 
+from reelcast.archive.index import Index
 from reelcast.archive.shelf import Shelf
 from reelcast.cli import record as module
 from reelcast.client.stream import connect
@@ -209,6 +210,29 @@ async def test_progress(server: ScriptedServer, tmp_path: Path) -> None:
     await module._record(stream, module._Order(server.url, path, None, None, True), console)
     assert f"{path}: 0:00:00.4, " in terminal.getvalue()
     assert " Mbit/s  0 lost" in terminal.getvalue()
+
+
+async def test_segments(
+    movies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    async with serving(movies / "movie.mp4") as url:
+        options = ("--segment", "1", "--duration", "2.2")
+        assert await call(monkeypatch, "record", url, str(folder), *options) == 0
+        (tmp_path / "taken").touch()
+        assert await call(monkeypatch, "record", url, str(tmp_path / "taken"), "--segment", "1") == 1
+    output = capsys.readouterr()
+    assert output.out.splitlines()[1].startswith(f"{folder}: 0:00:02.")
+    assert "taken: is a file; with --segment, name a folder" in output.err.replace("\n", " ")
+    with Index(folder, read_only=True) as index:
+        (name,) = index.names()
+        segments = index.segments(name)
+    assert url.endswith(name)
+    # A keyframe each two seconds.
+    assert [first.end for first in segments[:-1]] == [second.start for second in segments[1:]]
+    found = [mark for each in segments for mark in marks(each.path)]
+    assert len(segments) == 2
+    assert found[:50] == list(range(50))
 
 
 def wait_for(path: Path) -> None:

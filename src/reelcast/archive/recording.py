@@ -91,7 +91,7 @@ class RecordingPolicy(Retention):
 class RecordingStatistics:
     """What a recording has come to, since it was started.
 
-    seconds     in finished segments
+    seconds     recorded
     bytes       written
     segments    begun
     dropped     units lost since the spool was full

@@ -54,7 +54,6 @@ class Writer:
     segment_seconds    a segment ends with the first keyframe in the next so many seconds of the clock
     fragment_seconds   see `Recorder`
 
-    seconds    in finished segments
     segments   begun so far
     corrupt    units recorded that came behind a loss
     left_out   units that came before a keyframe, or that no container takes
@@ -64,9 +63,9 @@ class Writer:
         self, name: str, index: Index, *, suffix: str, segment_seconds: float, fragment_seconds: float
     ) -> None:
         self.name = name
-        self.seconds = 0.0
         self.segments = self.corrupt = self.left_out = 0
         self._bytes = 0
+        self._seconds = 0.0
         self._folder = index.folder
         self._wanted_suffix = suffix
         self._segment_seconds = segment_seconds
@@ -105,6 +104,11 @@ class Writer:
     def bytes(self) -> int:
         """Bytes written so far."""
         return self._bytes + sum(file.recorder.bytes for file in self._files())
+
+    @property
+    def seconds(self) -> float:
+        """Of media recorded so far."""
+        return self._seconds + sum(file.recorder.seconds for file in self._files()[-1:])
 
     def clock(self, media: float) -> float | None:
         """Under which Unix time a time of the stream's own is recorded now; None before anything is."""
@@ -285,7 +289,7 @@ class Writer:
         self._bytes += file.recorder.bytes
         end = file.start + file.recorder.end if file.cut is None else file.next_start
         segment = self._tell(file, end, growing=False)
-        self.seconds += segment.end - segment.start
+        self._seconds += segment.end - segment.start
         self._ended = segment.end
         return [segment]
 

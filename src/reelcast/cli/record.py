@@ -16,14 +16,14 @@ from rich.live import Live
 from rich.text import Text
 
 from reelcast.cli.progress import Progress, clock, name_of
+from reelcast.cli.targets import OneFile, Segments, Target, check_file, check_folder
 from reelcast.cli.verb import FROM, START, TIMEOUT, TO, TRANSPORT, TRUST, URL, Way, run, start_of
 from reelcast.client import events
 from reelcast.client.alignment import Alignment
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import MediaError
-from reelcast.media.output import check_path
-from reelcast.media.record import Recorder
 from reelcast.rtsp.url import without_userinfo
+from reelcast.track import Track
 
 __all__ = ["record"]
 
@@ -33,18 +33,25 @@ REFRESHES = 4
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is to be recorded, where, for how many seconds and up to when; None for all."""
+    """What is to be recorded, where, for how many seconds and up to when; None for all.
+
+    segment   seconds of a file, where the path is a folder; None where it is a file
+    """
 
     url: str
     path: Path
     duration: float | None
     until: datetime | None
     audio: bool
+    segment: float | None = None
 
 
 def record(
     url: Annotated[str, URL],
-    file: Annotated[Path, typer.Argument(help="Where to: a name with .mp4, .mov, .mkv, .webm or .ts")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Where to: a name with .mp4, .mov, .mkv, .webm or .ts; with --segment, a folder"),
+    ],
     duration: Annotated[
         float | None, typer.Option(help="Seconds to record; to the end if not given.")
     ] = None,
@@ -55,6 +62,14 @@ def record(
     trust: Annotated[str | None, TRUST] = None,
     timeout: Annotated[float, TIMEOUT] = 10.0,
     audio: Annotated[bool, typer.Option(help="Record sound too.")] = True,
+    segment: Annotated[
+        float | None,
+        typer.Option(
+            min=1.0,
+            metavar="SECONDS",
+            help="Begin a file each so many seconds, in a folder that `reelcast serve --record` could play back.",
+        ),
+    ] = None,
     reconnect: Annotated[
         bool, typer.Option("--reconnect", help="Go on when the stream was lost, for ever.")
     ] = False,
@@ -62,9 +77,10 @@ def record(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Record a stream to a file, without encoding it again; Ctrl-C ends it in good order."""
-    check_path(file)
-    if file.exists() and not force:
-        raise MediaError(f"{file}: is there already", advice="choose another name, or --force")
+    if segment is None:
+        check_file(file, force)
+    else:
+        check_folder(file)
     console = Console(quiet=quiet, highlight=False)
 
     def tell(event: events.Event) -> None:
@@ -82,18 +98,18 @@ def record(
         reconnect=reconnect,
         on_event=tell,
     )
-    run(_record(stream, _Order(url, file, duration, until, audio), console))
+    run(_record(stream, _Order(url, file, duration, until, audio, segment), console))
 
 
 async def _record(stream: Stream, order: _Order, console: Console) -> None:
     async with stream:
         tracks = [track for track in stream.tracks if order.audio or track.kind != "audio"]
-        recorder = Recorder(order.path, tracks)
+        target = _target(order, tracks)
         alignment = Alignment()
         loop = asyncio.get_running_loop()
         # The disk takes its time in a thread; one alone, so that the end comes last.
         thread = ThreadPoolExecutor(1, "reelcast-record")
-        progress = _Progress(stream, recorder)
+        progress = _Progress(stream, target)
         live = Live(progress, console=console, refresh_per_second=REFRESHES, transient=True)
         try:
             with live if console.is_terminal and not console.quiet else nullcontext():
@@ -101,38 +117,44 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
                     if order.until is not None and (received.time or 0.0) >= order.until.timestamp():
                         break
                     seconds = alignment.place(received)
-                    await loop.run_in_executor(thread, recorder.write, received.track, received.unit, seconds)
-                    if order.duration is not None and recorder.seconds >= order.duration:
+                    await loop.run_in_executor(thread, target.take, received, seconds)
+                    if order.duration is not None and target.seconds >= order.duration:
                         break
         finally:
-            await loop.run_in_executor(thread, recorder.close)
+            await loop.run_in_executor(thread, target.close)
             thread.shutdown()
-            console.print(_summary(stream, recorder), soft_wrap=True)
-        if not recorder.units:
+            console.print(_summary(stream, target), soft_wrap=True)
+        if target.is_empty:
             raise MediaError(
                 f"{order.path}: nothing was recorded: no keyframe came", url=without_userinfo(order.url)
             )
 
 
+def _target(order: _Order, tracks: list[Track]) -> Target:
+    if order.segment is None:
+        return OneFile(order.path, tracks)
+    return Segments(order.path, order.url, tracks, order.segment)
+
+
 class _Progress:
     """What is shown while a stream is recorded."""
 
-    def __init__(self, stream: Stream, recorder: Recorder) -> None:
+    def __init__(self, stream: Stream, target: Target) -> None:
         self._progress = Progress(stream)
-        self._recorder = recorder
+        self._target = target
 
     def __rich__(self) -> Group:
-        return Group(self._progress, Text(_size(self._recorder), no_wrap=True))
+        return Group(self._progress, Text(_size(self._target), no_wrap=True))
 
 
-def _size(recorder: Recorder) -> str:
-    return f"{recorder.path}: {clock(recorder.seconds)}, {recorder.bytes / 1e6:.1f} MB"
+def _size(target: Target) -> str:
+    return f"{target.path}: {clock(target.seconds)}, {target.bytes / 1e6:.1f} MB"
 
 
-def _summary(stream: Stream, recorder: Recorder) -> str:
+def _summary(stream: Stream, target: Target) -> str:
     """The recording in one line."""
     statistics = stream.statistics()
     tracks = ", ".join(f"{name_of(each.track)} {each.units} units" for each in statistics)
     lost = sum(each.packets.lost for each in statistics)
-    skipped = f", {recorder.skipped} units skipped" if recorder.skipped else ""
-    return f"{_size(recorder)}; {tracks}; {lost} packets lost{skipped}"
+    skipped = f", {target.skipped} units skipped" if target.skipped else ""
+    return f"{_size(target)}; {tracks}; {lost} packets lost{skipped}"
