@@ -122,10 +122,16 @@ def test_who_only_looks_changes_nothing(tmp_path: Path) -> None:
     with Index(tmp_path / "nowhere", read_only=True) as index:
         assert index.names() == []
     assert not (tmp_path / "nowhere").exists()
-    with Index(tmp_path) as index:
-        index.put(segment(tmp_path, 0))
+    with Index(tmp_path, read_only=True) as early:
+        # What another process has only begun to make is none yet.
+        (tmp_path / FILE_NAME).touch()
+        assert early.names() == []
+        with Index(tmp_path) as index:
+            index.put(segment(tmp_path, 0))
+            assert early.names() == ["/cam"]
     with Index(tmp_path, read_only=True) as index:
         assert index.names() == ["/cam"]
+        assert index.span("/cam") is not None
         with pytest.raises(MediaError, match="readonly"):
             index.put(segment(tmp_path, 1))
 
@@ -182,6 +188,11 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(MediaError, match="made by another version of reelcast: choose another folder"):
         Index(tmp_path / "newer")
+    with (
+        Index(tmp_path / "newer", read_only=True) as index,
+        pytest.raises(MediaError, match="made by another version"),
+    ):
+        index.names()
 
 
 def test_a_closed_index(tmp_path: Path) -> None:

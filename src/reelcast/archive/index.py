@@ -94,7 +94,7 @@ class Index:
 
     folder      of the recordings; it is made if it is missing
     read_only   for who only looks: nothing is made, and no right to write is needed. A folder that nobody
-                recorded into is empty
+                has recorded into yet is empty
 
     An Index may be used by several threads, one after the other. Raises MediaError, here and at each call, where
     the index cannot be read or written: the disk is full, or it is no index.
@@ -104,8 +104,12 @@ class Index:
         self.folder = folder.absolute()
         self._lock = threading.Lock()
         self._path = self.folder / FILE_NAME
+        # Of who only looks, as long as nobody has begun to record: another look may find more.
+        self._unborn = read_only
         with self._translated():
-            self._database = self._open_to_read() if read_only else self._open_to_write()
+            self._database = self._connect(":memory:") if read_only else self._open_to_write()
+            if read_only:
+                self._database.executescript(TABLES)
 
     def __enter__(self) -> Self:
         return self
@@ -254,6 +258,8 @@ class Index:
 
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._translated():
+            if self._unborn:
+                self._look_again()
             return self._database.execute(statement, values).fetchall()
 
     def _change(self, statement: str, values: Sequence[object]) -> None:
@@ -289,25 +295,35 @@ class Index:
         try:
             _log_ahead(database)
             database.execute("pragma synchronous = normal")
-            ((version,),) = database.execute("pragma user_version").fetchall()
-            if version not in (0, VERSION):
-                raise MediaError(f"{self._path}: made by another version of reelcast: choose another folder")
+            self._is_made(database)
             database.executescript(f"begin immediate; {TABLES} pragma user_version = {VERSION}; commit;")
         except BaseException:
             database.close()
             raise
         return database
 
-    def _open_to_read(self) -> sqlite3.Connection:
+    def _look_again(self) -> None:
+        """Open what is there by now, if that has its tables already."""
         if not self._path.exists():
-            database = self._connect(":memory:")
-            database.executescript(TABLES)
-            return database
+            return
         address = f"file:{quote(str(self._path))}?mode=ro"
         # Where nobody writes, and nobody here may, there is no log beside it, and none can be made.
         if not os.access(self.folder, os.W_OK) and not Path(f"{self._path}-wal").exists():
             address += "&immutable=1"
-        return self._connect(address)
+        database = self._connect(address)
+        try:
+            if self._is_made(database):
+                self._database, database = database, self._database
+                self._unborn = False
+        finally:
+            database.close()
+
+    def _is_made(self, database: sqlite3.Connection) -> bool:
+        """Whether there are tables; MediaError where they are not ours."""
+        ((version,),) = database.execute("pragma user_version").fetchall()
+        if version not in (0, VERSION):
+            raise MediaError(f"{self._path}: made by another version of reelcast: choose another folder")
+        return bool(version)
 
     def _connect(self, address: Path | str) -> sqlite3.Connection:
         return sqlite3.connect(
