@@ -27,6 +27,8 @@ from tests.server.publisher import (
 )
 from tests.server.raw import Answer, Client, Ports, gaps, rtcp_kinds, until
 
+from reelcast.errors import TransportError
+from reelcast.net.receive import MediaPorts
 from reelcast.rtp import intake
 from reelcast.rtsp.states import State
 from reelcast.server import Guard, Limits, Password, Rights, Server, User, announce, publication
@@ -260,6 +262,49 @@ async def test_set_ups(server: Server, publisher: Publisher, status: int, track:
     assert answer.status == status
     if status != 200:
         assert published(server).deliveries == before
+
+
+async def test_no_ports_to_receive_on(
+    publisher: Publisher, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance H15: a publisher may go on over TCP."""
+
+    async def refuse(self: MediaPorts, host: str, port: int = 0) -> tuple[int, int]:
+        raise TransportError("no two ports are free")
+
+    monkeypatch.setattr(MediaPorts, "open", refuse)
+    await publisher.announce(SOUND)
+    assert (await publisher.set_up(0, ports=ports)).status == 461
+    assert (await publisher.set_up(0)).status == 200
+    assert (await publisher.ask("RECORD")).status == 200
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [("TEARDOWN", 454), ("RECORD", 455)])
+async def test_what_another_connection_does_meanwhile(
+    server: Server,
+    publisher: Publisher,
+    ports: Ports,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: str,
+    status: int,
+) -> None:
+    """Conformance H18, H20: the ports that were opened in vain are closed."""
+    opened = MediaPorts.open
+    given: list[int] = []
+    await publisher.announce(SOUND)
+    async with await Client.connect(server.port) as other:
+
+        async def open_slowly(self: MediaPorts, host: str, port: int = 0) -> tuple[int, int]:
+            pair = await opened(self, host, port)
+            if given:
+                assert (await other.ask(meanwhile, "/cam", publisher.session)).status == 200
+            given.append(pair[0])
+            return pair
+
+        monkeypatch.setattr(MediaPorts, "open", open_slowly)
+        assert (await publisher.set_up(0, ports=ports)).status == 200
+        assert (await publisher.set_up(0, ports=ports)).status == status
+        Ports(first=given[1]).close()
 
 
 async def test_what_is_not_the_turn_of(publisher: Publisher) -> None:

@@ -119,9 +119,10 @@ async def set_up(call: Call, session: Publication) -> Reply:
     sessions.withdraw(session, number)
     session.adapt(call.services.pacer)
     sessions.deliver(session, number, Delivery(ssrc, str(call.url), channels=agreed.interleaved))
-    if agreed.interleaved is not None:
+    if ports is None:
+        assert agreed.interleaved is not None
         session.carry(number, incoming, Channels(connection, agreed.interleaved, incoming))
-    elif ports is not None:
+    else:
         session.carry(number, incoming, ports)
     session.state = after(session.state, "SETUP")
     call.outcome = f"{'TCP' if agreed.tcp else 'UDP'} {agreed.interleaved or agreed.server_port}"
