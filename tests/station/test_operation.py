@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.media.conftest import RECIPES, make_movie
-from tests.server.raw import Client, gaps, until
+from tests.server.raw import Client, gaps
+from tests.server.raw import until as eventually
 
 from reelcast.errors import ConfigurationError
 from reelcast.station import operation as module
@@ -39,6 +40,11 @@ def file(tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "station.toml"
     file.write_text(LOOP)
     return file
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Patiently: the file is read in a thread, on a machine that may be busy."""
+    await eventually(true, 20.0)
 
 
 def save(file: Path, text: str | None) -> None:
