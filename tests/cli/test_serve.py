@@ -90,7 +90,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_folder_without_media(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see")
-    assert one_line(run("serve", cwd=tmp_path)).endswith("no media files in this folder")
+    line = one_line(run("serve", cwd=tmp_path))
+    assert (
+        line
+        == "reelcast: .: no media files in this folder; name another, or --publish NAME to serve what is published"
+    )
 
 
 def test_a_port_in_use(folder: Path, taken: int) -> None:

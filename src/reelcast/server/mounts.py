@@ -61,7 +61,8 @@ def on_disk(path: Path) -> Path | Library:
     if path.is_dir():
         library = Library(path)
         if not library.paths():
-            raise MediaError(f"{path}: no media files in this folder")
+            advice = "name another, or --publish NAME to serve what is published"
+            raise MediaError(f"{path}: no media files in this folder", advice=advice)
         return library
     if not path.is_file():
         raise MediaError(f"{path}: no such file or folder")
