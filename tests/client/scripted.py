@@ -138,7 +138,7 @@ class ScriptedServer:
         self._serving.add(asyncio.current_task())
         self._writer = writer
         reader = Reader()
-        while data := await stream.read(65536):
+        while data := await _read(stream):
             for event in reader.receive(data):
                 if isinstance(event, Request):
                     self._answer(event, writer)
@@ -156,3 +156,11 @@ class ScriptedServer:
             writer.write(answer if isinstance(answer, bytes) else answer.to_bytes())
         if request.method == "PLAY":
             self.on_play(self)
+
+
+async def _read(stream: asyncio.StreamReader) -> bytes:
+    """What comes next; nothing where the client has gone, however it went."""
+    try:
+        return await stream.read(65536)
+    except ConnectionError:
+        return b""
