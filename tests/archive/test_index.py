@@ -270,3 +270,16 @@ def test_several_may_be_the_first(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         for number in range(20):
             list(threads.map(open_at_once, [tmp_path / str(number)] * 4))
+
+
+def test_what_is_new_and_what_is_oldest(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        assert index.beginning("/cam") is None
+        minutes = [segment(tmp_path, number) for number in range(4)]
+        for each in minutes:
+            index.put(each)
+        assert index.segments_from("/cam", NOON + 120) == minutes[2:]
+        assert index.segments_from("/cam", NOON + 121) == minutes[3:]
+        assert index.beginning("/cam") == NOON
+        index.drop(minutes[0])
+        assert index.beginning("/cam") == NOON + 60

@@ -89,6 +89,15 @@ def test_it_grows() -> None:
     assert not strip.settled
 
 
+def test_what_grows_and_cannot_be_read_stays_out() -> None:
+    first = segment(0, 10, growing=True)
+    strip = strip_of(first, now=NOON + 10)
+    strip.remove(first)
+    strip.update([replace(first, end=NOON + 20)], NOON + 20)
+    assert strip.pieces == ()
+    assert strip.end == 20.0
+
+
 def test_one_that_was_killed_grows_for_ever() -> None:
     strip = strip_of(segment(0, 10, growing=True), segment(100, 110), now=NOON + 110 + SETTLE_SECONDS + 1)
     assert places(strip) == [0.0, 11.0]
@@ -108,14 +117,14 @@ def test_what_was_given_as_whole_stays_as_it_was() -> None:
 def test_the_oldest_go() -> None:
     segments = [segment(60 * number, 60 * number + 60) for number in range(4)]
     strip = strip_of(*segments)
-    strip.update(segments[2:], LATER)
+    strip.update(segments[3:], LATER, segments[2].start)
     assert (strip.start, strip.end) == (120.0, 240.0)
     assert strip.clock(130.0) == NOON + 130
-    strip.update([], LATER)
+    strip.update([], LATER, math.inf)
     assert (strip.start, strip.end) == (240.0, 240.0)
     assert strip.clock(250.0) == NOON + 250
     assert strip.npt(NOON + 250) == 250.0
-    strip.update([segment(300, 360)], LATER)
+    strip.update([segment(300, 360)], LATER, NOON + 300)
     assert places(strip) == [241.0]
 
 
@@ -129,8 +138,9 @@ def test_what_comes_to_light_later_is_left_out() -> None:
 def test_what_is_removed_is_not_taken_in_again() -> None:
     segments = [segment(0, 60), segment(60, 120), segment(120, 180)]
     strip = strip_of(*segments)
-    strip.remove(segments[1].path)
-    strip.update(segments, LATER)
+    strip.remove(segments[1])
+    strip.remove(segments[1])
+    strip.update(segments[2:], LATER)
     assert places(strip) == [0.0, 120.0]
     assert strip.over(90) == []
     found = strip.at(90.0)

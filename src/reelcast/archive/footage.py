@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -81,12 +82,14 @@ class FootageReader:
 
     def refresh(self) -> None:
         """Look what has been recorded, and removed, since. Raises MediaError where the index cannot be read."""
-        segments = self._index.segments(self._name)
+        segments = self._index.segments_from(self._name, self.strip.since)
+        beginning = self._index.beginning(self._name)
+        oldest = math.inf if beginning is None else beginning
         with self._lock:
-            self.strip.update(segments, self._clock())
-            there = {piece.segment.path for piece in self.strip.pieces}
-            for path in [path for path in self._open if path not in there]:
-                self._drop(path)
+            self.strip.update(segments, self._clock(), oldest)
+            for path, (segment, _) in list(self._open.items()):
+                if segment.start < oldest:
+                    self._drop(path)
 
     def is_whole(self, index: int) -> bool:
         """Whether a group has all that it will ever have."""
@@ -159,7 +162,7 @@ class FootageReader:
         log.warning("%s is passed over: %s", segment.path.name, error)
         if not segment.growing:
             with self._lock:
-                self.strip.remove(segment.path)
+                self.strip.remove(segment)
 
     def _drop(self, path: Path) -> None:
         _, reader = self._open.pop(path)

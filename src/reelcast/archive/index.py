@@ -137,6 +137,20 @@ class Index:
         )
         return [self._segment(row) for row in rows]
 
+    def segments_from(self, name: str, start: float) -> list[Segment]:
+        """The segments of a live path that begin at a time or later, by time: quick, where that is not long ago."""
+        rows = self._rows(
+            "select place, name, start, stop, growing, size from segments"
+            " where name = ? and start >= ? order by start",
+            (name, start),
+        )
+        return [self._segment(row) for row in rows]
+
+    def beginning(self, name: str) -> float | None:
+        """The first recorded instant of a live path; None where there is none."""
+        ((start,),) = self._rows("select min(start) from segments where name = ?", (name,))
+        return None if start is None else float(start)
+
     def oldest(self, name: str | None = None, count: int = 1) -> list[Segment]:
         """The first finished segments of a live path, or of all."""
         rows = self._rows(

@@ -12,7 +12,7 @@ No I/O: time is an argument.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,9 @@ class Strip:
         self.end = 0.0
         self.settled = True
         self._pieces: list[Piece] = []
-        self._places: dict[Path, float] = {}
+        # Of the pieces: where they stand, and when they were.
+        self._places: list[float] = []
+        self._clocks: list[float] = []
         self._removed: set[Path] = set()
         self._last: Piece | None = None
         self._given = -1
@@ -67,38 +69,47 @@ class Strip:
     @property
     def start(self) -> float:
         """The NPT from which on there is something."""
-        return self._pieces[0].place if self._pieces else self.end
+        return self._places[0] if self._places else self.end
 
-    def update(self, segments: Iterable[Segment], now: float) -> None:
-        """Take in what the index has of the path, by time; `now` in Unix seconds.
+    @property
+    def since(self) -> float:
+        """From when on `update` is to be told what begins, in Unix seconds: what was before is known."""
+        return -math.inf if self._last is None else self._last.segment.start
 
-        What stands before a segment that has its place already is left out, and so is what follows on one that is
-        not over: its place depends on that.
+    def update(self, segments: Iterable[Segment], now: float, oldest: float = -math.inf) -> None:
+        """Take in the segments that begin at `since` or later, by time; `now` in Unix seconds.
+
+        What began before `oldest` is gone. What stands before a segment that has its place already is left out,
+        and so is what follows on one that is not over: its place depends on that.
         """
-        pieces: list[Piece] = []
-        listed = list(segments)
-        self._removed &= {segment.path for segment in listed}
-        for segment in listed:
-            if segment.path in self._removed:
-                continue
-            place = self._places.get(segment.path)
-            if place is None:
-                if self._last is not None and not _is_over(self._last.segment, now):
-                    break
+        for segment in segments:
+            last = self._last
+            if last is not None and segment.path == last.segment.path:
+                self._put(Piece(segment, last.place))
+            elif last is None or _is_over(last.segment, now):
                 place = self._place_of(segment)
-            if place is None:
-                continue
-            self._places[segment.path] = place
-            piece = Piece(segment, place)
-            pieces.append(piece)
-            if self._last is None or place >= self._last.place:
-                self._last = piece
-                self.end = max(self.end, piece.end)
-        self._pieces = pieces
-        self._places = {piece.segment.path: piece.place for piece in pieces}
+                if place is not None:
+                    self._put(Piece(segment, place))
+            else:
+                break
+        count = bisect_left(self._clocks, oldest)
+        del self._pieces[:count], self._places[:count], self._clocks[:count]
         self.settled = self._last is None or (
             not self._last.segment.growing and now - self._last.segment.end > SETTLE_SECONDS
         )
+
+    def _put(self, piece: Piece) -> None:
+        """Add the last piece, or say anew what it is."""
+        self._last = piece
+        self.end = max(self.end, piece.end)
+        if piece.segment.path in self._removed:
+            return
+        if self._places and self._places[-1] == piece.place:
+            self._pieces[-1] = piece
+        else:
+            self._pieces.append(piece)
+            self._places.append(piece.place)
+            self._clocks.append(piece.segment.start)
 
     def _place_of(self, segment: Segment) -> float | None:
         """Where a new segment stands; None where that is before what has a place."""
@@ -111,10 +122,12 @@ class Strip:
         follows = abs(segment.start - before.end) <= JOINT_SECONDS and place >= self._given + 1
         return place if follows else float(max(math.floor(self.end), self._given) + 1)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, segment: Segment) -> None:
         """A file is gone, or cannot be read: its time stays empty."""
-        self._removed.add(path)
-        self._pieces = [piece for piece in self._pieces if piece.segment.path != path]
+        number = bisect_left(self._clocks, segment.start)
+        if number < len(self._pieces) and self._pieces[number].segment.path == segment.path:
+            del self._pieces[number], self._places[number], self._clocks[number]
+            self._removed.add(segment.path)
 
     def is_whole(self, second: int) -> bool:
         """Whether all is there that will ever be of a second of the axis; what is asked so is taken as it is."""
@@ -126,25 +139,24 @@ class Strip:
 
     def over(self, second: int) -> list[Piece]:
         """The pieces that have something of a second."""
-        return [piece for piece in self._pieces if piece.place < second + 1 and piece.end > second]
+        first = max(bisect_right(self._places, second) - 1, 0)
+        behind = bisect_left(self._places, second + 1)
+        return [piece for piece in self._pieces[first:behind] if piece.end > second]
 
     def at(self, npt: float) -> Piece | None:
         """The piece that is shown at a time, or the last before it; the first where there is none before."""
-        number = bisect_right([piece.place for piece in self._pieces], npt) - 1
-        return self._pieces[max(number, 0)] if self._pieces else None
+        return self._pieces[max(bisect_right(self._places, npt) - 1, 0)] if self._pieces else None
 
     def clock(self, npt: float) -> float:
         """The clock time of an NPT, in Unix seconds."""
-        piece = self.at(npt)
-        if piece is None:
-            return npt if self._last is None else self._last.segment.start + npt - self._last.place
-        return piece.segment.start + npt - piece.place
+        piece = self.at(npt) or self._last
+        return npt if piece is None else piece.segment.start + npt - piece.place
 
     def npt(self, clock: float) -> float:
         """The NPT of a clock time; within a gap, of what follows. Outside the recording it is outside as well."""
-        number = bisect_right([piece.segment.start for piece in self._pieces], clock) - 1
-        if number >= 0 and clock >= self._pieces[number].segment.end and number + 1 < len(self._pieces):
-            return self._pieces[number + 1].place
+        number = bisect_right(self._clocks, clock) - 1
+        if 0 <= number < len(self._pieces) - 1 and clock >= self._pieces[number].segment.end:
+            return self._places[number + 1]
         piece = self._pieces[max(number, 0)] if self._pieces else self._last
         return clock if piece is None else piece.place + clock - piece.segment.start
 
