@@ -285,7 +285,11 @@ class Broadcast:
 
     def _let_go(self) -> None:
         """Drop what no reader will be sent by itself, and have more prepared."""
-        wanted = [reader.wanted for reader in self._readers if reader.wanted is not None]
+        self._room.set()
+        start = self._edge[0] if self._start is None else self._start[0]
+        if self._kept_bytes <= MAX_KEPT_BYTES and self._aired and self._aired[0].number >= start:
+            return  # all of it is kept for who comes next: what is live comes frame by frame, and readers are many
+        wanted = [place for reader in self._readers if (place := reader.wanted) is not None]
         if self._start is not None:
             wanted.append(self._start[0])
         if wanted and self._kept_bytes > MAX_KEPT_BYTES:
@@ -294,7 +298,6 @@ class Broadcast:
         oldest = min([*wanted, self._edge[0]])
         while self._aired and self._aired[0].number < oldest:
             self._kept_bytes -= self._aired.popleft().group.nbytes
-        self._room.set()
 
     # What comes in
 
