@@ -184,6 +184,7 @@ async def test_it_may_give_up(camera: ScriptedServer, caplog: pytest.LogCaptureF
         await settled(relay)
         assert camera.methods.count("DESCRIBE") == 2
         assert "is given up after 2 attempts" in caplog.text
+        assert relay.statistics().state == "resting"
 
 
 async def test_a_presentation_that_ends_begins_again(camera: ScriptedServer) -> None:

@@ -159,6 +159,7 @@ class Relay:
             self._note(turn, error)
             if not self._reconnect.allows(self._attempts + 1):
                 log.warning("%s: %s is given up after %d attempts", live.name, self, self._attempts)
+                self._become("resting")
                 return
             delay = self._reconnect.delay(max(self._attempts, 1), random.random())
             log.info("%s: %s; connecting again in %.1f s", live.name, self._error, delay)
@@ -198,7 +199,7 @@ class Relay:
         if state != self._state:
             self._state, self._since = state, time.time()
 
-    def fed(self, transport: str) -> None:
+    def _fed(self, transport: str) -> None:
         """The first unit has come by a session."""
         self._sessions += 1
         self._attempts = 0
@@ -262,7 +263,7 @@ class _Turn:
             except ProtocolError as error:
                 self._finish(error)
                 return
-            self._relay.fed(self._stream.transport)
+            self._relay._fed(self._stream.transport)
         self.feeding.put(received)
 
     def hear(self, event: events.Event) -> None:
