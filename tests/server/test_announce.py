@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.server.logins import basic
+from tests.server.logins import basic, offered
 from tests.server.publisher import (
     KEYFRAME,
     PICTURES,
@@ -375,6 +375,32 @@ async def test_users(folder: Path) -> None:
         assert (await ask("alice", "RECORD", "/alice/cam", session)).status == 200
 
 
+async def test_a_digest_is_for_one_path() -> None:
+    """Conformance A6, A8: one that was made for what is above a path is none for what is at it."""
+    guard = Guard([User("alice", Password.of("alice", "a"), Rights(publish=("/**",)))])
+    server = Server("127.0.0.1", 0, guard=guard)
+    async with server, await Client.connect(server.port) as client:
+        login = offered(await client.ask("ANNOUNCE", "/site/cam", SDP, body=description(SOUND)), "alice", "a")
+        for path, status in (("/site", 401), ("/site/cam", 200)):
+            header = login.header("ANNOUNCE", client.url(path))
+            announced = await client.ask("ANNOUNCE", "/site/cam", SDP, header, body=description(SOUND))
+            assert announced.status == status
+
+
+async def test_over_ipv6() -> None:
+    tapped = Tapped.at("/cam")
+    server = Server("::1", 0)
+    server.mount("/cam", tapped.live)
+    with Ports("::1") as ports:
+        async with server, await Client.connect(server.port, "::1") as client:
+            publisher = Publisher(client)
+            await publisher.announce(SOUND)
+            await publisher.set_up(0, ports=ports)
+            assert (await publisher.ask("RECORD")).status == 200
+            publisher.send(0, b"sound")
+            await until(lambda: bool(tapped.units))
+
+
 async def test_where_publishers_make_no_paths(server: Server, client: Client, tapped: Tapped) -> None:
     server.allow_publishing(None)
     assert (await Publisher(client, "/other").announce()).status == 403
@@ -636,4 +662,4 @@ async def test_what_was_received_is_in_the_log(
     publisher.send(0, b"sound")
     await until(lambda: bool(tapped.units))
     await publisher.ask("TEARDOWN")
-    assert "pcmu 1 packets, 0 lost, 0 late, 0 twice" in caplog.text
+    assert "pcmu 1 received, 0 lost, 0 late, 0 twice" in caplog.text

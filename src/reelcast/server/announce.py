@@ -29,6 +29,7 @@ async def announce(call: Call) -> Reply:
         raise ProtocolError("a session publishes what it was announced with", 455)
     segments = call.url.segments()
     call.prove(segments)
+    call.prove(segments)
     call.demand(Right.PUBLISH, segments)
     announcement = _announcement(call)
     path = "/" + "/".join(map(quote, segments))
@@ -85,6 +86,7 @@ def publication_of(call: Call) -> Publication | None:
             and session.user == call.visitor.user
             and call.url.segments()[: len(session.place)] == session.place
         ):
+            call.prove(session.place)
             call.prove(session.place)
             call.demand(session.right, session.place)
             return session

@@ -243,7 +243,7 @@ class Publication(Session):
         feeding, self._feeding = self._feeding, None
         feeding.end(reason)
         told = "; ".join(_told(track, came) for track, came in self.statistics.items())
-        log.info("%s: %s published for %.1f s: %s", self.path, feeding.by, now - self._begun, told)
+        log.info("%s: %s published for %.1f s, packets: %s", self.path, feeding.by, now - self._begun, told)
 
     def _displaced(self) -> None:
         self._on_over(self, "its path is taken over")
@@ -286,7 +286,7 @@ class Publication(Session):
 
 
 def _told(track: Track, came: Statistics) -> str:
-    """One track's statistics, for a person."""
+    """What came of one track in packets, for a person."""
     return (
-        f"{track.codec} {came.received} packets, {came.lost} lost, {came.late} late, {came.duplicates} twice"
+        f"{track.codec} {came.received} received, {came.lost} lost, {came.late} late, {came.duplicates} twice"
     )
