@@ -360,8 +360,3 @@ async def test_paths_of_publishers(folder: Path) -> None:
         assert "/new%20one" in list(mounts.paths())
         publisher.feeding.end()
         await until(lambda: "/new%20one" not in list(mounts.paths()))
-
-
-def test_payload_types_are_each_tracks_own() -> None:
-    told = module._as_told((replace(AUDIO, payload_type=0), replace(AUDIO, payload_type=0), VIDEO))
-    assert [track.payload_type for track in told] == [0, 97, 98]

@@ -22,6 +22,7 @@ from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.history import History
 from reelcast.server.live_feed import CROWD, SPREAD_SECONDS, LiveFeed, Sample
+from reelcast.server.offer import as_told, same_kind
 from reelcast.server.reports import unix_at
 from reelcast.server.wall import WallClock
 from reelcast.track import AccessUnit, Track
@@ -32,12 +33,6 @@ log = logging.getLogger(__name__)
 
 OPENING_SECONDS: Final = 20.0
 """How long a reader waits for a source that is fetched for it; players give up after some thirty."""
-DYNAMIC_TYPE: Final = 96
-"""The first payload type that has no meaning of its own (RFC 3551 section 3)."""
-
-HBR: Final = (13, 3, 3)
-"""AAC is sent in this mode, whatever it came in (RFC 3640 section 3.3.6)."""
-
 Tap = Callable[[ReceivedUnit], None]
 
 
@@ -193,9 +188,9 @@ class Live:
             log.info("%s: %s takes over from %s", self.name, by, self.feeding.by)
             self.feeding.displace()
         self._stop_waiting()
-        told = _as_told(tracks)
+        told = as_told(tracks)
         broadcast = self._broadcast
-        if broadcast is not None and _same_kind(broadcast.tracks, told):
+        if broadcast is not None and same_kind(broadcast.tracks, told):
             broadcast.tracks = told
             self._feed.begin(told)
             self._axis.begin()
@@ -390,30 +385,3 @@ class Live:
         self._origin.stop()
         self._stop_waiting()
         self._say_goodbye()
-
-
-def _as_told(tracks: Sequence[Track]) -> tuple[Track, ...]:
-    """Tracks as readers are told of them: with payload types and controls of our own, each different."""
-    told: list[Track] = []
-    for number, track in enumerate(tracks):
-        static = track.payload_type < DYNAMIC_TYPE and all(
-            each.payload_type != track.payload_type for each in told
-        )
-        payload_type = track.payload_type if static else DYNAMIC_TYPE + number
-        told.append(
-            replace(
-                track, payload_type=payload_type, control=f"trackID={number + 1}", au_header=HBR, latm=False
-            )
-        )
-    return tuple(told)
-
-
-def _same_kind(before: Sequence[Track], after: Sequence[Track]) -> bool:
-    """Whether readers of the one can go on with the other: parameter sets go in-band, all else does not."""
-    return len(before) == len(after) and all(
-        _essence(a) == _essence(b) for a, b in zip(before, after, strict=True)
-    )
-
-
-def _essence(track: Track) -> tuple[object, ...]:
-    return track.codec, track.clock_rate, track.channels, track.config, track.payload_type
