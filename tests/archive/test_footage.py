@@ -13,9 +13,11 @@ from tests.archive.takes import NOON, Takes, Unit, units_in, units_of
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.virtual import in_virtual_time
 
+from reelcast.archive import footage as module
 from reelcast.archive.footage import Footage, FootageReader
 from reelcast.errors import MediaError
 from reelcast.media.cache import GroupCache
+from reelcast.media.groups import GroupReader
 from reelcast.media.parameters import parameter_sets
 
 LATER = NOON + 1e6
@@ -97,6 +99,45 @@ def test_files_that_are_gone_or_torn_are_passed_over(takes: Takes, caplog: pytes
     assert found == again
     assert_alike(found, takes.expected(0, 3.2, 4.8, -zero))
     assert sum("is passed over" in line for line in caplog.messages) == 2
+    reader.close()
+
+
+def test_few_files_stay_open(takes: Takes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OPEN_FILES", 1)
+    for number in range(3):
+        takes.take(NOON + 1.6 * number, 1.6 * number, 1.6 * number + 1.6)
+    reader = reader_of(takes)
+    zero = reader.strip.clock(0.0) - NOON
+    for _ in range(2):
+        assert_alike(units_of(reader, 0), takes.expected(0, 0.0, 4.8, -zero))
+        assert len(reader._open) == 1
+    for segment in takes.segments:
+        takes.index.drop(segment)
+    reader.refresh()
+    assert len(reader._open) == 0
+    assert reader.read(1) is None
+    assert reader.keyframe_before(1.0) == 1.0
+    reader.close()
+
+
+def test_a_file_that_goes_bad_while_it_is_read(
+    takes: Takes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    takes.take(NOON, 0.0, 1.6)
+    takes.take(NOON + 1.6, 1.6, 3.2)
+    reader = reader_of(takes)
+
+    def fail(*_: object) -> None:
+        raise MediaError("the disk is gone")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(GroupReader, "read", fail)
+        group = reader.read(0)
+    assert group is not None
+    assert not group.runs
+    assert "is passed over: the disk is gone" in caplog.text
+    reader.refresh()
+    assert [piece.segment.start for piece in reader.strip.pieces] == [takes.segments[1].start]
     reader.close()
 
 

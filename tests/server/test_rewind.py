@@ -373,6 +373,22 @@ async def test_what_was_removed_meanwhile_is_a_gap() -> None:
         assert (await watcher.play()).start is None
 
 
+@TRANSPORTS
+@in_virtual_time
+async def test_who_comes_may_begin_in_the_past(transport: str) -> None:
+    async with watched(transport) as (studio, tape, _):
+        late = Watcher(studio.reader(transport), tape)
+        answer = await late.play(1.5)
+        assert answer.start == 1.5
+        await asyncio.sleep(1.0)
+        assert late.frames()[0] == 15
+        assert_in_a_row(late.frames())
+        assert (await late.play(0.0)).start is None
+        await asyncio.sleep(1.0)
+        assert (await late.play()).start is None
+        late.assert_numbers_go_on()
+
+
 @in_virtual_time
 async def test_goodbye_is_said_once_wherever_it_is() -> None:
     for rewound in (False, True):

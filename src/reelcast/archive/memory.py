@@ -28,23 +28,22 @@ class Memory:
         self._name = name
         self._recording = recording
         self._cache = cache
-        self._footage: Footage | None = None
+        # The last is of the tracks as they are now; who watches one of those before goes on with it.
+        self._footages: list[Footage] = []
         self._kinds: Sequence[tuple[object, ...]] = ()
 
     async def past(self, tracks: tuple[Track, ...]) -> Footage | None:
         """See `History`."""
         kinds = [(each.codec, each.clock_rate, each.channels, each.payload_type) for each in tracks]
-        if self._footage is None or kinds != self._kinds:
-            if self._index.span(self._name) is None:
-                return None
-            self.close()
-            self._footage, self._kinds = (
-                await Footage.develop(self._index, self._name, self._cache, tracks),
-                kinds,
-            )
+        if self._footages and kinds == self._kinds:
+            await self._footages[-1].refresh()
+        elif self._index.beginning(self._name) is None:
+            return None
         else:
-            await self._footage.refresh()
-        return self._footage
+            footage = await Footage.develop(self._index, self._name, self._cache, tracks)
+            self._footages.append(footage)
+            self._kinds = kinds
+        return self._footages[-1]
 
     def clock(self, media: float) -> float | None:
         """See `History`."""
@@ -52,6 +51,6 @@ class Memory:
 
     def close(self) -> None:
         """Close all files."""
-        if self._footage is not None:
-            self._footage.close()
-            self._footage = None
+        for footage in self._footages:
+            footage.close()
+        self._footages.clear()

@@ -33,7 +33,7 @@ class Shelf:
             self._kept.move_to_end(name)
             await known.refresh()
             return known
-        if self._index.span(name) is None:
+        if self._index.beginning(name) is None:
             return None
         footage = await Footage.develop(self._index, name, self._cache)
         self._kept[name] = footage
