@@ -14,6 +14,7 @@ class Disk:
     """What recordings are written to from here on: at first it has room for `room` bytes.
 
     free    cleared where it is to take nothing until it is set
+    part    of the paths for which it takes nothing then
     hangs   set when something has waited for that
     """
 
@@ -21,12 +22,13 @@ class Disk:
         self.room = room
         self.free = threading.Event()
         self.free.set()
+        self.part = ""
         self.hangs = threading.Event()
         disk = self
 
         class File(FileIO):
             def write(self, data: Any) -> int:
-                if not disk.free.is_set():
+                if not disk.free.is_set() and disk.part in str(self.name):
                     disk.hangs.set()
                     disk.free.wait()
                 if disk.room <= 0:

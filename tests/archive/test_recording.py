@@ -185,6 +185,25 @@ async def test_a_disk_that_hangs_costs_whole_groups_of_pictures(
     assert len(kept) >= 150
 
 
+async def test_a_disk_that_hangs_is_nothing_to_others(
+    tape: Tape, movies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch, math.inf)
+    disk.part = "other"
+    disk.free.clear()
+    other = Tape(movies / "movie.mp4", 2.0, "/other")
+    recordings = [recording_of(each, tmp_path) for each in (other, tape)]
+    for each in recordings:
+        each.start()
+    other.play()
+    await until(disk.hangs.is_set)
+    tape.play()
+    await recordings[1].stop()
+    assert marks(tmp_path) == list(range(150))
+    disk.free.set()
+    await recordings[0].stop()
+
+
 async def test_a_folder_that_cannot_be_written_yet(
     tape: Tape, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -47,6 +47,13 @@ RETRY_SECONDS: Final = 1.0
 MAX_RETRY_SECONDS: Final = 30.0
 """Between two attempts to write to a disk that is full or gone; each is twice as long as the one before."""
 
+TURN_SECONDS: Final = 0.1
+"""For which a recording waits until another has written: more than that is a disk that hangs, perhaps not ours."""
+
+_turn = threading.Lock()
+"""One recording writes at a time: of many threads that want the interpreter each may get it before the event loop
+does, and fifty of them make it late by as many milliseconds."""
+
 log = logging.getLogger(__name__)
 
 
@@ -237,11 +244,18 @@ class Recording:
 
     def _drain(self, writer: Writer, index: Index) -> bool:
         """Write a part of what waits; whether there was anything."""
-        for number in range(DRAIN_UNITS):
-            taken = self._spool.take()
-            if taken is None:
-                return number > 0
-            self._attempt(writer, index, partial(writer.write, taken))
+        if not len(self._spool):
+            return False
+        alone = _turn.acquire(timeout=TURN_SECONDS)
+        try:
+            for _ in range(DRAIN_UNITS):
+                taken = self._spool.take()
+                if taken is None:
+                    break
+                self._attempt(writer, index, partial(writer.write, taken))
+        finally:
+            if alone:
+                _turn.release()
         return True
 
     def _attempt(self, writer: Writer, index: Index, act: Callable[[], None]) -> None:
