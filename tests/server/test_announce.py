@@ -192,6 +192,22 @@ async def test_nothing_comes_before_record_and_behind_pause(publisher: Publisher
     assert [(each.unit.data, each.segment) for each in tapped.units] == [(b"first", 1), (b"again", 2)]
 
 
+async def test_an_encoder_that_begins_anew(server: Server, publisher: Publisher, tapped: Tapped) -> None:
+    """Another source, other numbers, another clock: nothing is lost, and the path's own times go on."""
+    await publisher.record(SOUND)
+    for number in range(3):
+        publisher.send_packet(0, packet(0, number, b"before", 77))
+    for number in range(3):
+        publisher.send_packet(0, packet(0, 40_000 + number, b"behind", 78))
+    await until(lambda: len(tapped.units) == 6)
+    assert tapped.data("pcmu") == [b"before"] * 3 + [b"behind"] * 3
+    assert tapped.live.statistics().leaps <= 1
+    (came,) = published(server).statistics.values()
+    assert (came.lost, came.restarts) == (0, 1)
+    times = [each.pts for each in tapped.units]
+    assert all(0 < after - before < 1 for before, after in pairwise(times))
+
+
 async def test_frames_of_other_channels_are_passed_over(publisher: Publisher, tapped: Tapped) -> None:
     """Conformance H11."""
     await publisher.record(SOUND)
