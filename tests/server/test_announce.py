@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -637,6 +638,24 @@ async def test_silence_ends_it(
     await client.gone()
     assert len(server._sessions) == 0
     assert "nothing came for 0.3 s: its session ends" in caplog.text
+
+
+async def test_a_machine_that_stood_still(
+    publisher: Publisher, tapped: Tapped, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance H37: what came meanwhile is read before anybody is found to be silent."""
+    await publisher.announce(SOUND)
+    await publisher.set_up(0, ports=ports)
+    await publisher.ask("RECORD")
+    publisher.send(0, b"before")
+    await until(lambda: bool(tapped.units))
+    true_time = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: true_time() + 1000)
+    for _ in range(20):
+        await asyncio.sleep(0.02)
+        publisher.send(0, b"behind")
+    await until(lambda: len(tapped.units) > 20)
+    assert tapped.live.feeding is not None
 
 
 async def test_a_goodbye_of_all_tracks_is_a_pause(

@@ -33,6 +33,8 @@ TICK: Final = 0.05
 """Seconds between looks at what has waited long enough, while anything waits: half of what a packet may wait."""
 LEISURE: Final = 0.25
 """Seconds between looks otherwise: that wakes up less, and a report or a goodbye is no more than that late."""
+STALL: Final = 0.2
+"""Seconds by which a look may be late; where it is more, the machine has stood still."""
 ORPHAN_SECONDS: Final = 2.0
 """How long a publisher over UDP may be silent whose connection has gone: one that was killed is not waited for."""
 BYE_SECONDS: Final = 0.5
@@ -136,7 +138,7 @@ class Publication(Session):
         self._ways: dict[int, tuple[Incoming, Way]] = {}
         self._feeding: Feeding | None = None
         self._turns = 0
-        self._begun = 0.0
+        self._begun = self._awake = self._due = 0.0
         self._tick: asyncio.TimerHandle | None = None
         self._pressing = False
 
@@ -190,8 +192,14 @@ class Publication(Session):
             intake.play(Place(segment=self._turns))
         for incoming, _ in self._ways.values():
             incoming.recording = True
-        self._begun = time.monotonic()
+        self._begun = self._awake = time.monotonic()
+        self.last_seen = math.inf
         self._look_after(LEISURE)
+
+    def touch(self) -> None:
+        """While it records, media alone is a sign of life, and it looks for that itself."""
+        if self.state is not State.RECORDING:
+            super().touch()
 
     def refresh(self) -> None:
         """Its own ticking keeps the state up to date."""
@@ -235,7 +243,7 @@ class Publication(Session):
         self._stop_looking()
         if self._feeding is None:
             return
-        now = time.monotonic()
+        self.last_seen = now = time.monotonic()
         for intake, _ in self._intakes():
             self._put(intake.flush(math.inf, now, unix_at(now)))
         for incoming, _ in self._ways.values():
@@ -258,6 +266,7 @@ class Publication(Session):
     def _look_after(self, seconds: float) -> None:
         self._stop_looking()
         self._pressing = seconds == TICK
+        self._due = time.monotonic() + seconds
         self._tick = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _stop_looking(self) -> None:
@@ -267,14 +276,15 @@ class Publication(Session):
 
     def _look(self) -> None:
         now = time.monotonic()
-        # While it records, media is the sign of life that counts, and this is where it is looked for.
-        self.touch()
         for intake, way in self._intakes():
             self._put(intake.flush(now, now, unix_at(now)))
             report = intake.report_due(now, random.random())
             if report is not None:
                 way.send_control(report)
-        silence = now - max(self._begun, *(incoming.heard for incoming, _ in self._ways.values()))
+        if now > self._due + STALL:
+            # It was us who did not listen: what came meanwhile has not been read yet.
+            self._awake = now
+        silence = now - max(self._awake, *(incoming.heard for incoming, _ in self._ways.values()))
         if silence >= BYE_SECONDS and all(intake.ended for intake, _ in self._intakes()):
             self.state = State.PAUSED
             self._end_feeding("it said goodbye")
