@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.archive.takes import NOON, Takes, Unit, units_in, units_of
@@ -138,6 +139,27 @@ def test_a_file_that_goes_bad_while_it_is_read(
     assert "is passed over: the disk is gone" in caplog.text
     reader.refresh()
     assert [piece.segment.start for piece in reader.strip.pieces] == [takes.segments[1].start]
+    reader.close()
+
+
+def test_a_file_that_is_just_being_finished(takes: Takes, monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = takes.take(NOON, 0.0, 3.2, growing=True)
+    reader = reader_of(takes, NOON + 3.2)
+    whole = growing.path.read_bytes()
+    growing.path.write_bytes(b"for a moment")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == module.ATTEMPTS - 1:
+            growing.path.write_bytes(whole)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=wait))
+    assert reader.keyframe_before(1.0) == 1.0
+    group = reader.read(1)
+    assert group is not None
+    assert group.runs
+    assert len(waits) == module.ATTEMPTS - 1
     reader.close()
 
 

@@ -38,6 +38,9 @@ MAX_OPEN_FILES: Final = 16
 """Of one path: readers at so many places hold their files open; one more opens its own anew."""
 LOOK_SECONDS: Final = 0.2
 """Between looks into the index while a playhead waits for more: as many a second as a person would notice."""
+ATTEMPTS: Final = 5
+RETRY_SECONDS: Final = 0.1
+"""To read what is being recorded: as long as it takes to finish a file."""
 SAME_TIME: Final = 0.0005
 """Seconds; times in files are rounded to their tracks' clocks."""
 
@@ -65,8 +68,8 @@ class FootageReader:
         self._name = name
         self._clock = clock
         self._lock = threading.Lock()
-        # By file: what was known of it when it was opened, and what reads it; None where it cannot be played.
-        self._open: OrderedDict[Path, tuple[Segment, GroupReader | None]] = OrderedDict()
+        # By file: what was known of it when it was opened, and what reads it.
+        self._open: OrderedDict[Path, tuple[Segment, GroupReader]] = OrderedDict()
         self.refresh()
         self.tracks = self._newest_tracks() if tracks is None else tracks
 
@@ -110,8 +113,12 @@ class FootageReader:
         """The decoding time of the last place at or before `seconds` where decoding can start, in seconds."""
         with self._lock:
             piece = self.strip.at(seconds)
-        reader = None if piece is None else self._reader(piece, seconds)
-        return seconds if reader is None else reader.keyframe_before(seconds)
+        if piece is None:
+            return seconds
+        try:
+            return self._reader(piece, seconds).keyframe_before(seconds)
+        except MediaError:
+            return seconds
 
     def close(self) -> None:
         """Close all files."""
@@ -129,14 +136,18 @@ class FootageReader:
         raise MediaError(f"{self._name}: nothing of it is recorded that could be played")
 
     def _read(self, piece: Piece, index: int) -> Group | None:
-        reader = self._reader(piece, index + 1 + MARGIN_SECONDS)
-        try:
-            return None if reader is None else reader.read(index)
-        except MediaError as error:
-            self._pass_over(piece.segment, error)
-            return None
+        # A file that is just being finished is not whole for a moment.
+        for left in reversed(range(ATTEMPTS if piece.segment.growing else 1)):
+            try:
+                return self._reader(piece, index + 1 + MARGIN_SECONDS).read(index)
+            except MediaError as error:
+                if left:
+                    time.sleep(RETRY_SECONDS)
+                else:
+                    self._pass_over(piece.segment, error)
+        return None
 
-    def _reader(self, piece: Piece, npt: float) -> GroupReader | None:
+    def _reader(self, piece: Piece, npt: float) -> GroupReader:
         """What reads a file on the axis of all; opened again where it has grown since, and that is wanted."""
         segment = piece.segment
         with self._lock:
@@ -144,12 +155,8 @@ class FootageReader:
             if held is not None and _has(held[0], segment, segment.start + npt - piece.place):
                 self._open.move_to_end(segment.path)
                 return held[1]
-        reader: GroupReader | None = None
-        try:
-            opener = partial(_Excerpt, piece, self.tracks)
-            reader = GroupReader(opener, first=int(piece.place // GROUP_SECONDS))
-        except MediaError as error:
-            self._pass_over(segment, error)
+        opener = partial(_Excerpt, piece, self.tracks)
+        reader = GroupReader(opener, first=int(piece.place // GROUP_SECONDS))
         with self._lock:
             if segment.path in self._open:
                 self._drop(segment.path)
@@ -165,9 +172,7 @@ class FootageReader:
                 self.strip.remove(segment)
 
     def _drop(self, path: Path) -> None:
-        _, reader = self._open.pop(path)
-        if reader is not None:
-            reader.close()
+        self._open.pop(path)[1].close()
 
 
 class Footage(FileSource):
