@@ -285,6 +285,15 @@ def test_sound_alone(index: Index) -> None:
     assert all(earlier.end == later.start for earlier, later in pairwise(segments))
 
 
+def test_one_picture_in_each_segment(index: Index) -> None:
+    units = [each for number in range(5) for each in units_of(SIGHT, PICTURES[:1], 9.0 * number)]
+    record(writer_into(index, segment_seconds=2.0), with_tracks(units, SIGHT))
+    segments = index.segments("/cam")
+    assert [round(each.start - NOON) for each in segments] == [0, 9, 18, 27, 36]
+    assert [len(times_in(each, "video")) for each in segments] == 5 * [1]
+    assert [each.end for each in segments[:-1]] == [each.start for each in segments[1:]]
+
+
 @pytest.mark.parametrize("codec", ["vp8", "h265"])
 def test_other_codecs(index: Index, codec: str) -> None:
     """The pictures of VP8 are nothing for MP4; then it is Matroska."""

@@ -277,8 +277,8 @@ class Writer:
         # A track that was silent would keep the file from being playable until it is heard.
         begun = self._begin(opening, tuple(track for track in self._tracks if track.control in self._heard))
         file.cut, file.next_start = opening, begun.start
-        begun.write(opening)
-        for entry in self._held.before(opening):
+        for entry in (opening, *self._held.before(opening)):
+            self._heard.add(entry.taken.received.track.control)
             begun.write(entry)
 
     def _finish(self, file: SegmentFile) -> list[Segment]:
