@@ -226,5 +226,5 @@ async def test_ctrl_c_ends_it_in_good_order(server: RecordingServer) -> None:
     assert process.returncode == 130
     assert errors == b""
     assert output.splitlines()[-1].startswith(b"published 0:00:0")
+    await server.until(lambda: server.goodbyes(0) == 1)
     assert server.methods[-1] == "TEARDOWN"
-    assert server.goodbyes(0) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import defaultdict
 from collections.abc import Callable
@@ -144,12 +145,11 @@ class RecordingServer(ScriptedServer):
         return Response.to(request, 200)
 
     def _drain(self, index: int, sock: socket.socket) -> None:
-        try:
-            data = sock.recv(65536)
-        except OSError:
-            return
-        if is_rtcp(data):
-            self.reports[index] += parse(data)
-        else:
-            self.packets[index].append(data)
+        # All that has come: whoever says goodbye does not wait for us.
+        with contextlib.suppress(OSError):
+            while data := sock.recv(65536):
+                if is_rtcp(data):
+                    self.reports[index] += parse(data)
+                else:
+                    self.packets[index].append(data)
         self.changed.set()

@@ -83,6 +83,7 @@ async def test_what_arrives_is_what_is_in_the_file(
         assert replay.transport == transport
         assert 3.9 < replay.position < 4.0
         assert replay.dropped == 0
+    await server.until(lambda: server.goodbyes(0) == server.goodbyes(1) == 1)
     video, audio = in_file(path)
     received = server.units(0)
     assert len(received) >= 95
