@@ -18,6 +18,7 @@ from tests.server.raw import until
 from reelcast.client.frame import Frame
 from reelcast.client.frames import AHEAD, Frames, _Decoding
 from reelcast.client.queue import UnitQueue
+from reelcast.errors import TransportError
 from reelcast.media.decode import decoder_for
 from reelcast.media.demux import open_demuxer
 from reelcast.rtp.intake import Intake, ReceivedUnit
@@ -121,6 +122,19 @@ def test_what_a_decoder_holds_back_is_shown_when_another_session_begins(movie: M
     frames = [frame for unit in units for frame in decoding.decode(unit)] + decoding.flush()
     assert [mark(frame) for frame in frames] == [*range(COUNT), *range(COUNT)]
     assert [frame.segment for frame in frames] == [0] * COUNT + [1] * COUNT
+
+
+async def test_what_a_decoder_holds_back_is_shown_before_an_error(movie: Movie) -> None:
+    queue = UnitQueue()
+    units = list(received(movie, 0.0))[:30]
+    for unit in units:
+        queue.put(unit)
+    queue.end(TransportError("the server closed the connection"))
+    shown: list[Frame] = []
+    with pytest.raises(TransportError, match="closed"):
+        async for frame in Frames(queue, ("video",), every=True, flag=False):
+            shown.append(frame)
+    assert len(shown) == len(units)
 
 
 # What is decoded before it is asked for

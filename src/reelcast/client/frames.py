@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from reelcast.client.frame import Frame
 from reelcast.client.queue import UnitQueue
+from reelcast.errors import ReelcastError
 from reelcast.media.decode import AudioDecoder, Picture, Samples, VideoDecoder, decoder_for
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Kind, Track
@@ -92,8 +93,11 @@ async def _pump(queue: UnitQueue, shelf: _Shelf, decoding: _Decoding) -> None:
             received = await queue.get()
             if decoding.wants(received):
                 await shelf.put(await loop.run_in_executor(thread, decoding.decode, received))
-    except StopAsyncIteration:
+    except (StopAsyncIteration, ReelcastError) as end:
+        # Whatever it ended with, what came before is shown.
         await shelf.put(await loop.run_in_executor(thread, decoding.flush))
+        if isinstance(end, ReelcastError):
+            raise
     except asyncio.CancelledError:
         pass
     finally:
