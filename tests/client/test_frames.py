@@ -130,11 +130,11 @@ async def test_what_a_decoder_holds_back_is_shown_before_an_error(movie: Movie) 
     for unit in units:
         queue.put(unit)
     queue.end(TransportError("the server closed the connection"))
-    shown: list[Frame] = []
+    frames = Frames(queue, ("video",), every=True, flag=False)
+    shown = [await anext(frames) for _ in units]
+    assert [mark(frame) for frame in shown] == list(range(len(units)))
     with pytest.raises(TransportError, match="closed"):
-        async for frame in Frames(queue, ("video",), every=True, flag=False):
-            shown.append(frame)
-    assert len(shown) == len(units)
+        await anext(frames)
 
 
 # What is decoded before it is asked for
