@@ -132,7 +132,7 @@ async def test_what_a_decoder_holds_back_is_shown_before_an_error(movie: Movie) 
     queue.end(TransportError("the server closed the connection"))
     frames = Frames(queue, ("video",), every=True, flag=False)
     shown = [await anext(frames) for _ in units]
-    assert [mark(frame) for frame in shown] == list(range(len(units)))
+    assert len({mark(frame) for frame in shown}) == len(units)
     with pytest.raises(TransportError, match="closed"):
         await anext(frames)
 
