@@ -242,7 +242,6 @@ async def test_a_storm(movie: Movie, index: Index) -> None:
     pacer.close()
     live.close()
     await asyncio.sleep(1.0)
-    print({k: (len(came.of(k)), sum(u.corrupt for u in came.of(k)), len(seen.of(k)), sum(u.corrupt for u in seen.of(k))) for k in ("video","audio")}, live.statistics())
     check_path(came)
     check_reader(seen, came)
     check_recordings(index, came)
@@ -262,16 +261,20 @@ def check_path(came: Seen) -> None:
 
 
 def check_reader(seen: Seen, came: Seen) -> None:
-    """One stream: numbers go on, one left out for each loss; units are whole, or said not to be."""
+    """One stream: numbers go on, one left out where a picture is lost; units are whole, or said not to be."""
     assert len({packet.ssrc for _, _, packet in seen.packets}) == 2
     for number, (kind, rate) in enumerate((("video", 90_000), ("audio", 48_000))):
         packets = [(at, packet) for at, each, packet in seen.packets if each == number]
         steps = {(b.sequence - a.sequence) & 0xFFFF for (_, a), (_, b) in pairwise(packets)}
-        assert steps == {1, 2}
+        # Sound has nothing that refers to what was lost: its times tell.
+        assert steps == ({1, 2} if kind == "video" else {1})
         for (before, a), (after, b) in pairwise(packets):
             step = ((b.timestamp - a.timestamp + (1 << 31)) & MASK) - (1 << 31)
             assert -BACK[kind] <= step / rate <= after - before + APART
-        assert seen.whole(kind) == came.whole(kind)[-len(seen.whole(kind)) :]
+        # Sound that comes before a publisher's first keyframe is left out; all else is there, in order.
+        whole = iter(came.whole(kind))
+        assert all(data in whole for data in seen.whole(kind))
+        assert kind == "audio" or seen.whole(kind) == came.whole(kind)
         assert len(seen.whole(kind)) > len(came.whole(kind)) * 0.95
 
 
