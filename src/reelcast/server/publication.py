@@ -226,7 +226,7 @@ class Publication(Session):
         if self._feeding is not None:
             for intake, way in self._intakes():
                 way.send_control(intake.report(now, leaving=True))
-        self._end_feeding("gone")
+        self._end_feeding("")
         for _, way in self._ways.values():
             way.close()
         self._ways.clear()
