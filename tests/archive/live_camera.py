@@ -26,8 +26,9 @@ __all__ = ["Camera", "recorded_camera"]
 class Camera:
     """A server whose /cam is live, and recorded.
 
-    takes   has the movie's units: what is expected
-    began   when the first of them was published, by time.monotonic
+    takes       has the movie's units: what is expected
+    began       when the first of them was published, by time.monotonic
+    published   pictures so far
     """
 
     url: str
@@ -35,6 +36,7 @@ class Camera:
     live: Live
     recording: Recording
     began: float
+    published: int = 0
 
     async def publish(self, rounds: int) -> None:
         """Publish the movie, as often as told, as a camera would."""
@@ -48,6 +50,7 @@ class Camera:
                 received = replace(unit, pts=timestamp, dts=timestamp)
                 arrival = time.monotonic()
                 feeding.put(ReceivedUnit(track, received, place + seconds, None, "estimated", arrival))
+                self.published += track.kind == "video"
         feeding.end("the movie is over")
 
 
