@@ -166,6 +166,16 @@ async def test_a_server_that_comes_back(server: RecordingServer, transport: Any)
     assert server.methods.count("ANNOUNCE") == 2
 
 
+async def test_tcp_where_nothing_says_that_datagrams_arrive(server: RecordingServer) -> None:
+    async with publishing(server.url, reconnect=SOON) as out:
+        number = await fed(out, lambda: bool(server.parsed()))
+        assert out.transport == "udp"
+        server.hang_up()
+        number = await fed(out, lambda: server.methods.count("RECORD") == 2, first=number)
+        await fed(out, lambda: out.state is State.RECORDING, first=number)
+        assert out.transport == "tcp"
+
+
 async def test_a_server_that_does_not_come_back(server: RecordingServer) -> None:
     policy = reelcast.Reconnect(attempts=2, first=0.01)
     seen: list[events.Event] = []

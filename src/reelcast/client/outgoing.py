@@ -15,6 +15,7 @@ from reelcast.errors import ProtocolError
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Batching, Destination
+from reelcast.net.receive import without_zone
 from reelcast.net.udp import Address, UdpPair
 from reelcast.rtp.rtcp import is_rtcp
 from reelcast.rtsp.headers import TransportSpec
@@ -51,6 +52,7 @@ class UdpExit:
         self, dialogue: Dialogue, on_control: Callable[[bytes], None], on_gone: Callable[[], None]
     ) -> None:
         self._ours, self._theirs = dialogue.hosts
+        self._known = without_zone(self._theirs)
         self._on_control = on_control
         self._on_gone = on_gone
         self._pair: UdpPair | None = None
@@ -83,12 +85,12 @@ class UdpExit:
             pair.close()
 
     def _receive(self, data: bytes, address: Address) -> None:
-        if address[0] == self._theirs and is_rtcp(data):
+        if without_zone(address[0]) == self._known and is_rtcp(data):
             self._on_control(data)
 
     def _unreachable(self, address: Address) -> None:
         # A server that takes no reports is no reason to send it no media.
-        if self._media is not None and address[:2] == self._media.address[:2]:
+        if self._media is not None and address[1] == self._media.address[1]:
             self._on_gone()
 
 

@@ -44,6 +44,7 @@ class Publication:
     state        Ready behind SETUP, Recording; Init when it is over
     departures   of each track, what was sent
     full         True while the connection takes less than is sent
+    reported     whether the server has said how it receives
     on_full      told when that changes
     on_lost      called once when it ends, with the reason; not after `close`
     """
@@ -53,6 +54,7 @@ class Publication:
         self.state = State.INIT
         self.departures: tuple[Departure, ...] = ()
         self.full = False
+        self.reported = False
         self.on_full: Callable[[bool], None] = lambda _: None
         self.on_lost: Callable[[ReelcastError], None] = lambda _: None
         self._dialogue = dialogue
@@ -136,7 +138,7 @@ class Publication:
         """SETUP of one track."""
 
         def control(data: bytes) -> None:
-            self._heard = self._loop.time()
+            self._heard, self.reported = self._loop.time(), True
             if number < len(self.departures):
                 self.departures[number].control(data)
 

@@ -228,6 +228,9 @@ class Uplink:
             self._lost = error
             return
         self._valves.hold(True)
+        if publication.transport == "udp" and not publication.reported:
+            # Nothing says that datagrams arrive: what stands between may let none through.
+            self._ways = tuple(way for way in self._all_ways if way == "tcp") or self._all_ways
         if self._closed or not self._options.reconnect.allows(1):
             self._finish(error)
         elif self._recovery is None:

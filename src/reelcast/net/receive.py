@@ -14,7 +14,7 @@ from reelcast.net.messages import Destination
 from reelcast.net.udp import DRAIN, Address, Datagrams, bind_pair
 from reelcast.rtp.rtcp import is_rtcp
 
-__all__ = ["RECEIVE_BUFFER", "MediaPorts"]
+__all__ = ["RECEIVE_BUFFER", "MediaPorts", "without_zone"]
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class MediaPorts:
 
         Some servers (OpenIPC) do not name their ports: they get no reports.
         """
-        known = [_without_zone(host) for host in hosts]
+        known = [without_zone(host) for host in hosts]
         self._sources = frozenset(known)
         if server_port is not None and self._pair is not None:
             family = self._pair[0].socket.family
@@ -93,7 +93,7 @@ class MediaPorts:
         self._receive((data,), address)
 
     def _receive(self, datagrams: Sequence[bytes], address: Address) -> None:
-        if _without_zone(address[0]) not in self._sources:
+        if without_zone(address[0]) not in self._sources:
             return
         for control, alike in groupby(datagrams, is_rtcp):
             if control:
@@ -158,7 +158,8 @@ def _offloads(sock: socket.socket) -> bool:
     return True
 
 
-def _without_zone(host: str) -> str:
+def without_zone(host: str) -> str:
+    """A numeric address without the name of the interface that it is reached by (RFC 4007 section 11)."""
     return host.partition("%")[0]
 
 
