@@ -6,6 +6,8 @@ import logging
 import math
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from tests.server.raw import until
 from reelcast.archive import recording as recording_module
 from reelcast.archive.index import Index, Segment
 from reelcast.archive.recording import Recording, RecordingPolicy
-from reelcast.archive.writer import DISK_FAILED, STOPPED, TOO_SLOW, Writer
+from reelcast.archive.writer import DISK_FAILED, NEW_SOURCE, STOPPED, TOO_SLOW, Writer
+from reelcast.server.broadcast import Broadcast
+from reelcast.server.live import Live
 
 POLICY = RecordingPolicy(segment_seconds=4.0)
 
@@ -74,6 +78,34 @@ async def test_a_live_path_is_recorded(tape: Tape, tmp_path: Path) -> None:
     assert statistics.bytes == sum(each.size for each in segments)
     assert (statistics.segments, statistics.dropped, statistics.spooled) == (2, 0, 0)
     assert statistics.error == ""
+
+
+async def test_publishers_that_come_and_go(
+    tape: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a server's live path: the timestamps of the first leap, the clock of the second was never set."""
+    live = Live("/cam")
+    now = [NOON]
+    monkeypatch.setattr(Broadcast, "elapsed", property(lambda _: now[0] - NOON + 100))
+    recording = Recording(live, tmp_path, RecordingPolicy(segment_seconds=60.0), clock=lambda: now[0])
+    recording.start()
+    began = time.time() - time.monotonic()
+    for turn, shift in enumerate((0.0, 7.0)):
+        feeding = live.feed(tape.tracks, "a publisher", lambda: None)
+        for each in tape.units:
+            now[0] = (each.time or 0.0) + shift
+            leap = 10**6 * (turn == 0 and each.pts >= 2.0)
+            unit = replace(each.unit, pts=(each.unit.pts + leap) & 0xFFFFFFFF)
+            arrival = now[0] - began
+            feeding.put(replace(each, unit=unit, time=0.0 if turn else now[0], arrival=arrival))
+        feeding.end()
+    await recording.stop()
+    live.close()
+    first, second = found(tmp_path)[0]
+    assert found(tmp_path)[1] == [NEW_SOURCE, STOPPED]
+    assert (first.start, first.end) == pytest.approx((NOON, NOON + 6), abs=0.1)
+    assert (second.start, second.end) == pytest.approx((NOON + 7, NOON + 13), abs=0.1)
+    assert marks_in(first) == marks_in(second) == list(range(150))
 
 
 async def test_one_that_was_never_started_is_stopped(tape: Tape, tmp_path: Path) -> None:
