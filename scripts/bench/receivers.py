@@ -20,8 +20,8 @@ from reelcast.load.process import usage_of
 __all__ = ["RECEIVERS", "measure_receiver"]
 
 PROCESSES: Final = 8
-WARM_UP: Final = 5.0
-"""Seconds in which all of them start and find their stream."""
+WARM_UP: Final = 15.0
+"""Seconds in which all of them start and find their stream: eight interpreters load their libraries at once."""
 MOVIE_SECONDS: Final = 20.0
 """The length of the movies that scripts/make_movies.py makes."""
 
