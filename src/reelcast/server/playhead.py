@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +18,7 @@ from reelcast.media.groups import leading_track
 from reelcast.net.carrier import Carrier
 from reelcast.net.flight import Flight
 from reelcast.rtp.group import Group, Run
-from reelcast.rtp.sender import Numbers, Sender, stamp, tally
+from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.server.pacer import TICK, Pacer
 from reelcast.server.reel import Groups, Reel, Start, honoured
 from reelcast.server.reports import Reporter
@@ -33,8 +32,6 @@ GOODBYE_WAIT = 0.05
 """Seconds between the last packet and the goodbye: ffmpeg reads what came by RTCP first, and ends."""
 RETRY = 0.01
 """Seconds until a connection that had no room is looked at again."""
-SAME_UNIT = 0.1
-"""Seconds between two times of one unit, where they were told by different clocks; the nearest is taken."""
 TOLD = 0.0005
 """Seconds by which a client that was told the duration in milliseconds may be behind it."""
 
@@ -101,24 +98,6 @@ class Playhead:
         self._enter(found[0])
         return self._answer(self._reel.begin)
 
-    async def resume(self, heard: Mapping[int, float], reached: float) -> Playing | None:
-        """Prepare to go on exactly behind what was sent by another player, in the order of sending.
-
-        `heard` has the NPT of the last unit sent of each track, `reached` the session's time of the leading
-        track's. None where that unit is not there, and nothing is prepared.
-        """
-        track = self._leading if self._leading in heard else min(heard)
-        found = await self._unit_at(track, heard[track])
-        if found is None:
-            return None
-        group, last = found
-        others = {each: npt for each, npt in heard.items() if each != track}
-        self._reel, self._reached = Reel(self._groups), last.pts
-        self._move(reached - last.pts)
-        self._start = Start(group.index, track, last.burst + 1, -math.inf, others)
-        self._enter(group)
-        return self._answer(self._next_pts())
-
     @property
     def position(self) -> float:
         """The NPT that is being played, or was when playing stopped; seconds."""
@@ -152,19 +131,6 @@ class Playhead:
         self._enter_again()
         if playing:
             self.begin()
-
-    def take_over(self, numbers: Numbers) -> None:
-        """Go on with another player's numbers; before the first `play`."""
-        for track in self._senders.keys() & numbers.senders.keys():
-            self._senders[track], self._bases[track] = numbers.senders[track], numbers.bases[track]
-        self._reached = numbers.reached
-
-    def hand_over(self) -> Numbers:
-        """Stop without a goodbye: another player goes on."""
-        self._halt()
-        self._leave()
-        self._stopped, self._loading = True, None
-        return Numbers(self._senders, self._bases, self._reached + self._shift)
 
     def stop(self) -> None:
         """Stop for good, and say goodbye."""
@@ -310,19 +276,6 @@ class Playhead:
         if self._start is not None and not self._start.admits(group, run):
             return False
         return self._until is None or run.due < self._until
-
-    async def _unit_at(self, track: int, npt: float) -> tuple[Group, Run] | None:
-        """Of the units of a track, the one that is shown nearest to an NPT, and its group."""
-        nearest: tuple[float, Group, Run] | None = None
-        last = int(npt + SAME_UNIT)
-        # Pictures are decoded, and stand in a group, some time before they are shown.
-        for index in range(max(0, int(npt - SAME_UNIT) - 1), last + 1):
-            group = self._groups.cached(index) or await asyncio.shield(self._groups.load(index))
-            for run in () if group is None else group.runs:
-                away = abs(run.pts - npt)
-                if group is not None and run.track == track and away < SAME_UNIT:
-                    nearest = min(nearest or (away, group, run), (away, group, run), key=lambda each: each[0])
-        return None if nearest is None else nearest[1:]
 
     def _fetch(self, index: int) -> None:
         self._upcoming = self._groups.cached(index)

@@ -1,7 +1,7 @@
 """A live path that is recorded: who watches it may halt, go back, and come back to what is live.
 
 A session is with one of three players at a time: with what all are sent (`Subscription`), with the recording
-(`Playhead`), or with what is live but under numbers of its own (`Follower`), since it has been elsewhere. Packets
+(`Replay`), or with what is live but under numbers of its own (`Follower`), since it has been elsewhere. Packets
 go on from one to the next as if there were one: SSRC, sequence numbers and RTP time.
 
 NPT is that of the recording. `npt=0-`, which players say of anything live, means now.
@@ -24,7 +24,7 @@ from reelcast.server.broadcast import Broadcast
 from reelcast.server.follower import Follower
 from reelcast.server.history import History, Past
 from reelcast.server.pacer import Pacer
-from reelcast.server.playhead import Playhead
+from reelcast.server.replay import Replay
 from reelcast.server.reports import unix_at
 from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.server.subscription import Subscription
@@ -114,7 +114,7 @@ class Rewind:
         self._ssrcs = dict(ssrcs)
         self._carrier = carrier
         self._pacer = pacer
-        self._player: Subscription | Playhead = Subscription(source.broadcast, tuple(ssrcs), carrier, pacer)
+        self._player: Subscription | Replay = Subscription(source.broadcast, tuple(ssrcs), carrier, pacer)
         self._halt: _Halt | None = None
         self._letting_go: asyncio.TimerHandle | None = None
 
@@ -127,7 +127,7 @@ class Rewind:
     def position(self) -> float:
         """The NPT of what is being played; where nothing is recorded, seconds into the stream."""
         position = self._player.position
-        if isinstance(self._player, Playhead):
+        if isinstance(self._player, Replay):
             return position
         npt = self._source.npt_of(position)
         return position if npt is None else npt
@@ -202,7 +202,7 @@ class Rewind:
     async def _go_on(self, past: Past, pace: Pace | None) -> Playing:
         """PLAY without a range: on from where it was halted; from now where it never began, or is over."""
         player = self._player
-        if isinstance(player, Playhead):
+        if isinstance(player, Replay):
             return await self._play_live() if player.ended else _open(await player.play(None, None, pace))
         halt = self._halt
         if player.playing or halt is None or not halt.heard:
@@ -223,20 +223,20 @@ class Rewind:
 
     async def _play_live(self) -> Playing:
         player = self._player
-        if isinstance(player, Playhead):
+        if isinstance(player, Replay):
             numbers = player.hand_over()
             player = self._player = Follower(self._source.broadcast, numbers, self._carrier, self._pacer)
         return await player.play(None, None)
 
-    def _head(self, past: Past) -> Playhead:
+    def _head(self, past: Past) -> Replay:
         """The playhead in the recording, which has the numbers from now on."""
         player = self._player
-        if isinstance(player, Playhead):
+        if isinstance(player, Replay):
             return player
         if player.playing:
             self._halt = self._halted(player)
         player.pause()
-        head = self._player = Playhead(past, self._ssrcs, self._carrier, self._pacer)
+        head = self._player = Replay(past, self._ssrcs, self._carrier, self._pacer)
         if self._halt is not None:
             head.take_over(self._halt.numbers)
         return head
