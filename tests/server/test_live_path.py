@@ -16,7 +16,7 @@ from tests.server.raw import until
 
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ProtocolError, RemoteError
-from reelcast.rtp.intake import ReceivedUnit
+from reelcast.rtp.intake import Clock, ReceivedUnit
 from reelcast.server import Server
 from reelcast.server import live as module
 from reelcast.server.live import Feeding, Live, LivePolicy, Origin
@@ -190,6 +190,24 @@ class TestReaders:
         assert 0 <= heard[2].pts - heard[0].pts < 0.2
         assert heard[0].time == pytest.approx(time.time(), abs=5)
 
+    async def test_sound_is_recorded_where_its_publisher_says(self) -> None:
+        """Reports that come late, as GStreamer's do: until then it stands where it came."""
+        heard: list[ReceivedUnit] = []
+        async with served() as (_, live, _):
+            publisher = Publisher(live)
+            live.tap(heard.append)
+            for number in range(20):
+                clock: Clock = "estimated" if number < 10 else "sender"
+                now, place = time.monotonic(), number * 0.04
+                for track, late, rate in ((VIDEO, 0.0, 90_000), (AUDIO, 0.06, 48_000)):
+                    wall = 1e9 + place + (late if clock == "sender" else 0.0)
+                    unit = AccessUnit(b"\0\0\0\1\x65\x88", round(place * rate), 0)
+                    publisher.feeding.put(ReceivedUnit(track, unit, place, wall, clock, now))
+        apart = [
+            round(sound.pts - picture.pts, 3) for picture, sound in zip(heard[::2], heard[1::2], strict=True)
+        ]
+        assert apart == [0.0] * 10 + [0.06] * 10
+
 
 class TestPublishers:
     @TRANSPORTS
@@ -310,11 +328,11 @@ class TestOrigins:
     async def test_on_demand(self) -> None:
         """The first reader has it fetched, and the last one's leaving lets it go, after a while."""
         camera = Camera()
-        async with served(LivePolicy(linger=0.05), camera) as (_, live, url):
+        async with served(LivePolicy(linger=0.5), camera) as (_, live, url):
             assert camera.started == 0
             async with await reading(url) as stream, await reading(url):
                 await pictures(stream, 1)
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(0.8)
                 assert (camera.started, camera.stopped) == (1, 0)
             await until(lambda: camera.stopped == 1)
             assert live.feeding is None

@@ -19,9 +19,9 @@ from reelcast.cli.progress import Progress, clock, name_of
 from reelcast.cli.targets import OneFile, Segments, Target, check_file, check_folder
 from reelcast.cli.verb import FROM, START, TIMEOUT, TO, TRANSPORT, TRUST, URL, Way, run, start_of
 from reelcast.client import events
-from reelcast.client.alignment import Alignment
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import MediaError
+from reelcast.rtp.alignment import Alignment
 from reelcast.rtsp.url import without_userinfo
 from reelcast.track import Track
 

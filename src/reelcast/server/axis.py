@@ -15,7 +15,7 @@ from typing import Final
 from reelcast.rtp.clock import TimestampUnwrapper
 from reelcast.track import Track
 
-__all__ = ["Axis"]
+__all__ = ["MAX_AHEAD", "Axis"]
 
 MAX_AHEAD: Final = 2.0
 """Seconds that a timestamp may step forward beyond the time that has passed: more is a leap. Time passes in

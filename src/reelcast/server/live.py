@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from reelcast.errors import ProtocolError
 from reelcast.media.parameters import NAL_SYNTAXES, parameter_sets
+from reelcast.rtp.alignment import Alignment
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.axis import Axis
 from reelcast.server.broadcast import Broadcast
@@ -24,7 +25,7 @@ from reelcast.server.history import History
 from reelcast.server.live_feed import CROWD, SPREAD_SECONDS, LiveFeed, Sample
 from reelcast.server.offer import as_told, same_kind
 from reelcast.server.reports import unix_at
-from reelcast.server.wall import WallClock
+from reelcast.server.wall import MAX_SKEW, WallClock
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["Feeding", "Live", "LivePolicy", "LiveStatistics", "Origin"]
@@ -161,6 +162,7 @@ class Live:
         self._feed = LiveFeed(())
         self._axis = Axis(())
         self._wall = WallClock(0)
+        self._alignment = Alignment(MAX_SKEW)
         self._taps: list[Tap] = []
         self._there = asyncio.Event()
         self._wanted = 0
@@ -217,6 +219,7 @@ class Live:
         """Have every unit given to `take`, before readers get it; returns what ends that.
 
         Of these units, `pts` is on the path's own axis, in seconds that never leap; gaps are as long as they were.
+        Sound that its publisher's reports put elsewhere than it came is moved there, once they have.
         `track` is one of `tracks`, `segment` the number of the feeding, `time` always known.
         """
         self._taps.append(take)
@@ -295,8 +298,11 @@ class Live:
         self._corrupt += received.corrupt
         if unit.keyframe and track.codec in NAL_SYNTAXES:
             track = self._renewed(broadcast, number, unit)
-        for tap in tuple(self._taps):
-            tap(replace(received, track=track, pts=media, time=wall, segment=self._feedings))
+        if self._taps:
+            heard = replace(received, track=track, pts=media, time=wall, segment=self._feedings)
+            heard = replace(heard, pts=self._alignment.place(heard))
+            for tap in tuple(self._taps):
+                tap(heard)
         due = round(now * track.clock_rate)
         spread = round(SPREAD_SECONDS * track.clock_rate) if track.kind == "video" else unit.duration
         placed = AccessUnit(unit.data, pts, due, unit.keyframe, spread)

@@ -13,15 +13,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from reelcast.rtp.clock import unix_to_ntp
+from reelcast.server.axis import MAX_AHEAD
 
-__all__ = ["WallClock"]
+__all__ = ["MAX_SKEW", "WallClock"]
 
 LEAN: Final = 0.005
 """Seconds in a second by which the time that is told may move: ten times what a bad crystal is off."""
 LARGE: Final = 1.0
 """Seconds by which it is set at once: the publisher's clock is not ours, and leaning would take minutes."""
-MAX_SKEW: Final = 10.0
-"""Seconds between tracks by their own clocks; clocks that are further apart do not belong together."""
+MAX_SKEW: Final = MAX_AHEAD
+"""Seconds between tracks by their own clocks. What is further apart has leapt since its last report (and was put
+back in its place, see `axis`), or has a clock that does not belong to the other."""
 FORGET: Final = 0.0005
 """Seconds in a second by which an estimate rises, so that it follows crystals that are not alike."""
 

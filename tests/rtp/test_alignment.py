@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reelcast.client.alignment import Alignment
+from reelcast.rtp.alignment import Alignment
 from reelcast.rtp.intake import Clock, ReceivedUnit
 from reelcast.track import AccessUnit, Track
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from reelcast.rtp.intake import ReceivedUnit
-from reelcast.track import Track
+from reelcast.track import Codec, Kind
 
 __all__ = ["Alignment"]
 
@@ -19,15 +19,19 @@ STEP: Final = 0.02
 MAX_MOVE: Final = 10.0
 """Seconds: tracks that differ by more have clocks that have nothing to do with each other."""
 
+_Key = tuple[Kind, Codec, str]
+
 
 class Alignment:
     """Presentation times of one stream's tracks, brought in step with those of its video."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_move: float = MAX_MOVE) -> None:
+        """`max_move` seconds are the most that a track is moved by."""
+        self._max_move = max_move
         self._segment: int | None = None
-        self._reference: Track | None = None
-        self._offsets: dict[Track, float] = {}
-        self._moves: dict[Track, float] = {}
+        self._reference: _Key | None = None
+        self._offsets: dict[_Key, float] = {}
+        self._moves: dict[_Key, float] = {}
 
     def place(self, received: ReceivedUnit) -> float:
         """When a unit is presented, in seconds."""
@@ -35,8 +39,9 @@ class Alignment:
             self._segment = received.segment
             self._offsets.clear()
             self._moves.clear()
-        track = received.track
-        if self._reference is None or (track.kind == "video" and self._reference.kind != "video"):
+        # Parameter sets may change on the way; the track is the same.
+        track = received.track.kind, received.track.codec, received.track.control
+        if self._reference is None or (track[0] == "video" and self._reference[0] != "video"):
             self._reference = track
             self._moves.clear()
         if received.clock != "estimated" and received.time is not None:
@@ -44,10 +49,10 @@ class Alignment:
             self._look(track)
         return received.pts + self._moves.get(track, 0.0)
 
-    def _look(self, track: Track) -> None:
+    def _look(self, track: _Key) -> None:
         """Whether the clocks say that a track stands elsewhere than it was put."""
         if track == self._reference or self._reference not in self._offsets:
             return
         move = self._offsets[track] - self._offsets[self._reference]
-        if abs(move - self._moves.get(track, 0.0)) > STEP and abs(move) <= MAX_MOVE:
+        if abs(move - self._moves.get(track, 0.0)) > STEP and abs(move) <= self._max_move:
             self._moves[track] = move
