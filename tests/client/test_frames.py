@@ -82,7 +82,7 @@ def received(movie: Movie, loss: float, *, segment: int = 0) -> Iterator[Receive
     intake = Intake(movie.track, ordered=False, ssrc=9, cname="me")
     for time, packet in movie.packets:
         if chance.random() >= loss:
-            for unit in intake.media(packet, time, WALL + time):
+            for unit in intake.take((packet,), time, WALL + time):
                 yield replace(unit, segment=segment)
     yield from (replace(unit, segment=segment) for unit in intake.flush(math.inf, 0.0, WALL))
 

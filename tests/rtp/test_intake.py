@@ -37,7 +37,7 @@ def intake(*, ordered: bool = True) -> Intake:
 
 
 def take(into: Intake, *packets: bytes, now: float = 0.0) -> list[ReceivedUnit]:
-    return [unit for packet in packets for unit in into.media(packet, now, WALL + now)]
+    return [unit for packet in packets for unit in into.take((packet,), now, WALL + now)]
 
 
 RTPTIMES = {

@@ -131,7 +131,7 @@ class Camera:
                 await asyncio.sleep(begun + at - now())
             data = self._sent(number, packet, at - when)
             if self._dice.random() >= LOSS:
-                for unit in self._intakes[number].media(data, now(), NOON + now()):
+                for unit in self._intakes[number].take((data,), now(), NOON + now()):
                     feeding.put(unit)
             for intake in self._intakes:
                 for unit in intake.flush(now(), now(), NOON + now()):
@@ -186,7 +186,7 @@ class Line(Recorder):
                 packet = Packet.parse(taken)
                 assert packet is not None
                 self._seen.packets.append((now(), channel // 2, packet))
-                self._seen.units += self._intakes[channel // 2].media(taken, now(), NOON + now())
+                self._seen.units += self._intakes[channel // 2].take((taken,), now(), NOON + now())
 
 
 async def read(live: Live, pacer: Pacer, seen: Seen) -> Broadcast:

@@ -163,12 +163,11 @@ class Intake:
         """Whether anything waits for packets that are missing, and will be had from `flush`."""
         return self._receiver.deadline is not None
 
-    def media(self, data: bytes, now: float, wall: float) -> list[ReceivedUnit]:
-        """Take an RTP datagram; `now` by a monotonic clock, `wall` by the Unix clock, both in seconds."""
-        return self.take((data,), now, wall)
-
     def take(self, datagrams: Sequence[bytes], now: float, wall: float) -> list[ReceivedUnit]:
-        """Take RTP datagrams that came at once; times as in `media`."""
+        """Take RTP datagrams that came at once.
+
+        `now` is by a monotonic clock, `wall` by the Unix clock, both in seconds. Never raises on any bytes.
+        """
         units: list[ReceivedUnit] = []
         place = 0
         while place < len(datagrams):
