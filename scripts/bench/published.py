@@ -16,7 +16,7 @@ from typing import Final
 from scripts.bench.rows import Stream, Transport
 from scripts.bench.servers import Movies, Server, Serving, running, stop
 
-from reelcast.client.dialogue import describe
+from reelcast.client.redirection import describe
 from reelcast.errors import ReelcastError
 
 __all__ = ["PUBLISHED", "published"]

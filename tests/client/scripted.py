@@ -9,17 +9,35 @@ from typing import Self
 
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import Bye, SenderReport, compound
+from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.headers import TransportSpec
 from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.reader import Reader
 
-__all__ = ["SDP", "SSRC", "Answer", "ScriptedServer", "audio", "goodbye", "reply", "sender_report"]
+__all__ = [
+    "CREDENTIALS",
+    "LOGIN",
+    "SDP",
+    "SSRC",
+    "Answer",
+    "ScriptedServer",
+    "audio",
+    "goodbye",
+    "guard",
+    "reply",
+    "sender_report",
+    "with_login",
+]
 
 SSRC = 0x1234
 SDP = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\na=control:*\r\na=range:npt=0-8\r\n"
     b"m=audio 0 RTP/AVP 0\r\na=control:track1\r\n"
 )
+
+CREDENTIALS = Credentials("admin", "a:b@c/d")
+LOGIN = "admin:a%3Ab%40c%2Fd@"
+"""The same, as it stands in a URL."""
 
 Answer = Callable[[Request], Response | bytes | None]
 
@@ -156,6 +174,29 @@ class ScriptedServer:
             writer.write(answer if isinstance(answer, bytes) else answer.to_bytes())
         if request.method == "PLAY":
             self.on_play(self)
+
+
+def guarded(*challenges: str, accept: Callable[[str], bool], then: Answer) -> Answer:
+    """Ask who it is, and answer with `then` who is taken."""
+
+    def answer(request: Request) -> Response | bytes | None:
+        if accept(request.headers.get("Authorization") or ""):
+            return then(request)
+        return Response.to(request, 401, [("WWW-Authenticate", challenge) for challenge in challenges])
+
+    return answer
+
+
+def guard(server: ScriptedServer, *challenges: str, accept: Callable[[str], bool]) -> None:
+    """Have it ask for each request but OPTIONS."""
+    for method, then in server.answers.items():
+        if method != "OPTIONS":
+            server.answers[method] = guarded(*challenges, accept=accept, then=then)
+
+
+def with_login(url: str) -> str:
+    """The URL, with who asks in it."""
+    return url.replace("//", f"//{LOGIN}")
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:

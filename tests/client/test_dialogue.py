@@ -1,16 +1,16 @@
-"""The client's half of a conversation: pairing, deadlines, the server's requests, redirections, keepalive."""
+"""The client's half of a conversation: pairing, deadlines, the server's requests, logins."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
 
 import pytest
-from tests.client.scripted import SDP, Answer, ScriptedServer, reply
+from tests.client.scripted import CREDENTIALS, LOGIN, SDP, ScriptedServer, guard, reply, with_login
 
 from reelcast.client import dialogue as module
-from reelcast.client.dialogue import MAX_REDIRECTIONS, Dialogue, describe, keepalive_interval
+from reelcast.client.dialogue import Dialogue
+from reelcast.client.redirection import describe
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.errors import (
@@ -21,30 +21,8 @@ from reelcast.errors import (
     RemoteError,
     TransportError,
 )
-from reelcast.rtsp.authentication import Challenge, Credentials, digest_response
+from reelcast.rtsp.authentication import Challenge, digest_response
 from reelcast.rtsp.message import Frame, Request, Response
-from reelcast.rtsp.url import RtspUrl
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedServer]:
-    async with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def dialogue(server: ScriptedServer) -> AsyncIterator[Dialogue]:
-    dialogue = await Dialogue.connect(RtspUrl.parse(server.url), 5.0)
-    yield dialogue
-    dialogue.close()
-
-
-@pytest.mark.parametrize(
-    ("timeout", "interval"), [(60, 30), (20, 10), (10, 5), (8, 3), (6, 1), (5, 1), (1, 1), (3600, 1800)]
-)
-def test_keepalive_interval(timeout: int, interval: float) -> None:
-    """Conformance K8."""
-    assert keepalive_interval(timeout) == interval
 
 
 async def test_a_request_and_its_response(server: ScriptedServer, dialogue: Dialogue) -> None:
@@ -219,142 +197,6 @@ async def test_reading_can_be_held_back(server: ScriptedServer, dialogue: Dialog
     assert (await asking).status == 200
 
 
-KEEPALIVES = {
-    "nothing advertised": ("", ["OPTIONS", "OPTIONS", "OPTIONS"]),
-    "GET_PARAMETER": ("GET_PARAMETER", ["GET_PARAMETER", "OPTIONS", "OPTIONS"]),
-    "both": ("SET_PARAMETER, GET_PARAMETER", ["GET_PARAMETER", "SET_PARAMETER", "OPTIONS"]),
-}
-
-
-@pytest.mark.parametrize(("public", "methods"), KEEPALIVES.values(), ids=KEEPALIVES)
-async def test_keepalives_that_are_refused(
-    server: ScriptedServer,
-    dialogue: Dialogue,
-    monkeypatch: pytest.MonkeyPatch,
-    public: str,
-    methods: list[str],
-) -> None:
-    """Conformance K8."""
-    monkeypatch.setattr(module, "keepalive_interval", lambda _: 0.001)
-    dialogue.public = tuple(public.split(", "))
-    server.answers["OPTIONS"] = reply(405)
-    dialogue.keep_alive("*")
-    dialogue.keep_alive("*")
-    await server.until(lambda: len(server.requests) >= 3)
-    assert server.methods[:3] == methods
-
-
-async def test_keepalives_go_on_after_silence(
-    server: ScriptedServer, dialogue: Dialogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Conformance K9."""
-    intervals: list[int] = []
-
-    def soon(timeout: int) -> float:
-        intervals.append(timeout)
-        return 0.001
-
-    monkeypatch.setattr(module, "keepalive_interval", soon)
-    await dialogue.demand("SETUP", "*", [("Transport", "RTP/AVP/TCP;interleaved=0-1")])
-    dialogue.timeouts = Timeouts.of(0.01)
-    dialogue.public = ("GET_PARAMETER",)
-    server.answers["GET_PARAMETER"] = lambda _: None
-    dialogue.keep_alive("*")
-    await server.until(lambda: len(server.requests) >= 3)
-    assert server.methods[:3] == ["SETUP", "GET_PARAMETER", "GET_PARAMETER"]
-    assert server.requests[-1].headers.get("Session") == "12345678"
-    assert set(intervals) == {60}
-
-
-async def test_keepalives_wait_no_longer_than_the_session_can(
-    server: ScriptedServer,
-    dialogue: Dialogue,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(module, "keepalive_interval", lambda _: 0.001)
-    server.answers["SETUP"] = reply(200, ("Session", "abc;timeout=1"))
-    await dialogue.demand("SETUP", "*")
-    server.answers["OPTIONS"] = lambda _: None
-    received: list[bytes] = []
-    dialogue.channels[0] = received.extend
-    dialogue.keep_alive("*")
-    await server.until(lambda: len(server.requests) >= 3)
-    assert "no answer to OPTIONS within 0.25 s" in caplog.text
-    # What is not answered disturbs nothing else.
-    server.send_media(b"media")
-    assert (await dialogue.ask("DESCRIBE", "*")).status == 200
-    assert received == [b"media"]
-
-
-async def test_describe(server: ScriptedServer) -> None:
-    dialogue, response = await describe(server.url.replace("//", "//user:secret@"), 5.0)
-    dialogue.close()
-    assert response.body == SDP
-    assert server.methods == ["OPTIONS", "DESCRIBE"]
-    assert server.requests[1].uri == server.url
-    assert server.asked("DESCRIBE")[0].get("Accept") == "application/sdp"
-    assert "PLAY" in dialogue.public
-
-
-async def test_describe_where_options_is_refused(server: ScriptedServer) -> None:
-    server.answers["OPTIONS"] = reply(501)
-    dialogue, response = await describe(server.url, 5.0)
-    dialogue.close()
-    assert response.status == 200
-
-
-async def test_describe_refused(server: ScriptedServer) -> None:
-    server.answers["DESCRIBE"] = reply(404)
-    with pytest.raises(RemoteError, match="404") as caught:
-        await describe(server.url, 5.0)
-    assert str(caught.value) == f"{server.url}: the server answered 404 Not Found to DESCRIBE"
-    assert caught.value.peer == f"127.0.0.1:{server.port}"
-    assert caught.value.advice == "check the path of the URL"
-
-
-async def test_redirections(server: ScriptedServer) -> None:
-    """Conformance M16."""
-    async with ScriptedServer() as other:
-        server.answers["DESCRIBE"] = reply(302, ("Location", other.url))
-        dialogue, response = await describe(server.url, 5.0)
-        dialogue.close()
-        assert dialogue.url.port == other.port
-        assert response.status == 200
-
-
-async def test_a_circle_of_redirections(server: ScriptedServer) -> None:
-    """Conformance M16."""
-    server.answers["DESCRIBE"] = reply(301, ("Location", server.url))
-    with pytest.raises(ReelcastError, match="redirected more than 5 times"):
-        await describe(server.url, 5.0)
-    assert server.connections == MAX_REDIRECTIONS + 1
-
-
-async def test_redirection_to_nowhere(server: ScriptedServer) -> None:
-    server.answers["DESCRIBE"] = reply(302)
-    with pytest.raises(RemoteError, match="302"):
-        await describe(server.url, 5.0)
-
-
-@pytest.mark.parametrize(
-    ("url", "error", "text"),
-    [
-        ("http://host/", ProtocolError, "no RTSP URL"),
-        ("/movie", ProtocolError, "begins with rtsp://"),
-        (
-            "rtsp://127.0.0.1:1/x",
-            TransportError,
-            "^rtsp://127.0.0.1:1/x: cannot connect: Connection refused$",
-        ),
-    ],
-)
-async def test_no_connection(url: str, error: type[ReelcastError], text: str) -> None:
-    with pytest.raises(error, match=text):
-        await describe(url, 5.0)
-
-
 async def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
@@ -363,46 +205,6 @@ async def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeadlineError, match=r"^rtsp://host/: no connection within 0.01 s$") as caught:
         await describe("rtsp://host/", 0.01)
     assert (caught.value.step, caught.value.peer) == ("connect", "host:554")
-
-
-async def test_no_way_from_encrypted_to_open(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conformance M16."""
-    plain = asyncio.get_running_loop().create_connection
-
-    async def connect(factory: Callable[[], Dialogue], host: str, port: int, **encryption: object) -> object:
-        assert encryption["ssl"] is not None
-        return await plain(factory, host, port)
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
-    server.answers["DESCRIBE"] = reply(302, ("Location", server.url))
-    with pytest.raises(ProtocolError, match="unencrypted"):
-        await describe(server.url.replace("rtsp:", "rtsps:"), 5.0)
-
-
-CREDENTIALS = Credentials("admin", "a:b@c/d")
-LOGIN = "admin:a%3Ab%40c%2Fd@"
-
-
-def guarded(*challenges: str, accept: Callable[[str], bool], then: Answer) -> Answer:
-    """Ask who it is, and answer with `then` who is taken."""
-
-    def answer(request: Request) -> Response | bytes | None:
-        if accept(request.headers.get("Authorization") or ""):
-            return then(request)
-        return Response.to(request, 401, [("WWW-Authenticate", challenge) for challenge in challenges])
-
-    return answer
-
-
-def guard(server: ScriptedServer, *challenges: str, accept: Callable[[str], bool]) -> None:
-    """Have it ask for each request but OPTIONS."""
-    for method, then in server.answers.items():
-        if method != "OPTIONS":
-            server.answers[method] = guarded(*challenges, accept=accept, then=then)
-
-
-def with_login(url: str) -> str:
-    return url.replace("//", f"//{LOGIN}")
 
 
 async def test_who_is_asked_says_who_it_is(server: ScriptedServer) -> None:
@@ -483,32 +285,6 @@ async def test_who_is_not_let_in(
     assert advice in caught.value.advice
     assert len(server.asked("DESCRIBE")) == attempts
     assert "admin" not in caplog.text + "".join(map(str, vars(caught.value).values()))
-
-
-@pytest.mark.parametrize(
-    ("url", "credentials"), [(f"rtsp://{LOGIN}127.0.0.1", None), ("rtsp://127.0.0.1", CREDENTIALS)]
-)
-@pytest.mark.parametrize(("host", "carried"), [("127.0.0.1", True), ("localhost", False)])
-async def test_credentials_stay_with_their_host(
-    server: ScriptedServer, url: str, credentials: Credentials | None, host: str, carried: bool
-) -> None:
-    async with ScriptedServer() as other:
-        guard(other, 'Basic realm="r"', accept=bool)
-        server.answers["DESCRIBE"] = reply(302, ("Location", f"rtsp://{host}:{other.port}/there"))
-        try:
-            dialogue, _ = await describe(f"{url}:{server.port}/here", 5.0, credentials=credentials)
-            dialogue.close()
-        except AuthenticationError:
-            pass
-        assert any("Authorization" in request.headers for request in other.requests) is carried
-
-
-async def test_a_redirection_may_bring_its_own(server: ScriptedServer) -> None:
-    async with ScriptedServer() as other:
-        guard(other, 'Basic realm="r"', accept=bool)
-        server.answers["DESCRIBE"] = reply(302, ("Location", with_login(other.url)))
-        dialogue, _ = await describe(server.url, 5.0)
-        dialogue.close()
 
 
 async def test_every_message_is_told(server: ScriptedServer) -> None:

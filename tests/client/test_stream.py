@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
@@ -26,12 +26,6 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "UDP_SILENCE", 0.02)
     for name in ("TICK", "END_SILENCE"):
         monkeypatch.setattr(module, name, 0.02)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedServer]:
-    async with ScriptedServer() as server:
-        yield server
 
 
 class Media:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.interop.peers import DEBIAN_PYTHON, waiting_lines
 
-from reelcast.client.dialogue import Dialogue, describe
+from reelcast.client.dialogue import Dialogue
+from reelcast.client.redirection import describe
 from reelcast.client.transcript import Utterance
 from reelcast.errors import AuthenticationError
 from reelcast.rtsp.authentication import Credentials

@@ -11,8 +11,8 @@ from typing import Literal
 import pytest
 from tests.interop.peers import DEBIAN_PYTHON, waiting_lines
 
-from reelcast.client.dialogue import describe
 from reelcast.client.frame import Frame
+from reelcast.client.redirection import describe
 from reelcast.client.stream import connect
 from reelcast.rtp.clock import ntp_to_unix
 from reelcast.rtp.intake import ReceivedUnit

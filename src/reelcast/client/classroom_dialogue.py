@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable
 
-from reelcast.client.dialogue import FAREWELL
-from reelcast.client.events import notify
-from reelcast.client.failures import lost, no_connection, refusal, unanswered
-from reelcast.client.transcript import Utterance
+from reelcast.client.failures import lost, refusal, unanswered
+from reelcast.client.wire import FAREWELL, OnMessage, Wire
 from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.rtsp.classroom import SETTLE_SECONDS, ClassroomReader, to_bytes
 from reelcast.rtsp.message import Headers, Request, Response
@@ -23,61 +19,38 @@ __all__ = ["ClassroomDialogue"]
 log = logging.getLogger(__name__)
 
 
-class ClassroomDialogue(asyncio.Protocol):
+class ClassroomDialogue(Wire):
     """One connection to one server; one request at a time, since that server takes each read for one.
 
+    Beside what a Wire has:
+
     session    the number that the server gave, as it stood in its answer
-    on_lost    called once when the connection ends; not after `close`
     """
 
-    def __init__(
-        self, url: RtspUrl, file: str, timeout: float, on_message: Callable[[Utterance], None] | None
-    ) -> None:
-        self.url = url
+    def __init__(self, url: RtspUrl, file: str, timeout: float, on_message: OnMessage | None) -> None:
+        super().__init__(url, on_message, _as_sent)
         self.session = "0"
-        self.on_lost: Callable[[ReelcastError], None] = _ignore_loss
         self._file = file
         self._timeout = timeout
-        self._on_message = on_message
         self._reader = ClassroomReader()
-        self._transport: asyncio.Transport | None = None
         self._cseq = 0
         self._awaited: asyncio.Future[Response] | None = None
         self._settling: asyncio.TimerHandle | None = None
-        self._error: ReelcastError | None = None
-        self._closing = False
 
     async def open(self, timeout: float) -> None:
         """Connect; raises TransportError, and DeadlineError for "connect"."""
-        try:
-            async with asyncio.timeout(timeout):
-                loop = asyncio.get_running_loop()
-                await loop.create_connection(lambda: self, self.url.host, self.url.port)
-        except (OSError, UnicodeError) as error:
-            raise no_connection(error, self.url, timeout) from None
-
-    @property
-    def hosts(self) -> tuple[str, str]:
-        """The numeric addresses of the connection: ours, and the server's."""
-        assert self._transport is not None
-        ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
-        return ours[0], theirs[0]
-
-    @property
-    def lost(self) -> bool:
-        """Whether the connection has ended."""
-        return self._error is not None
+        await self._connect(timeout)
 
     async def demand(self, method: str, header: str, value: str, timeout: float | None = None) -> None:
         """Ask, and wait for 200; raises TransportError, DeadlineError, RemoteError."""
         timeout = self._timeout if timeout is None else timeout
-        if self._error is not None or self._transport is None:
-            raise self._error or lost(None, self.url)
+        transport = self._open_transport()
         self._cseq += 1
         request = Request(method, self._file, Headers([("CSeq", str(self._cseq)), (header, value)]))
         data = to_bytes(request)
         self._awaited = asyncio.get_running_loop().create_future()
-        self._transport.write(data)
+        transport.write(data)
+        log.debug("> %s", request)
         self._note(request, sent=True)
         try:
             async with asyncio.timeout(timeout):
@@ -103,11 +76,6 @@ class ClassroomDialogue(asyncio.Protocol):
             self._transport.close()
 
     # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Hand the answer to who waits for it."""
@@ -138,25 +106,17 @@ class ClassroomDialogue(asyncio.Protocol):
                 self._fail(ProtocolError(event.message, event.status, url=str(self.url)))
                 self.close()
             elif isinstance(event, Response):
+                log.debug("< %s", event)
                 self._note(event, sent=False)
                 # Like its own client: an answer to something else is passed over.
                 if event.cseq == self._cseq and self._awaited is not None and not self._awaited.done():
                     self._awaited.set_result(event)
 
-    def _note(self, message: Request | Response, *, sent: bool) -> None:
-        log.debug("%s %s", ">" if sent else "<", message)
-        if self._on_message is not None:
-            notify(self._on_message, Utterance(time.time(), sent, to_bytes(message).decode()))
-
-    def _fail(self, error: ReelcastError) -> None:
-        if self._error is not None:
-            return
-        self._error = error
+    def _release(self, error: ReelcastError) -> None:
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_exception(error)
-        if not self._closing:
-            self.on_lost(error)
 
 
-def _ignore_loss(_: ReelcastError) -> None:
-    """Nobody listens yet."""
+def _as_sent(message: Request | Response) -> str:
+    """The dialect holds nothing that is to be hidden."""
+    return to_bytes(message).decode()

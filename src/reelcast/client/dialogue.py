@@ -6,26 +6,23 @@ Rules kept here:
 - who is asked who it is says so, once for each way that there is, and from then on with every request;
 - interleaved frames are handed on whenever they come, also while a response is awaited;
 - the server may ask too: OPTIONS and parameters are answered 200, anything else 501 (RFC 2326 appendix D.1);
-- the session is kept alive whether media flows or not, with a method that the server does not refuse;
-- a redirection is followed on a new connection, MAX_REDIRECTIONS times; user and password stay with their host.
+- the session is kept alive whether media flows or not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
-from reelcast.client.events import notify
-from reelcast.client.failures import distrusted, lost, no_connection, peer_of, refusal, unanswered
+from reelcast.client.failures import distrusted, lost, peer_of, refusal, unanswered
+from reelcast.client.keepalive import Keepalive
 from reelcast.client.timeouts import Timeouts
-from reelcast.client.transcript import Utterance, transcribe
 from reelcast.client.trust import SYSTEM, Trust
+from reelcast.client.wire import FAREWELL, OnMessage, Wire
 from reelcast.errors import ProtocolError, ReelcastError
 from reelcast.rtsp.authentication import Answer, Authenticator, Credentials, parse_challenges
 from reelcast.rtsp.headers import SessionHeader, format_tokens, parse_tokens
@@ -33,36 +30,19 @@ from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.reader import Frames, Malformed, Reader, gather
 from reelcast.rtsp.url import RtspUrl
 
-__all__ = ["FAREWELL", "Dialogue", "OnMessage", "describe", "keepalive_interval", "one_by_one"]
-
-OnMessage = Callable[[Utterance], None]
+__all__ = ["Dialogue"]
 
 log = logging.getLogger(__name__)
 
 USER_AGENT: Final = "reelcast"
-MAX_REDIRECTIONS: Final = 5
-"""Hops from one server to another before it must be a circle."""
-FAREWELL: Final = 2.0
-"""Seconds that a TEARDOWN is waited for: whoever closes a stream wants it closed."""
-DEFAULT_SESSION_TIMEOUT: Final = 60
-"""Seconds, where a session names none (RFC 2326 section 12.37)."""
-REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 451, 454, 455, 501, 551})
-"""Answers to a keepalive that mean "not with this method": cameras give any of them, and stream on."""
-
 _ANSWERED: Final = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
 
 
-def keepalive_interval(timeout: int) -> float:
-    """Seconds between keepalives for a session timeout: half of it, and 5 s before its end at the latest."""
-    return max(1.0, min(timeout / 2, timeout - 5))
-
-
-class Dialogue(asyncio.Protocol):
-    """One connection to one server.
+class Dialogue(Wire):
+    """One connection to one server; beside what a Wire has:
 
     channels    who takes the interleaved frames of which channel, those that came at once together; frames of
                 others are dropped
-    on_lost     called once when the connection ends, with what to tell the user; not after `close`
     on_full     called with True when more waits to be sent than it should, with False when it has gone
     session     of the last SETUP response; sent along with every request
     public      the methods that OPTIONS named
@@ -86,27 +66,22 @@ class Dialogue(asyncio.Protocol):
         """
         if credentials is None and url.user is not None:
             credentials = Credentials(url.user, url.password or "")
-        self.url = url
+        super().__init__(url, on_message)
         self.timeouts = Timeouts.of(timeout)
         self.deadline: float | None = None
         self.session: SessionHeader | None = None
         self.public: tuple[str, ...] = ()
         self.channels: dict[int, Callable[[Sequence[bytes]], None]] = {}
-        self.on_lost: Callable[[ReelcastError], None] = _ignore_loss
         self.on_full: Callable[[bool], None] = _ignore_fullness
         self._authenticator = (
             Authenticator(credentials, lambda: secrets.token_hex(8)) if credentials else None
         )
         self._trust = trust
-        self._on_message = on_message
         self._reader = Reader()
-        self._transport: asyncio.Transport | None = None
         self._cseq = 0
         self._awaited: dict[int, asyncio.Future[Response]] = {}
-        self._error: ReelcastError | None = None
-        self._closing = False
         self._mute = True
-        self._keepalive: asyncio.Task[None] | None = None
+        self._keepalive: Keepalive | None = None
 
     @classmethod
     async def connect(
@@ -127,37 +102,18 @@ class Dialogue(asyncio.Protocol):
 
     async def open(self) -> None:
         """Open the connection; DeadlineError where there is none in time, TransportError where there is none."""
-        loop = asyncio.get_running_loop()
         patience = self._patience(self.timeouts.connect)
         encryption: dict[str, Any] = {}
         if self.url.scheme == "rtsps":
             # Reading the authorities of a system takes 70 ms, in which others are to be served.
             context = await asyncio.to_thread(self._trust.context)
             encryption = {"ssl": context, "ssl_shutdown_timeout": FAREWELL}
-        try:
-            async with asyncio.timeout(patience):
-                transport, _ = await loop.create_connection(
-                    lambda: self, self.url.host, self.url.port, **encryption
-                )
-        except (OSError, UnicodeError) as error:
-            raise no_connection(error, self.url, patience) from None
+        transport = await self._connect(patience, **encryption)
         if encryption:
             objection = self._trust.check(transport.get_extra_info("ssl_object"))
             if objection is not None:
                 transport.abort()
                 raise distrusted(objection, self.url)
-
-    @property
-    def hosts(self) -> tuple[str, str]:
-        """The numeric addresses of the connection: ours, and the server's."""
-        assert self._transport is not None
-        ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
-        return ours[0], theirs[0]
-
-    @property
-    def lost(self) -> bool:
-        """Whether the connection has ended."""
-        return self._error is not None
 
     async def ask(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -220,7 +176,7 @@ class Dialogue(asyncio.Protocol):
     def keep_alive(self, uri: str) -> None:
         """From now on, send what keeps the session alive (RFC 2326 section 12.37)."""
         if self._keepalive is None:
-            self._keepalive = asyncio.get_running_loop().create_task(self._keep_alive(uri))
+            self._keepalive = Keepalive(partial(self._send_keepalive, uri), lambda: self.session, self.public)
 
     async def teardown(self, uri: str) -> None:
         """End the session, not the connection; whatever the server says to it."""
@@ -253,11 +209,6 @@ class Dialogue(asyncio.Protocol):
             self._transport.abort()
 
     # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Hand each event to who waits for it."""
@@ -321,8 +272,7 @@ class Dialogue(asyncio.Protocol):
         timeout: float,
         answer: Answer | None = None,
     ) -> Response:
-        if self._error is not None or self._transport is None:
-            raise self._error or lost(None, self.url)
+        transport = self._open_transport()
         self._cseq += 1
         cseq = self._cseq
         request = Request(method, uri, Headers([("CSeq", str(cseq)), ("User-Agent", USER_AGENT)]), body)
@@ -333,7 +283,7 @@ class Dialogue(asyncio.Protocol):
         for name, value in headers:
             request.headers.add(name, value)
         log.debug("> %s %s", method, uri)
-        self._transport.write(request.to_bytes())
+        transport.write(request.to_bytes())
         self._note(request, sent=True)
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._awaited[cseq] = future
@@ -344,10 +294,6 @@ class Dialogue(asyncio.Protocol):
             raise unanswered(method, timeout, uri, self.url) from None
         finally:
             del self._awaited[cseq]
-
-    def _note(self, message: Request | Response, *, sent: bool) -> None:
-        if self._on_message is not None:
-            notify(self._on_message, Utterance(time.time(), sent, transcribe(message)))
 
     def _take_response(self, response: Response) -> None:
         log.debug("< %d %s", response.status, response.reason)
@@ -377,103 +323,19 @@ class Dialogue(asyncio.Protocol):
             self._fail(ProtocolError(message, event.status, url=str(url), peer=peer_of(url)))
             self.close()
 
-    def _fail(self, error: ReelcastError) -> None:
-        if self._error is not None:
-            return
-        self._error = error
+    def _release(self, error: ReelcastError) -> None:
         self._stop_keepalive()
         for future in self._awaited.values():
             if not future.done():
                 future.set_exception(error)
-        if not self._closing:
-            self.on_lost(error)
 
-    async def _keep_alive(self, uri: str) -> None:
-        methods = [name for name in ("GET_PARAMETER", "SET_PARAMETER") if name in self.public]
-        while True:
-            timeout = (self.session.timeout if self.session else None) or DEFAULT_SESSION_TIMEOUT
-            # A little early by chance, so that many clients of one server do not all speak at once.
-            await asyncio.sleep(keepalive_interval(timeout) * random.uniform(0.9, 1.0))
-            method = methods[0] if methods else "OPTIONS"
-            # Where one is never answered, the next must still come in time.
-            patience = min(self.timeouts.reply, timeout / 4)
-            try:
-                response = await self._exchange(method, uri, (), b"", patience)
-            except ReelcastError as error:
-                log.debug("! %s", error)
-                continue
-            if response.status in REFUSALS and methods:
-                log.debug("! keepalive by %s refused", methods.pop(0))
+    def _send_keepalive(self, uri: str, method: str, patience: float) -> Awaitable[Response]:
+        return self._exchange(method, uri, (), b"", min(self.timeouts.reply, patience))
 
     def _stop_keepalive(self) -> None:
         if self._keepalive is not None:
-            self._keepalive.cancel()
+            self._keepalive.stop()
             self._keepalive = None
-
-
-async def describe(
-    url: str,
-    timeout: float | Timeouts,
-    *,
-    deadline: float | None = None,
-    credentials: Credentials | None = None,
-    trust: Trust = SYSTEM,
-    on_message: OnMessage | None = None,
-) -> tuple[Dialogue, Response]:
-    """Connect and DESCRIBE, wherever redirections lead; the open dialogue and the description.
-
-    The options are those of Dialogue. Raises TransportError for no connection, DeadlineError for silence,
-    RemoteError for a refusal, ReelcastError for too many redirections, ProtocolError for a URL or an answer
-    that makes no sense.
-    """
-    place = RtspUrl.parse(url)
-    for _ in range(MAX_REDIRECTIONS + 1):
-        if not place.host:
-            raise ProtocolError(f"{place}: a URL of a server begins with rtsp:// and its host")
-        dialogue = await Dialogue.connect(
-            place, timeout, deadline=deadline, credentials=credentials, trust=trust, on_message=on_message
-        )
-        try:
-            response = await dialogue.describe()
-        except BaseException:
-            dialogue.close()
-            raise
-        if response.status < 300:
-            return dialogue, response
-        dialogue.close()
-        target = _redirected(place, response)
-        if target.host.lower() != place.host.lower():
-            credentials = None
-        elif place.user is not None:
-            target = replace(target, user=place.user, password=place.password)
-        place = target
-    raise ReelcastError(f"redirected more than {MAX_REDIRECTIONS} times", url=str(place))
-
-
-def one_by_one(take: Callable[[bytes], None]) -> Callable[[Sequence[bytes]], None]:
-    """For `Dialogue.channels`: frames that come at once, taken one after the other."""
-
-    def take_all(frames: Sequence[bytes]) -> None:
-        for data in frames:
-            take(data)
-
-    return take_all
-
-
-def _redirected(place: RtspUrl, response: Response) -> RtspUrl:
-    """Where a 3xx response leads (RFC 2326 section 11.2); never from an encrypted to an open connection."""
-    location = response.headers.get("Location")
-    if location is None:
-        raise refusal(response, "DESCRIBE", place.request_uri, place)
-    target = RtspUrl.parse(location)
-    if place.scheme == "rtsps" and target.scheme != "rtsps":
-        raise ProtocolError(f"redirected to an unencrypted connection, {target}", url=str(place))
-    log.debug("= redirected to %s", target)
-    return target
-
-
-def _ignore_loss(_: ReelcastError) -> None:
-    """Nobody listens yet."""
 
 
 def _ignore_fullness(_: bool) -> None:

@@ -9,13 +9,13 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from reelcast.client.dialogue import Dialogue, one_by_one
+from reelcast.client.dialogue import Dialogue
 from reelcast.errors import ProtocolError
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp.packet import HEADER
 from reelcast.rtsp.headers import TransportSpec
 
-__all__ = ["InterleavedLane", "Lane", "UdpLane", "agreed"]
+__all__ = ["InterleavedLane", "Lane", "UdpLane", "agreed", "one_by_one"]
 
 PUNCH: Final = HEADER.pack(0x80, 0, 0, 0, 0)
 """An RTP packet without payload: servers pass over it, NATs remember it."""
@@ -127,6 +127,16 @@ def agreed(answer: str | None, *, tcp: bool) -> TransportSpec:
     if spec.tcp != tcp or spec.multicast:
         raise ProtocolError(f"the server insists on {spec.protocol}", 461)
     return spec
+
+
+def one_by_one(take: Callable[[bytes], None]) -> Callable[[Sequence[bytes]], None]:
+    """For the channels of a Dialogue: frames that come at once, taken one after the other."""
+
+    def take_all(frames: Sequence[bytes]) -> None:
+        for data in frames:
+            take(data)
+
+    return take_all
 
 
 def _same_family(host: str, other: str) -> bool:

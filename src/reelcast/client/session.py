@@ -17,11 +17,12 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
-from reelcast.client.dialogue import Dialogue, describe
+from reelcast.client.dialogue import Dialogue
 from reelcast.client.failures import peer_of
 from reelcast.client.lane import InterleavedLane, Lane, UdpLane
 from reelcast.client.options import Moment, Options
 from reelcast.client.presentation import Presentation
+from reelcast.client.redirection import describe
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError
 from reelcast.rtp.intake import Clock, Intake, Place, ReceivedUnit

@@ -17,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from reelcast.client.dialogue import Dialogue, one_by_one
+from reelcast.client.dialogue import Dialogue
+from reelcast.client.lane import one_by_one
 from reelcast.client.trust import SYSTEM, Trust
 from reelcast.net.shortcut import Shortcut
 from reelcast.net.sink import HAND_OVER_AFTER
