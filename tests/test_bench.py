@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from scripts.bench.__main__ import main
+from scripts.bench.delay_report import beginning_section, delay_section, told
+from scripts.bench.delays import TAIL, Delays
 from scripts.bench.figures import cost_of, figure, line_of, memory_per_reader, select
 from scripts.bench.limit import wire_sizes
 from scripts.bench.measure import lateness
@@ -123,6 +125,53 @@ def test_lateness() -> None:
     assert lateness(np.zeros(0)) is None
     found = lateness(np.arange(101) / 1000)
     assert found == pytest.approx({"sends": 101, "p50": 0.05, "p99": 0.099, "max": 0.1})
+
+
+def test_a_delay_is_that_from_the_nearest_sending() -> None:
+    """Units come again in each round; of two readers of one source, either may have a unit first."""
+    delays = Delays([b"one", b"two", b"alike", b"alike"])
+    delays.receive("video", b"one", 0.5)  # before the window
+    delays.counting = True
+    delays.send("video", b"one", 1.0)
+    delays.receive("video", b"one", 1.25)
+    delays.receive("video", b"one", 20.75)
+    delays.send("video", b"one", 21.0)
+    delays.receive("audio", b"two", 3.0)  # never sent
+    delays.send("video", b"alike", 4.0)
+    delays.receive("video", b"alike", 4.5)
+    assert delays.found("video").tolist() == [0.25, -0.25]
+    assert delays.found("audio").tolist() == []
+
+
+def test_a_unit_is_known_by_its_end() -> None:
+    end = bytes(TAIL)
+    delays = Delays([b"as it was" + end])
+    delays.counting = True
+    delays.send("video", b"as it was" + end, 1.0)
+    delays.receive("video", b"parameters, and as it was" + end, 1.5)
+    assert delays.found("video").tolist() == [0.5]
+
+
+def test_delays_are_reached_where_all_of_them_are() -> None:
+    def found(late: float) -> dict[str, float]:
+        return {"p50": 0.001, "p99": late, "max": 0.02}
+
+    results = [
+        Result("delays", "published-sd-udp", OURS, 100, 0, {"video": found(0.009), "audio": found(0.01)}),
+        Result("delays", "published-sd-tcp", OURS, 100, 0, {"video": found(0.009), "audio": found(0.011)}),
+        Result("delays", "relayed-sd-tcp", OURS, 100, 0, {"failure": "gone"}),
+        Result("beginnings", "relayed-0.5", OURS, 1, 0, {"udp": found(0.1), "tcp": {"max": 0.2}}),
+        Result("beginnings", "relayed-10", OURS, 1, 0, {"udp": found(0.1)}),
+    ]
+    page = delay_section(results)
+    assert "| published, 2 Mbit/s and audio, UDP | 1 | 9 | 20 | 10 | yes |" in page
+    assert "| published, 2 Mbit/s and audio, TCP | 1 | 9 | 20 | 11 | **no** |" in page
+    assert "| relayed, 2 Mbit/s and audio, TCP | – | – | – | – | – |" in page
+    page = beginning_section(results)
+    assert "| relayed | 0.5 | 1 | 20 | – | 200 | **no** |" in page
+    assert "| relayed | 10 | 1 | 20 | – | – | yes |" in page
+    assert [told(each) for each in results] == ["10 ms", "11 ms", "0 ms", "200 ms", "20 ms"]
+    assert delay_section([]) == beginning_section([]) == ""
 
 
 @pytest.mark.parametrize(

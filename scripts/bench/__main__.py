@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from scripts.bench.client_report import headline
 from scripts.bench.clients import install_opencv, opencv_version
+from scripts.bench.delay_report import DELAYED, told
 from scripts.bench.figures import cost_of, figure, line_of
 from scripts.bench.limit import compile_limit
 from scripts.bench.plots import draw
@@ -137,6 +138,8 @@ def _found(result: Result) -> str:
         return headline(result)
     if result.experiment == "pacing":
         return f"{1e3 * (figure([result], 'pacing', 'p99') or 0):.3g} ms late at the 99th percentile"
+    if result.experiment in DELAYED:
+        return told(result)
     cost = cost_of([result])
     return f"{cost.cpu or 0:.3g} CPU s a GB" + (f" ({cost.trouble})" if cost.trouble else "")
 

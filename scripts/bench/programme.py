@@ -11,13 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from scripts.bench.beginnings import INTERVALS, measure_beginnings
 from scripts.bench.clients import CAMERAS, CLIENT_CASES, EVERYBODY, measure_cameras, measure_clients
+from scripts.bench.delays import DELAY_CASES, READERS, measure_delays
 from scripts.bench.limit import run_limit
 from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
 from scripts.bench.published import published
 from scripts.bench.receivers import RECEIVERS, measure_receiver
 from scripts.bench.rows import LIMIT, OURS, ROWS, VIDEO_LIMIT, Row, Stream, Transport
 from scripts.bench.servers import SERVERS, Movies, Server
+from scripts.bench.stations import WAYS, Way
 
 __all__ = [
     "CURVE",
@@ -32,7 +35,9 @@ __all__ = [
     "steps",
 ]
 
-Experiment = Literal["rows", "published", "curve", "pacing", "receivers", "clients", "cameras"]
+Experiment = Literal[
+    "rows", "published", "delays", "beginnings", "curve", "pacing", "receivers", "clients", "cameras"
+]
 EXPERIMENTS: Final[tuple[Experiment, ...]] = get_args(Experiment)
 
 CURVE: Final = (1, 10, 100, 1000, 2000)
@@ -135,6 +140,10 @@ def steps(
         for row in rows:
             for number in range(effort.rounds):
                 yield from _published_steps(row, movies, effort, number)
+    elif experiment == "delays":
+        yield from _delay_steps(movies, effort)
+    elif experiment == "beginnings":
+        yield from _beginning_steps(effort)
     elif experiment == "curve":
         yield from _curve_steps(movies, effort)
     elif experiment == "pacing":
@@ -181,6 +190,27 @@ def _gently(load: Load) -> Load:
 
 def _served(server: Server, movies: Movies, load: Load) -> Callable[[], Figures]:
     return lambda: measure_server(server, movies, load)
+
+
+def _delay_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
+    readers = effort.readers(READERS)
+    for way, stream, transport in DELAY_CASES:
+
+        def delayed(way: Way = way, stream: Stream = stream, transport: Transport = transport) -> Figures:
+            return measure_delays(way, stream, transport, movies, readers, 2 * effort.seconds)
+
+        yield Step("delays", f"{way}-{stream}-{transport}", OURS, readers, 0, delayed)
+
+
+def _beginning_steps(effort: Effort) -> Iterator[Step]:
+    """One reader after another."""
+    for way in WAYS:
+        for interval in INTERVALS:
+
+            def begun(way: Way = way, interval: float = interval) -> Figures:
+                return measure_beginnings(way, interval, effort.seconds)
+
+            yield Step("beginnings", f"{way}-{interval:g}", OURS, 1, 0, begun)
 
 
 def _curve_steps(movies: Movies, effort: Effort) -> Iterator[Step]:

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from scripts.bench.servers import Movies, Server, Serving, running, stop
 from reelcast.client.redirection import describe
 from reelcast.errors import ReelcastError
 
-__all__ = ["PUBLISHED", "published"]
+__all__ = ["PUBLISHED", "published", "publisher", "until_published"]
 
 PUBLISHED: Final = "published by ffmpeg"
 PATIENCE: Final = 20.0
@@ -36,39 +36,41 @@ def published(stream: Stream, transport: Transport) -> Server:
 @contextmanager
 def _start(stream: Stream, transport: Transport, movies: Movies) -> Iterator[Serving]:
     command = (sys.executable, "-m", "reelcast", "serve", movies.sd, "--host", "127.0.0.1", "--port", "0")
+    source = ("-re", "-stream_loop", "-1", "-i", movies.hd if stream == "hd" else movies.sd, "-c", "copy")
     with running(command, 1) as (process, (url,)):
         place = url.rpartition("/")[0] + "/live"
-        publisher = subprocess.Popen(
-            _ffmpeg(movies.hd if stream == "hd" else movies.sd, place, transport),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        try:
-            asyncio.run(_until_published(place))
+        with publisher(source, place, transport):
             yield Serving(process, {stream: place})
-        finally:
-            stop(publisher)
 
 
-def _ffmpeg(movie: Path, url: str, transport: Transport) -> tuple[str | Path, ...]:
-    """The movie again and again, as it is."""
-    source = ("-re", "-stream_loop", "-1", "-i", movie, "-c", "copy")
-    return (
-        "ffmpeg",
-        "-nostdin",
-        "-loglevel",
-        "quiet",
-        *source,
-        "-f",
-        "rtsp",
-        "-rtsp_transport",
-        transport,
-        url,
+@contextmanager
+def publisher(source: Sequence[str | Path], url: str, transport: Transport) -> Iterator[None]:
+    """ffmpeg with a source in its own words, and how to code it; what it sends can be read."""
+    process = subprocess.Popen(
+        (
+            "ffmpeg",
+            "-nostdin",
+            "-loglevel",
+            "quiet",
+            *source,
+            "-f",
+            "rtsp",
+            "-rtsp_transport",
+            transport,
+            url,
+        ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
+    try:
+        asyncio.run(until_published(url))
+        yield
+    finally:
+        stop(process)
 
 
-async def _until_published(url: str) -> None:
+async def until_published(url: str) -> None:
     """Wait until it is described; ReelcastError where it never is."""
     deadline = time.monotonic() + PATIENCE
     while True:

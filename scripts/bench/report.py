@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from scripts.bench.analysis import ANALYSIS
 from scripts.bench.client_report import camera_section, client_section
+from scripts.bench.delay_report import beginning_section, delay_section
 from scripts.bench.figures import Cost, Line, Verdict, cost_of, figure, line_of, memory_per_reader, select
 from scripts.bench.programme import PACED, Result
 from scripts.bench.published import PUBLISHED
@@ -54,7 +55,19 @@ def markdown(results: Sequence[Result], machine: dict[str, str], plots: Sequence
     parts = [INTRODUCTION, _machine(machine), "## The table\n", _rows(results)]
     of_clients = [name for name in plots if name.startswith("clients")]
     parts += [f"![{name.removesuffix('.svg')}](plots/{name})\n" for name in plots if name not in of_clients]
-    sections = [section(results) for section in (_published, _setup, _memory, _pacing, _curve, _receivers)]
+    sections = [
+        section(results)
+        for section in (
+            _published,
+            delay_section,
+            beginning_section,
+            _setup,
+            _memory,
+            _pacing,
+            _curve,
+            _receivers,
+        )
+    ]
     for text in (*sections, camera_section(results), client_section(results, of_clients)):
         if text:
             parts.append(text)
