@@ -191,6 +191,14 @@ def test_nothing_is_put_before_what_is_there(plain: Tape, index: Index) -> None:
     assert {gap.reason for gap in index.gaps("/cam")} == {STOPPED}
 
 
+def test_a_clock_that_was_days_ahead_is_set_back(plain: Tape, index: Index) -> None:
+    """What was recorded under a wrong time stays there; what follows stands under the right one."""
+    wrong = later(plain.units, 3 * 86_400.0)
+    record(writer_into(index, segment_seconds=60.0), plain.taken([*wrong, *plain.units]))
+    assert [each.start for each in index.segments("/cam")] == pytest.approx([NOON, NOON + 3 * 86_400])
+    assert all(marks_in(each) == list(range(100)) for each in index.segments("/cam"))
+
+
 SIGHT, PICTURES = video("h264")
 LARGE, LARGER = video("h264", (320, 192))
 SOUND, TONE = audio("aac")
@@ -345,6 +353,18 @@ def open_groups() -> Iterator[ReceivedUnit]:
         unit = AccessUnit(bytes(packet), 0, 0, packet.is_keyframe)
         at = packet.pts / 25
         yield ReceivedUnit(track, unit, at, NOON + at, "sender", at)
+
+
+def test_segments_shorter_than_a_track_is_waited_for(index: Index) -> None:
+    """Sound that has stopped is still waited for in one segment while the next but one begins."""
+    sight = [each for number in range(6) for each in units_of(SIGHT, PICTURES, number * LENGTH)]
+    sound = [each for each in units_of(SOUND, TONE, 0.1) if each.pts < 0.4]
+    units = sorted((*sight, *sound), key=lambda each: each.pts)
+    record(writer_into(index, segment_seconds=0.24), with_tracks(units, SIGHT, SOUND))
+    segments = index.segments("/cam")
+    assert len(segments) == 12
+    assert sum(len(times_in(each, "video")) for each in segments) == 6 * FRAMES
+    assert sum(len(times_in(each, "audio")) for each in segments) == len(sound)
 
 
 def test_pictures_that_lead_a_keyframe_are_not_lost(index: Index) -> None:
