@@ -380,6 +380,21 @@ async def test_an_application_that_does_not_read_loses_datagrams(
         assert [round((await one(stream)).pts, 3) for _ in range(4)] == [0.0, 0.02, 0.04, 0.06]
 
 
+async def test_a_goodbye_is_looked_at_soon(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing has waited for a while: looks are rare then."""
+    monkeypatch.setattr(module, "LEISURE", 1000.0)
+    server.on_play = lambda server: server.send_media(audio(0))
+    async with opened(server.url, transport="tcp", timeout=5.0) as stream:
+        await one(stream)
+        session = stream._link.session
+        assert isinstance(session, module.Session)
+        while session._pressing:
+            await asyncio.sleep(0.005)
+        server.send_media(goodbye(), channel=1)
+        with pytest.raises(StopAsyncIteration):
+            await one(stream)
+
+
 async def test_closing_early(server: ScriptedServer) -> None:
     server.on_play = lambda server: server.send_media(audio(0))
     stream = await started(server.url, transport="tcp", timeout=5.0)
