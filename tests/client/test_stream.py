@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
+from tests.server.raw import until
 
 from reelcast.client import link as link_module
 from reelcast.client import queue as queue_module
@@ -388,8 +389,7 @@ async def test_a_goodbye_is_looked_at_soon(server: ScriptedServer, monkeypatch: 
         await one(stream)
         session = stream._link.session
         assert isinstance(session, module.Session)
-        while session._pressing:
-            await asyncio.sleep(0.005)
+        await until(lambda: not session._pressing)
         server.send_media(goodbye(), channel=1)
         with pytest.raises(StopAsyncIteration):
             await one(stream)
