@@ -16,7 +16,7 @@ from tests.server.raw import until
 
 from reelcast.client import classroom, events
 from reelcast.client.classroom import ClassroomReception, ClassroomSession
-from reelcast.client.session import Outlets
+from reelcast.client.lifetime import Outlets
 from reelcast.client.stream import connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance

@@ -11,8 +11,7 @@ import pytest
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply, sender_report
 from tests.server.raw import until
 
-from reelcast.client import events
-from reelcast.client import session as module
+from reelcast.client import events, lifetime, session
 from reelcast.client.frame import Frame as Shown
 from reelcast.client.reconnect import Reconnect
 from reelcast.client.session import Session
@@ -28,8 +27,9 @@ TWO_TRACKS = SDP + b"m=audio 0 RTP/AVP 8\r\na=control:track2\r\n"
 
 @pytest.fixture(autouse=True)
 def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime, "TICK", 0.02)
     for name in ("TICK", "END_SILENCE"):
-        monkeypatch.setattr(module, name, 0.02)
+        monkeypatch.setattr(session, name, 0.02)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 from tests.server.raw import until
 
+from reelcast.client import lifetime, reception, session
 from reelcast.client import link as link_module
 from reelcast.client import queue as queue_module
-from reelcast.client import session as module
 from reelcast.client.stream import Stream, Transport, connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
@@ -25,8 +25,9 @@ from reelcast.rtsp.message import Request, Response
 @pytest.fixture(autouse=True)
 def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "UDP_SILENCE", 0.02)
+    monkeypatch.setattr(lifetime, "TICK", 0.02)
     for name in ("TICK", "END_SILENCE"):
-        monkeypatch.setattr(module, name, 0.02)
+        monkeypatch.setattr(session, name, 0.02)
 
 
 class Media:
@@ -141,7 +142,7 @@ async def test_media_before_the_answer_to_play(
         server.send_media(*packets(3))
         return answer(request)
 
-    monkeypatch.setattr(module, "MAX_EARLY", limit)
+    monkeypatch.setattr(reception, "MAX_EARLY", limit)
     server.answers["PLAY"] = play
     async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         server.send_media(goodbye(), channel=1)
@@ -383,13 +384,13 @@ async def test_an_application_that_does_not_read_loses_datagrams(
 
 async def test_a_goodbye_is_looked_at_soon(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where nothing has waited for a while: looks are rare then."""
-    monkeypatch.setattr(module, "LEISURE", 1000.0)
+    monkeypatch.setattr(lifetime, "LEISURE", 1000.0)
     server.on_play = lambda server: server.send_media(audio(0))
     async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         await one(stream)
-        session = stream._link.session
-        assert isinstance(session, module.Session)
-        await until(lambda: not session._pressing)
+        playing = stream._link.session
+        assert isinstance(playing, session.Session)
+        await until(lambda: not playing._lifetime._pressing)
         server.send_media(goodbye(), channel=1)
         with pytest.raises(StopAsyncIteration):
             await one(stream)

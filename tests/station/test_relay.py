@@ -17,8 +17,8 @@ from tests.client.cameras.stage import Stage
 from tests.client.scripted import SDP, SSRC, ScriptedServer, audio, goodbye, reply
 from tests.server.raw import until
 
+from reelcast.client.reception import Reception
 from reelcast.client.reconnect import Reconnect
-from reelcast.client.session import Session
 from reelcast.client.stream import Transport, connect
 from reelcast.errors import ProtocolError, RemoteError
 from reelcast.net.tls import Tls
@@ -123,14 +123,14 @@ async def test_a_unit_is_handed_on_in_the_turn_that_it_came_in(
     """Nothing is queued on the way."""
     async with scene(relay_of(camera)) as here:
         await here.units_come(3)
-        deliver: Callable[..., None] = Session._deliver
+        take: Callable[..., None] = Reception.take
 
-        def look(self: Session, *arguments: object) -> None:
+        def look(self: Reception, *arguments: object) -> None:
             before = len(here.units)
-            deliver(self, *arguments)
+            take(self, *arguments)
             assert len(here.units) > before
 
-        monkeypatch.setattr(Session, "_deliver", look)
+        monkeypatch.setattr(Reception, "take", look)
         camera.send_media(audio(3))
         await here.units_come(4)
 

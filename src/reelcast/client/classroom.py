@@ -18,11 +18,11 @@ from dataclasses import replace
 from typing import Final
 
 from reelcast.client.classroom_dialogue import ClassroomDialogue
+from reelcast.client.lifetime import Lifetime, Outlets
 from reelcast.client.options import Moment
-from reelcast.client.session import TICK, Outlets
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
-from reelcast.errors import DeadlineError, ProtocolError, ReelcastError
+from reelcast.errors import ProtocolError
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp.classroom import FrameAssembler
 from reelcast.rtp.intake import Clock, ReceivedUnit
@@ -47,7 +47,7 @@ TRACK: Final = Track(kind="video", codec="jpeg", clock_rate=90_000, payload_type
 
 
 class ClassroomReception:
-    """The frames of one movie: datagrams in, access units with their times out; see `client.session.Reception`.
+    """The frames of one movie: datagrams in, access units with their times out; see `client.reception.Reception`.
 
     units      frames that were shown; corrupt: none, for a frame that misses something is not shown
     """
@@ -139,12 +139,8 @@ class ClassroomSession:
         self._loop = asyncio.get_running_loop()
         self._reception = ClassroomReception()
         self._ports = MediaPorts(self._take, _ignore)
-        self._heard = 0.0
-        self._first = asyncio.Event()
-        self._failure: ReelcastError | None = None
-        self._over = False
-        self._tick: asyncio.TimerHandle | None = None
-        dialogue.on_lost = self._end
+        self._lifetime = Lifetime(self._look, self._finish, outlets.end)
+        dialogue.on_lost = self._lifetime.end
 
     @classmethod
     async def open(
@@ -208,39 +204,32 @@ class ClassroomSession:
             raise ProtocolError("no seeking and no other speed here", 456, url=self.url, advice=advice)
         if self.state is State.PLAYING:
             return
-        self._over, self.segment = False, segment
+        self.segment = segment
+        self._lifetime.resume()
         self._reception.play(segment)
         # Frames may overtake the answer.
         await self._dialogue.demand("PLAY", "Session", self._dialogue.session)
         self.state = after(self.state, "PLAY")
-        self._heard = self._loop.time()
-        self._stop_ticking()
-        self._tick = self._loop.call_later(TICK, self._look)
+        self._lifetime.heard = self._loop.time()
+        self._lifetime.look_soon()
 
     async def first(self, seconds: float) -> None:
         """Wait for a frame; DeadlineError where none has come within some seconds, or why the session ended."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._first.wait()
-            if self._failure is not None:
-                raise self._failure
-        except TimeoutError:
-            advice = (
-                "the assignment's server answers 200 even where it has no such file: check its name, and that "
-                "nothing blocks UDP to this port"
-            )
-            raise DeadlineError("first packet", seconds, url=self.url, advice=advice) from None
+        advice = (
+            "the assignment's server answers 200 even where it has no such file: check its name, and that "
+            "nothing blocks UDP to this port"
+        )
+        await self._lifetime.first(seconds, url=self.url, advice=advice)
 
     async def pause(self) -> None:
         """PAUSE; raises as `set_up`."""
         await self._dialogue.demand("PAUSE", "Session", self._dialogue.session)
         self.state = after(self.state, "PAUSE")
-        self._stop_ticking()
+        self._lifetime.rest()
 
     async def close(self) -> None:
         """TEARDOWN and the end of the connection; closing twice is no error."""
-        self._over = True
-        self._stop_ticking()
+        self._lifetime.close()
         was, self.state = self.state, State.INIT
         try:
             if was is not State.INIT:
@@ -253,7 +242,7 @@ class ClassroomSession:
 
     def _take(self, datagrams: Sequence[bytes]) -> None:
         now, wall = self._loop.time(), time.time()
-        self._heard = now
+        self._lifetime.heard = now
         for data in datagrams:
             self._deliver(self._reception.media(data, now, wall))
 
@@ -261,34 +250,20 @@ class ClassroomSession:
         for frame in frames:
             self._outlets.unit(frame)
         if frames:
-            self._first.set()
+            self._lifetime.begin()
 
     def _look(self) -> None:
         now, wall = self._loop.time(), time.time()
         self._deliver(self._reception.flush(now, now, wall))
-        silence = now - self._heard
-        if self._first.is_set() and silence >= min(END_SILENCE, self._timeouts.silence):
-            self._end(None)
+        silence = now - self._lifetime.heard
+        if self._lifetime.began and silence >= min(END_SILENCE, self._timeouts.silence):
+            # The movie is over, as far as one can tell.
+            self._lifetime.end(None)
         else:
-            self._tick = self._loop.call_later(TICK, self._look)
+            self._lifetime.look_soon()
 
-    def _stop_ticking(self) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
-
-    def _end(self, error: ReelcastError | None) -> None:
-        """The movie is over, as far as one can tell, or the connection is lost."""
-        if self._over:
-            return
-        self._over = True
-        self._stop_ticking()
+    def _finish(self) -> None:
         self._deliver(self._reception.flush(math.inf, self._loop.time(), time.time()))
-        if self._first.is_set():
-            self._outlets.end(error)
-        else:
-            self._failure = error
-            self._first.set()
 
 
 def _ignore(_: bytes) -> None:

@@ -10,9 +10,10 @@ from typing import Final
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
+from reelcast.client.lifetime import Outlets
 from reelcast.client.options import Moment, Options, Way, is_encrypted
 from reelcast.client.queue import UnitQueue
-from reelcast.client.session import Outlets, Session
+from reelcast.client.session import Session
 from reelcast.client.statistics import Counted, Ledger, TrackStatistics
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.rtsp.states import State

@@ -14,7 +14,7 @@ __all__ = ["Counted", "Ledger", "TrackStatistics"]
 
 
 class Counted(Protocol):
-    """What a session counts of one track (`reelcast.client.session.Reception`); meanings as below."""
+    """What a session counts of one track (`reelcast.client.reception.Reception`); meanings as below."""
 
     @property
     def track(self) -> Track:

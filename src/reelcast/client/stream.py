@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Literal, Self
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
+from reelcast.client.lifetime import Outlets
 from reelcast.client.link import Link, Start
 from reelcast.client.options import Dialect, Moment, Options, Transport, check
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
-from reelcast.client.session import Outlets, Session
+from reelcast.client.session import Session
 from reelcast.client.statistics import TrackStatistics
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
