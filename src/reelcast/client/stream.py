@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -28,16 +27,13 @@ from reelcast.client.link import Link, Start
 from reelcast.client.options import Dialect, Moment, Options, Transport, check
 from reelcast.client.queue import UnitQueue, Units
 from reelcast.client.reconnect import NEVER, Reconnect
+from reelcast.client.recovery import Recovery, Steps
 from reelcast.client.session import Session
 from reelcast.client.statistics import TrackStatistics
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.client.trust import Trust
-from reelcast.errors import (
-    AuthenticationError,
-    DeadlineError,
-    ReelcastError,
-)
+from reelcast.errors import DeadlineError, ReelcastError
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
@@ -123,10 +119,11 @@ class Stream:
         self._link = Link(url, options, self._queue, Outlets(self._take, self._end))
         self._continuity = Continuity()
         self._watch = events.Watch(options.tell)
-        self._recovery: asyncio.Task[None] | None = None
-        self._lost: ReelcastError | None = None
+        self._again: Start | None = None
         self._reader: weakref.ref[Frames | Units] | None = None
         self._lock = asyncio.Lock()
+        steps = Steps(self._link.drop, self._bring_back, lambda: None, self._finish)
+        self._recovery = Recovery(self.url, options, self._lock, steps)
         self._limit: asyncio.Timeout | None = None
         self._over = False
         self._closed = False
@@ -200,7 +197,7 @@ class Stream:
         RemoteError for a refusal, ProtocolError for nonsense.
         """
         async with self._turn():
-            if self._link.session is None and self._recovery is None:
+            if self._link.session is None and not self._recovery.running:
                 self._queue.reopen()
                 self._over = False
                 await self._link.bring_up(self._start)
@@ -282,16 +279,13 @@ class Stream:
         limit, self._limit = self._limit, None
         if limit is not None:
             limit.reschedule(0.0)
-        recovery, self._recovery = self._recovery, None
-        if recovery is not None:
-            recovery.cancel()
-            await asyncio.wait([recovery])
+        recovering = await self._recovery.stop()
         self._queue.end(None)
         reader = self._present_reader()
         if reader is not None and not isinstance(reader, Units):
             reader.close()  # what is queued can still be had coded, but nothing is decoded any more
         async with self._lock:
-            active = self._link.session is not None or recovery is not None
+            active = self._link.session is not None or recovering
             await self._link.drop()
         if active and not self._over:
             self._over = True
@@ -363,7 +357,7 @@ class Stream:
 
     def _opened(self) -> Session | ClassroomSession:
         session = self._link.session
-        if session is None or self._recovery is not None:
+        if session is None or self._recovery.running:
             raise ReelcastError("the stream is not open", url=self.url, advice="open it, or wait for it")
         return session
 
@@ -385,52 +379,19 @@ class Stream:
         """A session is over: the stream too, or it is looked for again."""
         if error is None or self._closed or not self._options.reconnect.allows(1):
             self._finish(error)
-        elif self._recovery is None:
-            self._options.tell(events.Disconnected(error))
-            self._recovery = asyncio.get_running_loop().create_task(self._recover(error))
-        else:
-            self._lost = error
+            return
+        if not self._recovery.running:
+            # A presentation goes on where it was; what is live is where it is. Who paused it plays it again.
+            at = self.position if self.duration is not None else None
+            self._again = (at, None if self.scale == 1.0 else self.scale)
+            if self.state is State.PAUSED:
+                self._again, self._sought = None, at
+        self._recovery.lose(error)
+
+    async def _bring_back(self) -> None:
+        await self._link.bring_up(self._again)
 
     def _finish(self, error: ReelcastError | None) -> None:
         self._over = True
         self._queue.end(error)
         self._options.tell(events.Ended(error))
-
-    async def _recover(self, error: ReelcastError) -> None:
-        """Attempt after attempt; a session of old is never used again."""
-        # A presentation goes on where it was; what is live is where it is. Who paused it plays it again.
-        at = self.position if self.duration is not None else None
-        start: Start | None = (at, None if self.scale == 1.0 else self.scale)
-        if self.state is State.PAUSED:
-            start, self._sought = None, at
-        attempt = 1
-        while self._options.reconnect.allows(attempt):
-            delay = self._options.reconnect.delay(attempt, random.random())
-            log.info("%s; connecting again in %.1f s", error, delay)
-            self._options.tell(events.Waiting(delay, attempt, error))
-            async with self._lock:
-                await self._link.drop()
-            await asyncio.sleep(delay)
-            failure = await self._try_again(start)
-            if failure is None:
-                self._recovery = None
-                return
-            error = failure
-            if isinstance(error, AuthenticationError):
-                break  # trying on would lock the account
-            attempt += 1
-        self._recovery = None
-        self._finish(error)
-
-    async def _try_again(self, start: Start | None) -> ReelcastError | None:
-        """One attempt; why it failed, or why what it brought was lost again at once."""
-        self._lost = None
-        try:
-            async with self._lock:
-                await self._link.bring_up(start)
-        except ReelcastError as failure:
-            return failure
-        except Exception as fault:
-            log.exception("! a fault while connecting again")
-            return ReelcastError(f"a fault while connecting: {fault!r}", url=self.url)
-        return self._lost

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +18,8 @@ from reelcast.client import events
 from reelcast.client.departure import Departure, PublishedTrack
 from reelcast.client.options import Options, is_encrypted
 from reelcast.client.publication import Publication
+from reelcast.client.recovery import Recovery, Steps
 from reelcast.errors import (
-    AuthenticationError,
     DeadlineError,
     ProtocolError,
     ReelcastError,
@@ -72,9 +71,9 @@ class Uplink:
         self._dropped: list[int] = []
         self._sums: tuple[PublishedTrack, ...] = ()
         self._waiting: set[int] = set()
-        self._recovery: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self._lost: ReelcastError | None = None
+        steps = Steps(self._drop, self._bring_up, self._found, self._finish)
+        self._recovery = Recovery(self.url, options, self._lock, steps)
         self._closed = False
 
     @property
@@ -100,7 +99,7 @@ class Uplink:
     @property
     def recovering(self) -> bool:
         """Whether the server was lost, and is looked for."""
-        return self._recovery is not None
+        return self._recovery.running
 
     def statistics(self) -> tuple[PublishedTrack, ...]:
         """What was sent so far, by track, over all sessions."""
@@ -153,12 +152,9 @@ class Uplink:
     async def close(self) -> None:
         """TEARDOWN, and the end of the connection. Closing twice is no error."""
         self._closed = True
-        recovery, self._recovery = self._recovery, None
-        if recovery is not None:
-            recovery.cancel()
-            await asyncio.wait([recovery])
+        recovering = await self._recovery.stop()
         async with self._lock:
-            active = self._publication is not None or recovery is not None
+            active = self._publication is not None or recovering
             await self._drop()
         if active and self._tracks:
             self._options.tell(events.Ended(None))
@@ -225,7 +221,7 @@ class Uplink:
         publication = self._publication
         if publication is None or publication.state is not State.RECORDING:
             # Whoever sets it up hears why.
-            self._lost = error
+            self._recovery.lost = error
             return
         self._valves.hold(True)
         if publication.transport == "udp" and not publication.reported:
@@ -233,44 +229,16 @@ class Uplink:
             self._ways = tuple(way for way in self._all_ways if way == "tcp") or self._all_ways
         if self._closed or not self._options.reconnect.allows(1):
             self._finish(error)
-        elif self._recovery is None:
-            self._options.tell(events.Disconnected(error))
-            self._recovery = asyncio.get_running_loop().create_task(self._recover(error))
         else:
-            self._lost = error
+            self._recovery.lose(error)
+
+    def _found(self) -> None:
+        self._valves.keyframe()
+        self._go_on()
 
     def _finish(self, error: ReelcastError) -> None:
         self._valves.end(error)
         self._options.tell(events.Ended(error))
-
-    async def _recover(self, error: ReelcastError) -> None:
-        """Attempt after attempt; a session of old is never used again."""
-        attempt = 1
-        while self._options.reconnect.allows(attempt):
-            delay = self._options.reconnect.delay(attempt, random.random())
-            log.info("%s; connecting again in %.1f s", error, delay)
-            self._options.tell(events.Waiting(delay, attempt, error))
-            async with self._lock:
-                await self._drop()
-            await asyncio.sleep(delay)
-            self._lost = None
-            try:
-                async with self._lock:
-                    await self._bring_up()
-            except ReelcastError as failure:
-                error = failure
-            else:
-                if self._lost is None:
-                    self._recovery = None
-                    self._valves.keyframe()
-                    self._go_on()
-                    return
-                error = self._lost
-            if isinstance(error, AuthenticationError):
-                break  # trying on would lock the account
-            attempt += 1
-        self._recovery = None
-        self._finish(error)
 
 
 def _sum(before: PublishedTrack, now: Departure | None, dropped: int) -> PublishedTrack:
