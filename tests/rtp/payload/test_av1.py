@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.rtp.payload.wire import any_packets, damaged, packet, packets_of, places, receive, send
+from tests.rtp.payload.wire import (
+    any_packets,
+    damaged,
+    goes_round,
+    loses_only_what_is_hit,
+    packet,
+    packets_of,
+    places,
+    receive,
+    send,
+)
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.packet import Packet
@@ -245,27 +253,14 @@ class TestStreams:
     @settings(max_examples=100)
     @given(streams, st.integers(268, 1500))
     def test_round_trip(self, units: list[AccessUnit], size: int) -> None:
-        bursts = send(Av1Packetizer(TRACK, size), units)
-        for burst in bursts:
-            assert max(burst.sizes) <= size
-        assert receive(Av1Depacketizer(BARE), packets_of(bursts, 65500)) == units
+        goes_round((Av1Packetizer(TRACK, size), Av1Depacketizer(BARE)), units, size)
 
     @settings(max_examples=100)
     @given(streams, places, places)
     def test_losses(self, units: list[AccessUnit], lost: set[int], repeated: set[int]) -> None:
-        bursts = send(Av1Packetizer(TRACK, 268), units)
-        counts = [len(burst.sizes) for burst in bursts]
+        coder = Av1Packetizer(TRACK, 268), Av1Depacketizer(BARE)
         # Nothing is known of a stream until a unit of each kind was seen.
-        safe = sum(counts[:2])
-        lost = {place + safe for place in lost}
-        ends = list(itertools.accumulate(counts))
-        whole = [
-            unit
-            for unit, end, count in zip(units, ends, counts, strict=True)
-            if not lost & set(range(end - count, end))
-        ]
-        packets = damaged(packets_of(bursts, 65500), lost, repeated)
-        assert receive(Av1Depacketizer(BARE), packets) == whole
+        loses_only_what_is_hit(coder, units, lost, repeated, safe=2)
 
 
 def test_parameters() -> None:

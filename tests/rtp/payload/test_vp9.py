@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.rtp.payload.wire import any_packets, damaged, packet, packets_of, places, receive, send
+from tests.rtp.payload.wire import (
+    any_packets,
+    goes_round,
+    loses_only_what_is_hit,
+    packet,
+    packets_of,
+    places,
+    receive,
+    send,
+)
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.packet import Packet
@@ -141,19 +148,16 @@ streams = st.lists(st.integers(6, 1500), min_size=1, max_size=12).map(
 
 
 @settings(max_examples=60)
+@given(streams, st.integers(268, 1500))
+def test_round_trip(units: list[AccessUnit], size: int) -> None:
+    goes_round((Vp9Packetizer(TRACK, size), Vp9Depacketizer(TRACK)), units, size)
+
+
+@settings(max_examples=60)
 @given(streams, st.integers(268, 1500), places, places)
-def test_what_is_not_hit_arrives(
-    units: list[AccessUnit], size: int, lost: set[int], repeated: set[int]
-) -> None:
-    bursts = send(Vp9Packetizer(TRACK, size), units)
-    assert all(max(burst.sizes) <= size for burst in bursts)
-    ends = list(itertools.accumulate(len(burst.sizes) for burst in bursts))
-    whole = [
-        unit
-        for unit, burst, end in zip(units, bursts, ends, strict=True)
-        if not lost & set(range(end - len(burst.sizes), end))
-    ]
-    assert receive(Vp9Depacketizer(TRACK), damaged(packets_of(bursts, 65500), lost, repeated)) == whole
+def test_losses(units: list[AccessUnit], size: int, lost: set[int], repeated: set[int]) -> None:
+    coder = Vp9Packetizer(TRACK, size), Vp9Depacketizer(TRACK)
+    loses_only_what_is_hit(coder, units, lost, repeated)
 
 
 @pytest.mark.parametrize(("profile", "parameters"), [(0, {}), (2, {"profile-id": "2"})])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -64,3 +65,36 @@ def damaged(packets: list[Packet], lost: set[int], repeated: set[int]) -> list[P
 
 places = st.sets(st.integers(0, 120), max_size=12)
 """For `damaged`."""
+
+
+def goes_round(coder: tuple[Packetizer, Depacketizer], units: list[AccessUnit], size: int) -> None:
+    """Units that are sent in packets of some bytes at the most come back as they were."""
+    packetizer, depacketizer = coder
+    bursts = send(packetizer, units)
+    for burst in bursts:
+        assert max(burst.sizes) <= size
+    assert receive(depacketizer, packets_of(bursts, 65500)) == units
+
+
+def loses_only_what_is_hit(
+    coder: tuple[Packetizer, Depacketizer],
+    units: list[AccessUnit],
+    lost: set[int],
+    repeated: set[int],
+    *,
+    safe: int = 0,
+) -> None:
+    """All units arrive whole but those that miss a packet.
+
+    lost, repeated    places of packets, behind those of the first `safe` units, which always arrive
+    """
+    packetizer, depacketizer = coder
+    bursts = send(packetizer, units)
+    counts = [len(burst.sizes) for burst in bursts]
+    lost = {place + sum(counts[:safe]) for place in lost}
+    whole = [
+        unit
+        for unit, end, count in zip(units, itertools.accumulate(counts), counts, strict=True)
+        if not lost & set(range(end - count, end))
+    ]
+    assert receive(depacketizer, damaged(packets_of(bursts, 65500), lost, repeated)) == whole
