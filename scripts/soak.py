@@ -1,7 +1,8 @@
 """What a server must bear that takes too long for the tests: `python -m scripts.soak [TRIAL ...]`, with figures.
 
 Each trial starts `reelcast serve` with a movie (build/movies/movie.mp4) as a file and as a live stream, and is hard
-on it: connections by the thousand, readers that vanish, readers that stop reading, SIGTERM amid a hundred of them.
+on it: connections by the thousand, readers that vanish, readers that stop reading, SIGTERM amid a hundred of them,
+publishers by the dozen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from scripts.make_movies import ROOT, make
 from tests.server.raw import Client, Ports, rtcp_kinds
 
+from reelcast.load.process import usage_of
+from reelcast.load.run import Measurement, Plan, Run
 from reelcast.server.limits import raise_descriptors
 
 CROWD = 1000
@@ -30,6 +33,10 @@ CYCLES = 1000
 READERS = 100
 STALLED = 10
 WATCH_SECONDS = 10.0
+PUBLISHERS = 50
+SHARE = 10
+"""Readers of each publisher."""
+PUBLISHED_SECONDS = 20.0
 SETTLE_SECONDS = 3.0
 LIVE = "/live/trackID=1"
 FILE = "/movie.mp4/trackID=1"
@@ -258,8 +265,76 @@ async def end() -> list[Figure]:
         ]
 
 
+async def publishers() -> list[Figure]:
+    """Fifty publishers, and ten readers of each, all over TCP: nothing is lost on the way."""
+
+    async def watch(port: int, number: int) -> Measurement:
+        plan = Plan(f"rtsp://127.0.0.1:{port}/cam{number}", SHARE, "tcp", duration=PUBLISHED_SECONDS, ramp=10)
+        return await Run(plan).measure()
+
+    async with serving() as served, publishing(served.port) as senders:
+        begun, idle = time.monotonic(), usage_of(served.process.pid)
+        alone = served.memory
+        await asyncio.sleep(SETTLE_SECONDS)
+        taken = usage_of(served.process.pid).cpu - idle.cpu
+        print(
+            f"  server with {PUBLISHERS} publishers: {taken / (time.monotonic() - begun):.2f} cores, {alone:.0f} MB"
+        )
+        begun, before = time.monotonic(), usage_of(served.process.pid)
+        found = await asyncio.gather(*(watch(served.port, number) for number in range(PUBLISHERS)))
+        spent = usage_of(served.process.pid).cpu - before.cpu
+        print(f"  with all readers: {spent / (time.monotonic() - begun):.2f} cores, {served.memory:.0f} MB")
+        size = sum(int(each.counters.bytes.sum()) for each in found)
+        print(f"  readers got {size * 8 / PUBLISHED_SECONDS / 1e6:.0f} Mbit/s")
+        latency = max(each.latency.percentile(99) or 0.0 for each in found)
+        print(f"  the slowest path's latency, 99th percentile: {latency * 1000:.1f} ms")
+        dropped = await ended(senders)
+        wanted = PUBLISHERS * SHARE
+        return [
+            Figure("units that publishers dropped", dropped, 0),
+            Figure(f"of {wanted} readers, without media", wanted - sum(each.served for each in found), 0),
+            Figure("packets lost", sum(int(each.counters.lost.sum()) for each in found), 0),
+            Figure("readers disconnected", sum(each.dropped + each.ended for each in found), 0),
+        ]
+
+
+@asynccontextmanager
+async def publishing(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The publishers of /cam0, /cam1 and so on, in a process of their own."""
+    movie = ROOT / "build" / "movies" / "movie.mp4"
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "scripts.publishers",
+            movie,
+            f"rtsp://127.0.0.1:{port}/cam%d",
+            str(PUBLISHERS),
+        ),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    try:
+        assert await process.stdout.readline()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def ended(senders: asyncio.subprocess.Process) -> int:
+    """End the publishers; how many units they had to drop."""
+    output, _ = await senders.communicate(b"")
+    units, dropped = map(int, output.split())
+    print(f"  published: {units} units")
+    return dropped
+
+
 TRIALS: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
-    trial.__name__: trial for trial in (crowd, idle, vanish, stall, end)
+    trial.__name__: trial for trial in (crowd, idle, vanish, stall, end, publishers)
 }
 
 
