@@ -218,8 +218,8 @@ class Broadcast:
         """Send to all what is due by `now`, or a part of it where that is much."""
         due = self._begin_due(now)
         if self.fan_out.proceed(PART_BYTES):
-            # What is due before the rest of this has gone makes it hurry.
-            self._part += PART_SECONDS
+            # What is due before the rest of this has gone makes it hurry; what comes as it happens is late already.
+            self._part += PART_SECONDS if self._feed.paced else 0.0
             return self._part if due is None else min(self._part, due)
         if self.reporter.due <= now and len(self.fan_out) and self._pacer is not None:
             self._pacer.after_flush(self.report)
