@@ -81,9 +81,13 @@ class TestParts:
         monkeypatch.setattr(broadcast_module, "ALONE", 3)
 
     @TRANSPORTS
+    @pytest.mark.parametrize(("paced", "apart"), [(True, PART_SECONDS), (False, 0.0)])
     @in_virtual_time
-    async def test_each_has_a_time_of_its_own(self, transport: str) -> None:
-        async with studio_of(feed()) as studio:
+    async def test_each_has_a_time_of_its_own(self, transport: str, paced: bool, apart: float) -> None:
+        """What comes as it happens does not wait, but lets others have their turn."""
+        source = feed()
+        source.paced = paced
+        async with studio_of(source) as studio:
             readers = [studio.reader(transport, 0) for _ in range(4)]
             for reader in readers:
                 await reader.play()
@@ -96,7 +100,7 @@ class TestParts:
             assert len(moments) > 10
             for times in moments:
                 assert [after - before for before, after in pairwise(times)] == pytest.approx(
-                    [PART_SECONDS] * 3, abs=0.005
+                    [apart] * 3, abs=0.005
                 )
 
     @TRANSPORTS
