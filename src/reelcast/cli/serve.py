@@ -9,7 +9,7 @@ import logging
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -55,6 +55,12 @@ _RECORD_PANEL = "Recording"
 _LISTEN_PANEL = "Where it listens"
 _TLS_PANEL = "Encryption (RTSPS)"
 _LIMITS_PANEL = "What clients may take"
+
+
+def _number(panel: str, default: float, text: str, *, least: int = 1, most: int | None = None) -> Any:
+    """An option for a number; its default is the configuration's, and only shown here."""
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return typer.Option(min=least, max=most, show_default=shown, help=text, rich_help_panel=panel)
 
 
 def serve(
@@ -122,11 +128,8 @@ def serve(
     ] = False,
     patience: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            show_default=f"{_LIVE.patience:g}",
-            help="Seconds that readers wait for a source that went away.",
-            rich_help_panel=_LIVE_PANEL,
+        _number(
+            _LIVE_PANEL, _LIVE.patience, "Seconds that readers wait for a source that went away.", least=0
         ),
     ] = None,
     record: Annotated[
@@ -141,32 +144,25 @@ def serve(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            show_default=str(_LISTEN.port),
-            help="TCP port of RTSP; 0 takes a free one.",
-            rich_help_panel=_LISTEN_PANEL,
-        ),
+        _number(_LISTEN_PANEL, _LISTEN.port, "TCP port of RTSP; 0 takes a free one.", least=0, most=65535),
     ] = None,
     rtp_port: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            max=65534,
-            show_default=str(_LISTEN.rtp_port),
-            help="UDP port of RTP, RTCP takes the next; 0 takes free ones.",
-            rich_help_panel=_LISTEN_PANEL,
+        _number(
+            _LISTEN_PANEL,
+            _LISTEN.rtp_port,
+            "UDP port of RTP, RTCP takes the next; 0 takes free ones.",
+            least=0,
+            most=65534,
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            max=64,
-            show_default=str(_LISTEN.workers),
-            help="Processes that share the port, of a server of files alone: one for each core to be used.",
-            rich_help_panel=_LISTEN_PANEL,
+        _number(
+            _LISTEN_PANEL,
+            _LISTEN.workers,
+            "Processes that share the port, of a server of files alone: one for each core to be used.",
+            most=64,
         ),
     ] = None,
     tls_port: Annotated[
@@ -195,66 +191,46 @@ def serve(
     ] = None,
     timeout: Annotated[
         int | None,
-        typer.Option(
-            min=5,
-            max=86400,
-            show_default=str(_LISTEN.timeout),
-            help="Seconds without a sign of life that end a session.",
-            rich_help_panel=_LIMITS_PANEL,
+        _number(
+            _LIMITS_PANEL,
+            _LISTEN.timeout,
+            "Seconds without a sign of life that end a session.",
+            least=5,
+            most=86400,
         ),
     ] = None,
     max_connections: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            show_default=str(_LIMITS.connections),
-            help="Connections at once; each of several workers keeps to its own count.",
-            rich_help_panel=_LIMITS_PANEL,
+        _number(
+            _LIMITS_PANEL,
+            _LIMITS.connections,
+            "Connections at once; each of several workers keeps to its own count.",
         ),
     ] = None,
     max_connections_per_address: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            show_default=str(_LIMITS.connections_per_address),
-            help="Connections at once from one address.",
-            rich_help_panel=_LIMITS_PANEL,
-        ),
+        _number(_LIMITS_PANEL, _LIMITS.connections_per_address, "Connections at once from one address."),
     ] = None,
     max_sessions: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            show_default=str(_LIMITS.sessions),
-            help="Sessions at once.",
-            rich_help_panel=_LIMITS_PANEL,
-        ),
+        _number(_LIMITS_PANEL, _LIMITS.sessions, "Sessions at once."),
     ] = None,
     max_sessions_per_address: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            show_default=str(_LIMITS.sessions_per_address),
-            help="Sessions at once of one address.",
-            rich_help_panel=_LIMITS_PANEL,
-        ),
+        _number(_LIMITS_PANEL, _LIMITS.sessions_per_address, "Sessions at once of one address."),
     ] = None,
     idle_timeout: Annotated[
         float | None,
-        typer.Option(
-            min=1,
-            show_default=f"{_LIMITS.idle_seconds:g}",
-            help="Seconds until a connection without a session is closed.",
-            rich_help_panel=_LIMITS_PANEL,
+        _number(
+            _LIMITS_PANEL, _LIMITS.idle_seconds, "Seconds until a connection without a session is closed."
         ),
     ] = None,
     stall_timeout: Annotated[
         float | None,
-        typer.Option(
-            min=1,
-            show_default=f"{_LIMITS.stalled_seconds:g}",
-            help="Seconds that a client may take nothing of what is sent to it.",
-            rich_help_panel=_LIMITS_PANEL,
+        _number(
+            _LIMITS_PANEL,
+            _LIMITS.stalled_seconds,
+            "Seconds that a client may take nothing of what is sent to it.",
         ),
     ] = None,
 ) -> None:

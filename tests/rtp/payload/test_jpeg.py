@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import random
 from dataclasses import replace
 
@@ -12,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.rtp.payload.wire import any_packets, damaged, packet, packets_of, places, receive, send
+from tests.rtp.payload.wire import (
+    any_packets,
+    loses_only_what_is_hit,
+    packet,
+    packets_of,
+    places,
+    receive,
+    send,
+)
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.packet import Packet
@@ -330,13 +337,5 @@ class TestStreams:
     )
     def test_losses(self, pictures: list[bytes], size: int, lost: set[int], repeated: set[int]) -> None:
         units = [AccessUnit(carry(data), 3600 * place, 3600 * place) for place, data in enumerate(pictures)]
-        bursts = send(JpegPacketizer(TRACK, size), units)
-        counts = [len(burst.sizes) for burst in bursts]
-        ends = itertools.accumulate(counts)
-        whole = [
-            unit
-            for unit, end, count in zip(units, ends, counts, strict=True)
-            if not lost & set(range(end - count, end))
-        ]
-        packets = damaged(packets_of(bursts, 65530), lost, repeated)
-        assert receive(JpegDepacketizer(TRACK), packets) == whole
+        coder = JpegPacketizer(TRACK, size), JpegDepacketizer(TRACK)
+        loses_only_what_is_hit(coder, units, lost, repeated)
