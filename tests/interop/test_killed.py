@@ -125,7 +125,8 @@ class Reader:
     async def come(self, count: int) -> None:
         """Wait for so many more pictures."""
         count += len(self.marks)
-        await until(lambda: len(self.marks) >= count, PATIENCE)
+        await until(lambda: len(self.marks) >= count or self.error is not None, PATIENCE)
+        assert self.error is None
 
     def assert_forward(self) -> None:
         """Times never leap back."""
@@ -201,7 +202,8 @@ async def test_who_feeds_it_is_killed(feeder: Feeder, short_movie: Path, tmp_pat
     source = ("--relay", f"cam=rtsp://127.0.0.1:{far}/cam") if feeder is upstream else ("--publish", "cam")
     command = feeder(short_movie, far if feeder is upstream else port)
     async with contextlib.AsyncExitStack() as stack:
-        options = ("--record", tmp_path / "recordings", "--patience", str(PATIENCE))
+        # A publisher over UDP who is killed is not given up before nothing has come for some seconds.
+        options = ("--take-over", "--record", tmp_path / "recordings", "--patience", str(PATIENCE))
         server = await stack.enter_async_context(served(port, *source, *options))
         readers: list[Reader] = []
         tasks: list[asyncio.Task[None]] = []
