@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.rtp.payload.wire import (
     any_packets,
     damaged,
-    goes_round,
-    loses_only_what_is_hit,
     packet,
     packets_of,
-    places,
     receive,
     send,
 )
@@ -226,41 +223,6 @@ class TestLoss:
     )
     def test_table(self, lost: tuple[int, ...], arrive: list[int]) -> None:
         assert self.units(*lost) == arrive
-
-
-streams = st.builds(
-    lambda sizes, more: [
-        AccessUnit(
-            temporal_unit(
-                *([SEQUENCE] if place % 5 == 0 else []),
-                *([METADATA] if more else []),
-                frame(size, keyframe=place % 5 == 0),
-                *([PADDING] if more else []),
-            ),
-            3000 * place,
-            3000 * place,
-            place % 5 == 0,
-        )
-        for place, size in enumerate(sizes)
-    ],
-    st.lists(st.integers(3, 1500), min_size=2, max_size=12),
-    st.booleans(),
-)
-"""Units that a single encoder makes: all keyframes open alike, and so do all others."""
-
-
-class TestStreams:
-    @settings(max_examples=100)
-    @given(streams, st.integers(268, 1500))
-    def test_round_trip(self, units: list[AccessUnit], size: int) -> None:
-        goes_round((Av1Packetizer(TRACK, size), Av1Depacketizer(BARE)), units, size)
-
-    @settings(max_examples=100)
-    @given(streams, places, places)
-    def test_losses(self, units: list[AccessUnit], lost: set[int], repeated: set[int]) -> None:
-        coder = Av1Packetizer(TRACK, 268), Av1Depacketizer(BARE)
-        # Nothing is known of a stream until a unit of each kind was seen.
-        loses_only_what_is_hit(coder, units, lost, repeated, safe=2)
 
 
 def test_parameters() -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.rtp.payload.wire import (
     any_packets,
     damaged,
-    goes_round,
-    loses_only_what_is_hit,
     packet,
     packets_of,
-    places,
     receive,
     send,
 )
@@ -296,44 +293,6 @@ class TestLoss:
     def test_joined_in_the_middle_of_a_picture(self) -> None:
         late = packet(nal(0x41, 9, first=False), 0, 0, True), packet(nal(0x41, 9), 1, 1, True)
         assert [unit.pts for unit in receive(H264Depacketizer(TRACK), late)] == [1]
-
-
-streams = st.builds(
-    lambda delimited, slices, sizes: [
-        AccessUnit(
-            annex_b(
-                *([AUD] if delimited else []),
-                *([SPS, PPS, SEI] if place % 5 == 0 else []),
-                *(
-                    nal(0x65 if place % 5 == 0 else 0x41, size + 2 * part, first=part == 0)
-                    for part in range(slices)
-                ),
-            ),
-            3000 * place,
-            3000 * place,
-            place % 5 == 0,
-        )
-        for place, size in enumerate(sizes)
-    ],
-    st.booleans(),
-    st.integers(1, 3),
-    st.lists(st.integers(3, 900), min_size=2, max_size=12),
-)
-"""Units that a single encoder makes: all keyframes open alike, and so do all others."""
-
-
-class TestStreams:
-    @settings(max_examples=100)
-    @given(streams, st.integers(268, 1500))
-    def test_round_trip(self, units: list[AccessUnit], size: int) -> None:
-        goes_round((H264Packetizer(TRACK, size), H264Depacketizer(TRACK)), units, size)
-
-    @settings(max_examples=100)
-    @given(streams, places, places)
-    def test_losses(self, units: list[AccessUnit], lost: set[int], repeated: set[int]) -> None:
-        coder = H264Packetizer(TRACK, 268), H264Depacketizer(TRACK)
-        # Nothing is known of a stream until a unit of each kind was seen.
-        loses_only_what_is_hit(coder, units, lost, repeated, safe=2)
 
 
 class TestFormatParameters:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.rtp.payload.wire import (
     any_packets,
-    goes_round,
-    loses_only_what_is_hit,
     packet,
     packets_of,
-    places,
     receive,
     send,
 )
@@ -178,44 +175,6 @@ class TestDepacketizer:
         for one in packets:
             for unit in depacketizer.receive(one):
                 assert all(nal[0] >> 1 & 0x3F < 48 for nal in split_nal_units(unit.data))
-
-
-streams = st.builds(
-    lambda delimited, slices, sizes: [
-        AccessUnit(
-            annex_b(
-                *([AUD] if delimited else []),
-                *([*SETS, SEI] if place % 5 == 0 else []),
-                *(
-                    nal(IDR if place % 5 == 0 else TRAIL, size + 2 * part, first=part == 0)
-                    for part in range(slices)
-                ),
-            ),
-            3000 * place,
-            3000 * place,
-            place % 5 == 0,
-        )
-        for place, size in enumerate(sizes)
-    ],
-    st.booleans(),
-    st.integers(1, 3),
-    st.lists(st.integers(4, 900), min_size=2, max_size=12),
-)
-"""Units that a single encoder makes: all keyframes open alike, and so do all others."""
-
-
-class TestStreams:
-    @settings(max_examples=100)
-    @given(streams, st.integers(268, 1500))
-    def test_round_trip(self, units: list[AccessUnit], size: int) -> None:
-        goes_round((H265Packetizer(TRACK, size), H265Depacketizer(BARE)), units, size)
-
-    @settings(max_examples=100)
-    @given(streams, places, places)
-    def test_losses(self, units: list[AccessUnit], lost: set[int], repeated: set[int]) -> None:
-        coder = H265Packetizer(TRACK, 268), H265Depacketizer(BARE)
-        # Nothing is known of a stream until a unit of each kind was seen.
-        loses_only_what_is_hit(coder, units, lost, repeated, safe=2)
 
 
 def base64(nal: bytes) -> str:

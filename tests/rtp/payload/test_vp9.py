@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.rtp.payload.wire import (
     any_packets,
-    goes_round,
-    loses_only_what_is_hit,
     packet,
     packets_of,
-    places,
     receive,
     send,
 )
@@ -137,27 +134,6 @@ def test_not_the_first_part() -> None:
 @given(any_packets(st.binary(max_size=40).map(lambda data: b"\xfe" + data)))
 def test_never_raises(packets: list[Packet]) -> None:
     receive(Vp9Depacketizer(TRACK), packets)
-
-
-streams = st.lists(st.integers(6, 1500), min_size=1, max_size=12).map(
-    lambda sizes: [
-        AccessUnit(frame(size, keyframe=place % 5 == 0), 3000 * place, 3000 * place, place % 5 == 0)
-        for place, size in enumerate(sizes)
-    ]
-)
-
-
-@settings(max_examples=60)
-@given(streams, st.integers(268, 1500))
-def test_round_trip(units: list[AccessUnit], size: int) -> None:
-    goes_round((Vp9Packetizer(TRACK, size), Vp9Depacketizer(TRACK)), units, size)
-
-
-@settings(max_examples=60)
-@given(streams, st.integers(268, 1500), places, places)
-def test_losses(units: list[AccessUnit], size: int, lost: set[int], repeated: set[int]) -> None:
-    coder = Vp9Packetizer(TRACK, size), Vp9Depacketizer(TRACK)
-    loses_only_what_is_hit(coder, units, lost, repeated)
 
 
 @pytest.mark.parametrize(("profile", "parameters"), [(0, {}), (2, {"profile-id": "2"})])
