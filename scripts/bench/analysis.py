@@ -48,8 +48,7 @@ Profiles by `perf record -e cpu-clock` and py-spy on the server, one row at a ti
   for the readers that they wake want a processor too. The 99th percentile is keyframes. Tried and kept: the
   parts of what comes as it happens follow each other without a pause, so that others have their turn and no more
   (the 2 Mbit/s stream over TCP went from 12 to 9 ms at the same cost; over UDP, 12 before and 8 to 14 behind it,
-  that was within the noise). Tried and left:
-  readers that nap for 1.5 ms between two readings, to be woken less often (no cheaper for the server by more than
-  the noise, a tenth dearer for the load, and later). Over UDP the runs of a keyframe are spread over up to 8 ms,
-  for the sake of receive buffers.
+  that was within the noise). Tried and left: readers that nap for 1.5 ms between two readings, to be woken less
+  often (no cheaper for the server by more than the noise, a tenth dearer for the load, and later). Over UDP the
+  runs of a keyframe are spread over up to 8 ms, for the sake of receive buffers.
 """

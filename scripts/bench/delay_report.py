@@ -27,8 +27,8 @@ _DELAYS: Final = """\
 ## Delay
 
 From what publishes to what reads, until the last byte of a picture is there, with 100 readers, in ms. What is
-relayed counts from where the relay's source sends it. Nothing is spread by the publisher; a keyframe of the
-8 Mbit/s stream keeps the kernel busy for 15 ms by itself, until all readers have it.
+relayed counts from when another reader of the relay's source has it. Nothing is spread by the publisher; a
+keyframe of the 8 Mbit/s stream over UDP keeps the kernel busy for 15 ms by itself, until all readers have it.
 
 """
 _BEGINNINGS: Final = """\
