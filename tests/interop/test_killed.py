@@ -202,8 +202,7 @@ async def test_who_feeds_it_is_killed(feeder: Feeder, short_movie: Path, tmp_pat
     source = ("--relay", f"cam=rtsp://127.0.0.1:{far}/cam") if feeder is upstream else ("--publish", "cam")
     command = feeder(short_movie, far if feeder is upstream else port)
     async with contextlib.AsyncExitStack() as stack:
-        # A publisher over UDP who is killed is not given up before nothing has come for some seconds.
-        options = ("--take-over", "--record", tmp_path / "recordings", "--patience", str(PATIENCE))
+        options = ("--record", tmp_path / "recordings", "--patience", str(PATIENCE))
         server = await stack.enter_async_context(served(port, *source, *options))
         readers: list[Reader] = []
         tasks: list[asyncio.Task[None]] = []

@@ -606,6 +606,7 @@ async def test_over_udp_media_outlives_its_connection(
         publisher.send(0, b"still here")
         await asyncio.sleep(0.01)
         assert tapped.live.feeding is not None
+        assert tapped.live.feeding.forsaken
     await until(lambda: tapped.live.feeding is None)
     assert len(server._sessions) == 0
 

@@ -276,6 +276,14 @@ class TestPublishers:
             assert caught.value.status == 403
             assert not first.displaced
 
+    async def test_unless_it_seems_to_be_gone(self) -> None:
+        async with served() as (_, live, _):
+            first = Publisher(live)
+            first.feeding.forsaken = True
+            Publisher(live, by="the second")
+            assert first.displaced
+            assert live.statistics().by == "the second"
+
     async def test_unless_taking_over_is_allowed(self) -> None:
         async with served(LivePolicy(take_over=True)) as (_, live, url):
             first = Publisher(live)

@@ -98,13 +98,17 @@ class Origin(Protocol):
 
 
 class Feeding:
-    """One publisher's turn at a live path; made by `Live.feed`."""
+    """One publisher's turn at a live path; made by `Live.feed`.
+
+    forsaken   its publisher seems to be gone: whoever comes may take its place
+    """
 
     def __init__(
         self, live: Live, tracks: Sequence[Track], by: str, on_displaced: Callable[[], None]
     ) -> None:
         self.by = by
         self.since = time.time()
+        self.forsaken = False
         self._live = live
         self._tracks = tuple(tracks)
         self._on_displaced = on_displaced
@@ -212,7 +216,7 @@ class Live:
 
     def check_free(self) -> None:
         """ProtocolError 403 where another publisher is at it and may not be displaced."""
-        if self.feeding is not None and not self.policy.take_over:
+        if self.feeding is not None and not (self.policy.take_over or self.feeding.forsaken):
             raise ProtocolError(f"{self.name} is being published by {self.feeding.by}", 403)
 
     def tap(self, take: Tap) -> Callable[[], None]:

@@ -218,6 +218,9 @@ class Publication(Session):
         if self.interleaved or self.state is not State.RECORDING:
             return False
         self._patience = ORPHAN_SECONDS
+        if self._feeding is not None:
+            # Most likely it was killed, and who comes next is the same.
+            self._feeding.forsaken = True
         return True
 
     def stop(self) -> None:
