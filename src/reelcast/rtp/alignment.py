@@ -12,7 +12,7 @@ from typing import Final
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Codec, Kind
 
-__all__ = ["Alignment"]
+__all__ = ["STEP", "Alignment"]
 
 STEP: Final = 0.02
 """Seconds by which tracks may differ before one is moved: reports are not exact, and a lip moves at 25 a second."""

@@ -311,7 +311,10 @@ class Broadcast:
                 self._numbers += 1
                 if self._starved:
                     self._starved = False
-                    pacer.add(self, time.monotonic())
+                    if self._feed.paced:
+                        pacer.add(self, time.monotonic())
+                    else:
+                        pacer.call_now(self)
                 await self._sent_but(AHEAD)
         except ReelcastError as error:
             log.error("a live stream has ended: %s", error)

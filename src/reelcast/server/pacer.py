@@ -92,6 +92,11 @@ class Pacer:
         if self._on_sent is not None:
             self._dues[player] = when
 
+    def call_now(self, player: Paced) -> None:
+        """Call `player.advance` at once, outside any tick: what comes as it happens is due when it comes."""
+        self._advance(player, self._loop.time())
+        self._send()
+
     def after_flush(self, call: Callable[[], None]) -> None:
         """Call once the media of this tick has been sent (or of the next step, outside one)."""
         self._after.append(call)
