@@ -54,6 +54,11 @@ class Track:
         """Of what tells the tracks of a presentation apart: they are looked up with every unit."""
         return hash((self.codec, self.payload_type, self.control))
 
+    @property
+    def identity(self) -> tuple[Kind, Codec, str]:
+        """What it keeps when its parameters change, or its stream is opened again: kind, codec, control."""
+        return self.kind, self.codec, self.control
+
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:

@@ -97,7 +97,7 @@ class Recorder:
         self.playable = 0.0
         self._silent = silent
         self._fragment_seconds = fragment_seconds
-        self._lanes = {_key(track): _Lane(track, path.suffix.lower()) for track in tracks}
+        self._lanes = {track.identity: _Lane(track, path.suffix.lower()) for track in tracks}
         self._waiting: deque[tuple[_Lane, AccessUnit, float]] = deque()
         self._output: Output | None = None
         self._origin = 0.0
@@ -127,7 +127,7 @@ class Recorder:
 
     def holds(self, track: Track) -> bool:
         """Whether units of a track are written, or would be once the file has begun."""
-        lane = self._lanes.get(_key(track))
+        lane = self._lanes.get(track.identity)
         return lane is not None and (lane.announced or self._output is None)
 
     def write(self, track: Track, unit: AccessUnit, seconds: float) -> None:
@@ -139,7 +139,7 @@ class Recorder:
         """
         if self._failure is not None:
             raise self._failure
-        lane = self._lanes.get(_key(track))
+        lane = self._lanes.get(track.identity)
         if lane is None:
             return
         try:
@@ -334,8 +334,3 @@ class _Lane:
             if not any(syntax.kind(nal) == syntax.sequence for nal in split_nal_units(unit.data)):
                 return extradata(self.track) + unit.data
         return unit.data
-
-
-def _key(track: Track) -> tuple[str, str, str]:
-    """What a track keeps when a stream is opened again, with other parameters perhaps."""
-    return track.kind, track.codec, track.control

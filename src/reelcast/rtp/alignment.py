@@ -40,7 +40,7 @@ class Alignment:
             self._offsets.clear()
             self._moves.clear()
         # Parameter sets may change on the way; the track is the same.
-        track = received.track.kind, received.track.codec, received.track.control
+        track = received.track.identity
         if self._reference is None or (track[0] == "video" and self._reference[0] != "video"):
             self._reference = track
             self._moves.clear()

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 OPENING_SECONDS: Final = 20.0
 """How long a reader waits for a source that is fetched for it; players give up after some thirty."""
+
 Tap = Callable[[ReceivedUnit], None]
 
 
@@ -61,7 +62,7 @@ class LiveStatistics:
     leaps      of publishers' timestamps that were smoothed over
     units      access units that came; bytes of them; corrupt: behind a loss
     refused    units that no packet could carry
-    readers    over TCP, and tracks of readers over UDP
+    readers    that are sent something, or wait for it
     shed       readers that were left out for a while, since they were too slow
     """
 
