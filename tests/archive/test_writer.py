@@ -38,12 +38,6 @@ def plain(movies: Path) -> Tape:
     return Tape(movies / "movie.mp4", 4.0)
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    with Index(tmp_path) as index:
-        yield index
-
-
 def record(writer: Writer, taken: Iterable[Taken]) -> None:
     for number, each in enumerate(taken):
         writer.write(each)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
@@ -26,12 +25,6 @@ from reelcast.errors import MediaError
 def tape(movies: Path) -> Tape:
     """Six seconds, half a megabyte: sound, B-frames, and a keyframe every two seconds."""
     return Tape(movies / "movie-bframes.mp4", 6.0)
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    with Index(tmp_path) as index:
-        yield index
 
 
 def written(writer: Writer, taken: Taken) -> bool:

@@ -20,24 +20,14 @@ PIPELINE = (
 
 
 def main(video: str, audio: str) -> None:
-    gi: Any = import_module("gi")
-    for name in ("Gst", "GstRtsp", "GstRtspServer"):
-        gi.require_version(name, "1.0")
-    glib: Any = import_module("gi.repository.GLib")
-    gst: Any = import_module("gi.repository.Gst")
-    rtsp: Any = import_module("gi.repository.GstRtspServer")
-    gst.init(None)
-    server = rtsp.RTSPServer()
-    server.set_address("127.0.0.1")
-    server.set_service("0")
-    factory = rtsp.RTSPMediaFactory()
-    factory.set_launch(PIPELINE.format(video=video, audio=audio))
-    factory.set_transport_mode(rtsp.RTSPTransportMode.RECORD)
-    factory.set_latency(200)
-    server.get_mount_points().add_factory("/movie", factory)
-    server.attach(None)
-    print(server.get_bound_port(), flush=True)
-    glib.MainLoop().run()
+    def furnish(rtsp: Any, _: Any, factory: Any) -> None:
+        factory.set_launch(PIPELINE.format(video=video, audio=audio))
+        factory.set_transport_mode(rtsp.RTSPTransportMode.RECORD)
+        factory.set_latency(200)
+
+    # Beside this file, where a program of its own finds it.
+    gst_server: Any = import_module("gst_server")
+    gst_server.serve(furnish)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ FILE is empty it is all there is: a live source, one for all readers. PORT is a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -39,7 +40,8 @@ def guard(rtsp: Any, server: Any, factory: Any, way: str) -> None:
     factory.set_permissions(permissions)
 
 
-def main(path: str, way: str = "", pipeline: str = PIPELINE, port: str = "0") -> None:
+def serve(furnish: Callable[[Any, Any, Any], None], port: str = "0") -> None:
+    """Serve what `furnish` makes of GstRtspServer, a server and a factory, at /movie, until it is killed."""
     gi: Any = import_module("gi")
     for name in ("Gst", "GstRtsp", "GstRtspServer"):
         gi.require_version(name, "1.0")
@@ -51,14 +53,21 @@ def main(path: str, way: str = "", pipeline: str = PIPELINE, port: str = "0") ->
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory = rtsp.RTSPMediaFactory()
-    factory.set_launch(f'( filesrc location="{path}" ! {pipeline} )' if path else f"( {pipeline} )")
-    factory.set_shared(not path)
+    furnish(rtsp, server, factory)
     server.get_mount_points().add_factory("/movie", factory)
-    if way:
-        guard(rtsp, server, factory, way)
     server.attach(None)
     print(server.get_bound_port(), flush=True)
     glib.MainLoop().run()
+
+
+def main(path: str, way: str = "", pipeline: str = PIPELINE, port: str = "0") -> None:
+    def furnish(rtsp: Any, server: Any, factory: Any) -> None:
+        factory.set_launch(f'( filesrc location="{path}" ! {pipeline} )' if path else f"( {pipeline} )")
+        factory.set_shared(not path)
+        if way:
+            guard(rtsp, server, factory, way)
+
+    serve(furnish, port)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 
+import pytest
 from tests.groups import parsed
 from tests.net.links import Recorder
 from tests.server.film import Film, Label
@@ -21,16 +23,29 @@ from reelcast.net.messages import Batching, Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import Bye, Report, SenderReport, parse
+from reelcast.server import broadcast, feed, reports, subscription
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Portion
 from reelcast.server.pacer import Pacer
 from reelcast.server.source import Playing
 from reelcast.track import Track
 
-__all__ = ["Loop", "Reader", "Studio", "studio_of"]
+__all__ = ["Loop", "Reader", "Studio", "live_in_virtual_time", "now", "studio_of"]
 
 DRAIN_SECONDS = 0.004
 """How often the readers over UDP look: the system's clock stands still while virtual time passes."""
+
+
+def now() -> float:
+    """The loop's time, which is all the time there is here."""
+    return asyncio.get_running_loop().time()
+
+
+def live_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have broadcasts, their readers and their reports live in the loop's time."""
+    monkeypatch.setattr(reports, "_CLOCK_OFFSET", 0.0)
+    for module in (broadcast, subscription, feed):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
 
 
 class Loop:

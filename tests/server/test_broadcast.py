@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 from tests.server.film import Film
-from tests.server.studio import Loop, Reader, Studio, studio_of
+from tests.server.studio import Loop, Reader, Studio, live_in_virtual_time, now, studio_of
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
 from reelcast.errors import MediaError, ProtocolError
@@ -18,9 +17,6 @@ from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
 from reelcast.server import broadcast as broadcast_module
-from reelcast.server import feed as feed_module
-from reelcast.server import reports as reports_module
-from reelcast.server import subscription as subscription_module
 from reelcast.server.broadcast import MAX_LATE, PART_SECONDS, Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.pacer import TICK
@@ -31,16 +27,9 @@ GOP = 1.5
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 @pytest.fixture(autouse=True)
 def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All in the loop's time."""
-    monkeypatch.setattr(reports_module, "_CLOCK_OFFSET", 0.0)
-    for module in (broadcast_module, subscription_module, feed_module):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
+    live_in_virtual_time(monkeypatch)
 
 
 def feed(seconds: float = 6.0, *, groups: int = 10_000, error: MediaError | None = None) -> Loop:

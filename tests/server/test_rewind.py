@@ -8,20 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 from tests.server.film import FRAME, SOUND, Film
-from tests.server.studio import Loop, Reader, Studio, studio_of
+from tests.server.studio import Loop, Reader, Studio, live_in_virtual_time, now, studio_of
 from tests.server.virtual import in_virtual_time
 
 from reelcast.errors import MediaError, ProtocolError
 from reelcast.rtp.group import Group, Run
 from reelcast.rtp.rtcp import SenderReport
-from reelcast.server import broadcast as broadcast_module
-from reelcast.server import feed as feed_module
-from reelcast.server import reports as reports_module
-from reelcast.server import subscription as subscription_module
 from reelcast.server.history import Past
 from reelcast.server.rewind import HOLD_SECONDS, SLACK, Rewindable
 from reelcast.server.source import Pace, Playing
@@ -34,16 +29,9 @@ BEHIND = 1.2
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 @pytest.fixture(autouse=True)
 def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All in the loop's time."""
-    monkeypatch.setattr(reports_module, "_CLOCK_OFFSET", 0.0)
-    for module in (broadcast_module, subscription_module, feed_module):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
+    live_in_virtual_time(monkeypatch)
 
 
 class Tape:

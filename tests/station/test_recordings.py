@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.media.conftest import RECIPES, make_movie
-from tests.server.raw import Client, until
+from tests.server.raw import until
+from tests.station.stations import live, status
 
 from reelcast.archive.index import Index
 from reelcast.archive.recording import RecordingPolicy
@@ -46,17 +47,6 @@ async def running(file: Path, text: str) -> AsyncIterator[Station]:
     await station.end()
 
 
-async def describe(station: Station, path: str) -> int:
-    async with await Client.connect(station.server.port) as client:
-        return (await client.ask("DESCRIBE", path)).status
-
-
-def live(station: Station, path: str) -> Live:
-    found = station.server.mounted(path)
-    assert isinstance(found, Live)
-    return found
-
-
 def recorded_bytes(station: Station, live: Live) -> int:
     statistics = station._recordings.statistics(live)
     return 0 if statistics is None else statistics.bytes
@@ -86,14 +76,14 @@ async def test_a_relay_is_recorded_and_played(tmp_path: Path, film: Path) -> Non
             await until(lambda: recorded_bytes(station, door) > 0, PATIENCE)
             assert live(station, "/door") is door
             assert door.history is not None
-            assert await describe(station, "/door?recorded") == 200
-            assert await describe(station, "/other?recorded") == 404
+            assert await status(station, "/door?recorded") == 200
+            assert await status(station, "/other?recorded") == 404
             station.say_status()
     assert is_recorded(archive, "/door")
     assert is_recorded(tmp_path / "elsewhere", "/door")
     # What was recorded is played though there is nothing of that name any more.
     async with running(file, record) as station:
-        assert await describe(station, "/door?recorded") == 200
+        assert await status(station, "/door?recorded") == 200
 
 
 async def test_what_publishers_make_is_recorded_for_as_long_as_it_is(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Client, gaps, rtcp_kinds
+from tests.station.stations import live, status
 
 from reelcast.errors import ConfigurationError, MediaError, ProtocolError, TransportError
 from reelcast.net.tls import Tls
@@ -56,17 +57,6 @@ async def play(client: Client, path: str) -> str:
     assert (await client.ask("PLAY", path, f"Session: {session}")).status == 200
     await client.packets(0, 3)
     return session
-
-
-async def status(station: Station, path: str) -> int:
-    async with await Client.connect(station.server.port) as client:
-        return (await client.ask("DESCRIBE", path)).status
-
-
-def live(station: Station, path: str) -> Live:
-    found = station.server.mounted(path)
-    assert isinstance(found, Live)
-    return found
 
 
 FILES = """
