@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.server.raw import until
 from tests.station.stations import live, status
 
 from reelcast.archive.index import Index
-from reelcast.archive.recording import RecordingPolicy
+from reelcast.archive.recording import Recording, RecordingPolicy
 from reelcast.server.live import Live
 from reelcast.station import recordings as module
 from reelcast.station.configuration import Configuration
@@ -141,3 +143,17 @@ def put(file: Path, text: str | None) -> None:
         file.unlink()
     else:
         file.write_text(text)
+
+
+async def test_a_memory_that_nobody_has_any_more_is_gone(tmp_path: Path) -> None:
+    """Publishers come and go for years: what each could be rewound by must not stay."""
+    folder = module._Folder(tmp_path)
+    live = Live("/cam")
+    memory = await folder.memory("/cam", Recording(live, tmp_path))
+    kept = await folder.memory("/cam", Recording(live, tmp_path))
+    gone = weakref.ref(memory)
+    del memory
+    gc.collect()
+    assert gone() is None
+    assert list(folder._memories) == [kept]
+    folder.close()

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from weakref import WeakSet
 
 from reelcast.archive.footage import Footage
 from reelcast.archive.index import FILE_NAME, Index
@@ -99,7 +100,8 @@ class _Folder:
         self.path = path
         self._shelf: Shelf | None = None
         self._index: Index | None = None
-        self._memories: list[Memory] = []
+        # Whoever watches a path goes on with its memory when it is no longer recorded; with the last it is gone.
+        self._memories: WeakSet[Memory] = WeakSet()
         self._opening = asyncio.Lock()
 
     async def shelf(self, *, make: bool = False) -> Shelf | None:
@@ -115,8 +117,7 @@ class _Folder:
         shelf = await self.shelf(make=True)
         assert shelf is not None
         memory = shelf.memory(name, recording)
-        # Whoever watches a path goes on with its memory when it is no longer recorded: it is closed at the end.
-        self._memories.append(memory)
+        self._memories.add(memory)
         return memory
 
     def close(self) -> None:
