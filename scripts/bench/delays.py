@@ -27,13 +27,13 @@ from scripts.bench.rows import Transport
 from scripts.bench.servers import Movies
 from scripts.bench.stations import Places, Way, stations
 
-from reelcast.client.departure import unix_now
 from reelcast.client.options import Options
 from reelcast.client.publication import Publication
 from reelcast.client.stream import Stream, connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import ReelcastError
 from reelcast.media.demux import open_demuxer
+from reelcast.net.clock import unix_now
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import AccessUnit, Track
 

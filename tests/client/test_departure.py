@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from reelcast.client import departure as module
-from reelcast.client.departure import Departure, unix_now
+from reelcast.client.departure import Departure
+from reelcast.net.clock import unix_now
 from reelcast.net.fanout import FanOut
 from reelcast.net.flight import Aired, Flight
 from reelcast.rtp.clock import compact_ntp, ntp_to_unix

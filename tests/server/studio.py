@@ -17,13 +17,14 @@ from tests.server.film import Film, Label
 from tests.server.raw import Ports
 
 from reelcast.errors import ReelcastError
+from reelcast.net import clock
 from reelcast.net.carrier import Carrier, InterleavedCarrier, UdpCarrier
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.messages import Batching, Destination
 from reelcast.net.udp import UdpPair
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.rtcp import Bye, Report, SenderReport, parse
-from reelcast.server import broadcast, feed, reports, subscription
+from reelcast.server import broadcast, feed, subscription
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Portion
 from reelcast.server.pacer import Pacer
@@ -43,7 +44,7 @@ def now() -> float:
 
 def live_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have broadcasts, their readers and their reports live in the loop's time."""
-    monkeypatch.setattr(reports, "_CLOCK_OFFSET", 0.0)
+    monkeypatch.setattr(clock, "_OFFSET", 0.0)
     for module in (broadcast, subscription, feed):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
 

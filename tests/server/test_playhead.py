@@ -12,10 +12,10 @@ from tests.server.theater import RATES, SSRCS, Theater, now, theater
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
 from reelcast.errors import ProtocolError
+from reelcast.net import clock as clock_module
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
 from reelcast.rtp.rtcp import Bye, SenderReport, SourceDescription
-from reelcast.server import reports as reports_module
 from reelcast.server.pacer import TICK
 from reelcast.server.playhead import GOODBYE_WAIT, RETRY
 
@@ -23,7 +23,7 @@ from reelcast.server.playhead import GOODBYE_WAIT, RETRY
 @pytest.fixture(autouse=True)
 def clock_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports in the loop's time."""
-    monkeypatch.setattr(reports_module, "_CLOCK_OFFSET", 0.0)
+    monkeypatch.setattr(clock_module, "_OFFSET", 0.0)
 
 
 class TestPlayOut:

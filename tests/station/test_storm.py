@@ -31,6 +31,7 @@ from reelcast.archive.index import SAME_SECONDS, Index
 from reelcast.archive.spool import Taken
 from reelcast.archive.writer import Writer
 from reelcast.media.demux import open_demuxer
+from reelcast.net import clock as clock_module
 from reelcast.net import interleaved_fanout as fan_out_module
 from reelcast.net.carrier import InterleavedCarrier
 from reelcast.net.interleaved import InterleavedWriter
@@ -39,7 +40,6 @@ from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload import packetizer_for
 from reelcast.server import broadcast as broadcast_module
 from reelcast.server import feed as feed_module
-from reelcast.server import reports as reports_module
 from reelcast.server import subscription as subscription_module
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.live import Live, LivePolicy
@@ -71,7 +71,7 @@ def now() -> float:
 @pytest.fixture(autouse=True)
 def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """All in the loop's time."""
-    monkeypatch.setattr(reports_module, "_CLOCK_OFFSET", NOON)
+    monkeypatch.setattr(clock_module, "_OFFSET", NOON)
     for module in (broadcast_module, subscription_module, feed_module, fan_out_module):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import secrets
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from reelcast.client.outgoing import Exit
 from reelcast.errors import PayloadError
 from reelcast.net.carrier import Carrier
+from reelcast.net.clock import unix_now
 from reelcast.net.flight import Flight
 from reelcast.rtp.burst import Burst
 from reelcast.rtp.clock import compact_ntp, unix_to_ntp
@@ -33,12 +33,10 @@ from reelcast.rtp.rtcp import (
 from reelcast.rtp.sender import Sender, stamp, tally
 from reelcast.track import AccessUnit, Track
 
-__all__ = ["Departure", "PublishedTrack", "unix_now"]
+__all__ = ["Departure", "PublishedTrack"]
 
 log = logging.getLogger(__name__)
 
-_CLOCK_OFFSET: Final = time.time() - time.monotonic()
-"""Reports follow the monotonic clock, so that a step of the system's clock cannot pull tracks apart."""
 _COMPACT_SECOND: Final = 65_536
 """Of the times in report blocks (RFC 3550 section 6.4.1)."""
 
@@ -63,11 +61,6 @@ class PublishedTrack:
     lost: int | None = None
     jitter: float | None = None
     round_trip: float | None = None
-
-
-def unix_now() -> float:
-    """Unix seconds, that pass evenly."""
-    return _CLOCK_OFFSET + time.monotonic()
 
 
 class Departure:

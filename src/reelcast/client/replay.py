@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from reelcast.client.departure import PublishedTrack, unix_now
+from reelcast.client.departure import PublishedTrack
 from reelcast.client.options import Options
 from reelcast.client.uplink import Uplink, Valves
 from reelcast.errors import MediaError, ReelcastError
 from reelcast.media.demux import open_demuxer
+from reelcast.net.clock import unix_now
 from reelcast.track import AccessUnit, Track
 
 __all__ = ["Replay"]

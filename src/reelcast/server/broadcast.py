@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 
 from reelcast.errors import ReelcastError
 from reelcast.net.carrier import Carrier
+from reelcast.net.clock import unix_at
 from reelcast.net.fanout import FanOut
 from reelcast.net.flight import Aired
 from reelcast.rtp.group import Run
 from reelcast.rtp.sender import Sender, tally
 from reelcast.server.feed import Era, Feed
 from reelcast.server.pacer import Pacer
-from reelcast.server.reports import Reporter, Wall, unix_at
+from reelcast.server.reports import Reporter, Wall
 from reelcast.server.source import Calendar
 from reelcast.server.subscription import Place, Subscription
 from reelcast.track import Track

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from reelcast.errors import ProtocolError
 from reelcast.media.parameters import NAL_SYNTAXES, parameter_sets
+from reelcast.net.clock import unix_at
 from reelcast.rtp.alignment import Alignment
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.axis import Axis
@@ -24,7 +25,6 @@ from reelcast.server.feed import Era
 from reelcast.server.history import History
 from reelcast.server.live_feed import CROWD, SPREAD_SECONDS, LiveFeed, Sample
 from reelcast.server.offer import as_told, same_kind
-from reelcast.server.reports import unix_at
 from reelcast.server.wall import MAX_SKEW, WallClock
 from reelcast.track import AccessUnit, Track
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from reelcast.errors import ProtocolError
+from reelcast.net.clock import unix_at
 from reelcast.rtp.intake import Intake, Place, ReceivedUnit
 from reelcast.rtp.receiver import Statistics
 from reelcast.rtsp.message import Frame
@@ -20,7 +21,6 @@ from reelcast.rtsp.url import RtspUrl
 from reelcast.server.announcement import Announcement
 from reelcast.server.live import Feeding, Live
 from reelcast.server.pacer import Pacer
-from reelcast.server.reports import unix_at
 from reelcast.server.rights import Right
 from reelcast.server.session import Owner, Session
 from reelcast.track import Track

@@ -5,31 +5,24 @@ from __future__ import annotations
 import random
 import secrets
 import socket
-import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
+from reelcast.net.clock import unix_at
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.rtcp import Bye, SourceDescription, compound, next_interval
 from reelcast.rtp.sender import Sender
 
-__all__ = ["Reporter", "Reports", "Wall", "ntp_at", "unix_at"]
+__all__ = ["Reporter", "Reports", "Wall", "ntp_at"]
 
 _CNAME = f"{secrets.token_hex(6)}@{socket.gethostname()}"
 """One name for all tracks of this server: what receivers know tracks to synchronise by (section 6.5.1)."""
 FIRST_REPORT_WAIT = 0.02
 """Seconds after which it is looked again whether a track has begun: receivers cannot synchronise it before."""
-_CLOCK_OFFSET = time.time() - time.monotonic()
-"""Reports follow the monotonic clock, so that a step of the system's clock cannot pull tracks apart."""
-
-
-def unix_at(now: float) -> float:
-    """A time of the event loop's clock in Unix seconds."""
-    return _CLOCK_OFFSET + now
 
 
 def ntp_at(now: float) -> int:
-    """The same as a 64-bit NTP timestamp."""
+    """A time of the event loop's clock as a 64-bit NTP timestamp."""
     return unix_to_ntp(unix_at(now))
 
 

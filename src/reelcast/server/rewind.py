@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from reelcast.errors import MediaError, ProtocolError
 from reelcast.media.groups import leading_track
 from reelcast.net.carrier import Carrier
+from reelcast.net.clock import unix_at
 from reelcast.rtp.sender import Numbers
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.follower import Follower
 from reelcast.server.history import History, Past
 from reelcast.server.pacer import Pacer
 from reelcast.server.replay import Replay
-from reelcast.server.reports import unix_at
 from reelcast.server.source import Calendar, Pace, Playing
 from reelcast.server.subscription import Subscription
 from reelcast.track import Track
