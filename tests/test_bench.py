@@ -12,7 +12,7 @@ from scripts.bench.delay_report import beginning_section, delay_section, told
 from scripts.bench.delays import TAIL, Delays
 from scripts.bench.figures import cost_of, figure, line_of, memory_per_reader, select
 from scripts.bench.limit import wire_sizes
-from scripts.bench.measure import lateness
+from scripts.bench.measure import lateness, pacing_error
 from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Store, rows_named, steps
 from scripts.bench.published import PUBLISHED
 from scripts.bench.report import markdown, table_row, unreached
@@ -127,6 +127,19 @@ def test_lateness() -> None:
     assert found == pytest.approx({"sends": 101, "p50": 0.05, "p99": 0.099, "max": 0.1})
 
 
+def test_early_is_as_wrong_as_late() -> None:
+    assert pacing_error(np.zeros(0)) is None
+    found = pacing_error(np.arange(-100, 1) / 1000)
+    assert found == pytest.approx({"sends": 101, "p50": 0.05, "p99": 0.099, "max": 0.1, "early": 0.1})
+    assert pacing_error(np.array([0.001])) == {
+        "sends": 1,
+        "p50": 0.001,
+        "p99": 0.001,
+        "max": 0.001,
+        "early": 0.0,
+    }
+
+
 def test_a_delay_is_that_from_the_nearest_sending() -> None:
     """Units come again in each round; of two readers of one source, either may have a unit first."""
     delays = Delays([b"one", b"two", b"alike", b"alike"])
@@ -219,7 +232,7 @@ def test_a_page_of_nothing() -> None:
 def test_a_page_of_everything() -> None:
     join = {"p50": 0.004, "p99": 0.02}
     loaded: dict[str, Any] = {"join_s": join, "first_packet_s": join, "joined": 100, "lost": 0}
-    pacing = {"p50": 0.001, "p99": 0.006, "max": 0.01}
+    pacing = {"p50": 0.001, "p99": 0.006, "max": 0.01, "early": 0.004}
     results = [
         result(OURS, 1.0, **loaded),
         result(VIDEO_LIMIT, 0.7, case="live-sd-udp"),
@@ -232,7 +245,7 @@ def test_a_page_of_everything() -> None:
     ]
     page = markdown(results, MACHINE, ["cost-by-row.svg"])
     assert "| reelcast | live, 8 Mbit/s, UDP | 100 | 4 | 20 | 4 |" in page
-    assert "| live-hd-udp | 100 | 1 | 6 | 10 | 6 | **no** |" in page
+    assert "| live-hd-udp | 100 | 1 | 6 | 10 | 4 | 6 | **no** |" in page
     assert "| 10 | – | – | – | 3 | – | 0 |" in page
     assert "| live, 2 Mbit/s and audio, TCP | 100 | 2 | 2.5 | 1.25 |" in page
     assert "| live, 8 Mbit/s, TCP | 100 | – | 1 (!) | – |" in page

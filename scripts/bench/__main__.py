@@ -137,7 +137,7 @@ def _found(result: Result) -> str:
     if result.experiment in ("clients", "cameras"):
         return headline(result)
     if result.experiment == "pacing":
-        return f"{1e3 * (figure([result], 'pacing', 'p99') or 0):.3g} ms late at the 99th percentile"
+        return f"{1e3 * (figure([result], 'settled', 'p99') or 0):.3g} ms from due at the 99th percentile"
     if result.experiment in DELAYED:
         return told(result)
     cost = cost_of([result])

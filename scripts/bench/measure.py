@@ -19,7 +19,7 @@ from scripts.bench.servers import Movies, Server, Serving, reelcast, stop
 
 from reelcast.errors import ReelcastError
 
-__all__ = ["Figures", "Load", "lateness", "measure_pacing", "measure_server"]
+__all__ = ["Figures", "Load", "lateness", "measure_pacing", "measure_server", "pacing_error"]
 
 SPARE: Final = 90.0
 """Seconds that a load may take beyond its window: joining, settling, leaving."""
@@ -55,7 +55,7 @@ def measure_server(server: Server, movies: Movies, load: Load) -> Figures:
 
 
 def measure_pacing(movies: Movies, load: Load) -> Figures:
-    """Ours with a clock on its pacer: what the load found, and how late media left (see paced_server).
+    """Ours with a clock on its pacer: what the load found, and how far from its time media left (see paced_server).
 
     `pacing` is of the whole run, with all joining and leaving; `settled` of that part in which all were there.
     """
@@ -71,7 +71,13 @@ def measure_pacing(movies: Movies, load: Load) -> Figures:
         moments, errors = np.load(out)
     # The window begins no later than its own length before the end, for leaving takes time too.
     settled = (moments >= ended - load.duration) & (moments < ended - LEAVING)
-    return {**figures, "pacing": lateness(errors), "settled": lateness(errors[settled])}
+    return {**figures, "pacing": pacing_error(errors), "settled": pacing_error(errors[settled])}
+
+
+def pacing_error(errors: NDArray[np.float64]) -> dict[str, float] | None:
+    """Percentiles of the distance from due, late or early alike, and how `early` at most; see `lateness`."""
+    found = lateness(np.abs(errors))
+    return None if found is None else {**found, "early": max(-float(errors.min()), 0.0)}
 
 
 def lateness(errors: NDArray[np.float64]) -> dict[str, float] | None:

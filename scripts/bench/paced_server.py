@@ -1,4 +1,4 @@
-"""Our server with a clock on its pacer; at the end it saves how late media left.
+"""Our server with a clock on its pacer; at the end it saves how far from its time media left.
 
 usage: paced_server.py OUT.npy serve FILE [--live NAME=FILE ...]: as `reelcast`, behind the file to save to
 
