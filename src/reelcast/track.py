@@ -59,6 +59,15 @@ class Track:
         """What it keeps when its parameters change, or its stream is opened again: kind, codec, control."""
         return self.kind, self.codec, self.control
 
+    @property
+    def essence(self) -> tuple[Kind, Codec, int, int]:
+        """What it is wherever it is described, in whatever file or SDP: kind, codec, clock rate, channels.
+
+        All else is the describer's: payload types and controls are chosen, containers write a config anew, and
+        pictures change their size and their parameter sets as they come.
+        """
+        return self.kind, self.codec, self.clock_rate, self.channels
+
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:

@@ -189,6 +189,18 @@ def test_other_codecs_are_left_out(takes: Takes, tmp_path: Path) -> None:
     reader.close()
 
 
+def test_tracks_are_found_however_they_were_told(takes: Takes) -> None:
+    takes.take(NOON, 0.0, 1.6)
+    sight, sound = takes.tracks
+    told = (replace(sight, payload_type=110, control="a"), replace(sound, config=b"\x11\x88", control="b"))
+    reader = FootageReader(takes.index, takes.name, told)
+    plain = reader_of(takes)
+    for track in (0, 1):
+        assert units_of(reader, track) == units_of(plain, track) != []
+    reader.close()
+    plain.close()
+
+
 def test_parameter_sets_are_those_of_each_file(takes: Takes, tmp_path: Path) -> None:
     make_movie(tmp_path / "other.mp4", replace(RECIPES["movie.mp4"], b_frames=0))
     other = Takes(tmp_path / "recordings", tmp_path / "other.mp4")

@@ -31,6 +31,8 @@ def test_controls_are_ours() -> None:
         ((AUDIO, VIDEO), False),
         ((VIDEO, replace(AUDIO, config=b"\x12\x10")), False),
         ((VIDEO, replace(AUDIO, clock_rate=44_100)), False),
+        ((VIDEO, replace(AUDIO, channels=1)), False),
+        ((VIDEO, replace(AUDIO, payload_type=98)), False),
         ((replace(VIDEO, codec="h265"), AUDIO), False),
     ],
     ids=[
@@ -40,6 +42,8 @@ def test_controls_are_ours() -> None:
         "another order",
         "other sound",
         "another rate",
+        "other channels",
+        "another payload type",
         "another codec",
     ],
 )

@@ -274,11 +274,7 @@ def _matched(found: tuple[Track, ...], wanted: tuple[Track, ...]) -> dict[int, i
     numbers: dict[int, int] = {}
     for number, track in enumerate(wanted):
         for place, each in enumerate(found):
-            if place not in numbers and _kind(each) == _kind(track):
+            if place not in numbers and each.essence == track.essence:
                 numbers[place] = number
                 break
     return numbers
-
-
-def _kind(track: Track) -> tuple[object, ...]:
-    return track.kind, track.codec, track.clock_rate, track.channels

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from reelcast.archive.footage import Footage
 from reelcast.archive.index import Index
 from reelcast.media.cache import GroupCache
+from reelcast.server.offer import same_kind
 from reelcast.track import Track
 
 __all__ = ["Memory", "Recorded"]
@@ -30,19 +30,18 @@ class Memory:
         self._cache = cache
         # The last is of the tracks as they are now; who watches one of those before goes on with it.
         self._footages: list[Footage] = []
-        self._kinds: Sequence[tuple[object, ...]] = ()
+        self._tracks: tuple[Track, ...] = ()
 
     async def past(self, tracks: tuple[Track, ...]) -> Footage | None:
         """See `History`."""
-        kinds = [(each.codec, each.clock_rate, each.channels, each.payload_type) for each in tracks]
-        if self._footages and kinds == self._kinds:
+        if self._footages and same_kind(self._tracks, tracks):
             await self._footages[-1].refresh()
         elif self._index.beginning(self._name) is None:
             return None
         else:
             footage = await Footage.develop(self._index, self._name, self._cache, tracks)
             self._footages.append(footage)
-            self._kinds = kinds
+            self._tracks = tracks
         return self._footages[-1]
 
     def clock(self, media: float) -> float | None:

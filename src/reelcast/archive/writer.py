@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final, Self
@@ -25,6 +25,7 @@ from reelcast.archive.spool import Taken, opens
 from reelcast.archive.times import MAX_BACK, WallTimes
 from reelcast.errors import MediaError
 from reelcast.media.parameters import picture_size
+from reelcast.server.offer import same_kind
 from reelcast.track import Track
 
 __all__ = ["Writer"]
@@ -200,7 +201,7 @@ class Writer:
             return TOO_SLOW
         if taken.received.segment != before.received.segment:
             return NEW_SOURCE
-        if taken.tracks is not before.tracks and _essence(taken.tracks) != _essence(before.tracks):
+        if taken.tracks is not before.tracks and not same_kind(before.tracks, taken.tracks):
             return OTHER_TRACKS
         if wall - self._latest > GAP_SECONDS:
             return NOTHING_CAME
@@ -363,8 +364,3 @@ class Writer:
 
     def _files(self) -> list[SegmentFile]:
         return [file for file in (self._old, self._file) if file is not None]
-
-
-def _essence(tracks: Sequence[Track]) -> list[tuple[object, ...]]:
-    """What tracks keep as long as one file holds them: parameter sets go in-band, and may change for ever."""
-    return [(each.codec, each.clock_rate, each.channels, each.config, each.control) for each in tracks]

@@ -34,11 +34,11 @@ def as_told(tracks: Sequence[Track]) -> tuple[Track, ...]:
 
 
 def same_kind(before: Sequence[Track], after: Sequence[Track]) -> bool:
-    """Whether readers of the one can go on with the other: parameter sets go in-band, all else does not."""
+    """Whether readers of the one can go on with the other, and a file too: `as_told` both.
+
+    Parameter sets go in-band; a config and a payload type are said once, at the beginning.
+    """
     return len(before) == len(after) and all(
-        _essence(a) == _essence(b) for a, b in zip(before, after, strict=True)
+        (a.essence, a.config, a.payload_type) == (b.essence, b.config, b.payload_type)
+        for a, b in zip(before, after, strict=True)
     )
-
-
-def _essence(track: Track) -> tuple[object, ...]:
-    return track.codec, track.clock_rate, track.channels, track.config, track.payload_type
