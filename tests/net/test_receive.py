@@ -178,10 +178,26 @@ async def test_a_small_buffer_is_told(
     """Conformance R13."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "RECEIVE_BUFFER", wanted)
-    ports = MediaPorts(lambda _: None, lambda _: None)
-    await ports.open("127.0.0.1")
-    ports.close()
-    assert ("net.core.rmem_max" in caplog.text) is told
+    monkeypatch.setattr(module, "_complained", set())
+    for _ in range(2):
+        ports = MediaPorts(lambda _: None, lambda _: None)
+        await ports.open("127.0.0.1")
+        ports.close()
+    assert caplog.text.count("net.core.rmem_max") == told
+
+
+def test_a_buffer_that_has_become_another_is_told_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(module, "_complained", set())
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr(socket.socket, "setsockopt", lambda *_: None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for granted in (100 << 10, 200 << 10, 100 << 10):
+            monkeypatch.setattr(socket.socket, "getsockopt", lambda *_, granted=granted: granted)
+            module._enlarge(sock)
+    assert [record.args for record in caplog.records] == [(100, 4096), (200, 4096)]
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
@@ -193,6 +209,7 @@ def test_linux_counts_double(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         monkeypatch.setattr(module, "RECEIVE_BUFFER", granted // 2 + 1)
+        monkeypatch.setattr(module, "_complained", set())
         monkeypatch.setattr(socket.socket, "setsockopt", lambda *_: None)
         module._enlarge(sock)
     assert ("net.core.rmem_max" in caplog.text) is (platform == "linux")

@@ -26,6 +26,9 @@ _SEGMENT: Final = struct.Struct("=i")
 _CONTROL_BYTES: Final = 64
 _MAX_DATAGRAM: Final = 65_536
 
+_complained: set[int] = set()
+"""Sizes that the kernel gave instead, and that were told: a server with many publishers says it once."""
+
 
 class MediaPorts:
     """The ports on which one track is received.
@@ -172,7 +175,8 @@ def _enlarge(sock: socket.socket) -> None:
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if sys.platform.startswith("linux"):
         granted //= 2  # Linux counts its own bookkeeping in
-    if granted < RECEIVE_BUFFER:
+    if granted < RECEIVE_BUFFER and granted not in _complained:
+        _complained.add(granted)
         log.info(
             "the kernel gives a receive buffer of %d kB instead of %d kB: bursts may be lost; "
             "on Linux, raise net.core.rmem_max",
