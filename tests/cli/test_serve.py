@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.media.conftest import RECIPES, make_movie
+from tests.server.publisher import Publisher
 from tests.server.raw import Client, Ports, rtcp_kinds
 from tests.ts_packets import ts_packet
 from typer.testing import CliRunner
@@ -384,6 +385,15 @@ async def test_limits(folder: Path) -> None:
             assert (await second.setup("/a%20film.mp4/trackID=1")).status == 453
             # The second has no session, so that it is idle now.
             await second.gone()
+
+
+async def test_there_are_as_many_publishers_as_are_told() -> None:
+    options = "--host", "127.0.0.1", "--port", "0", "--publish", "studio", "--max-publications", "1"
+    async with serving(*options, lines=1) as (_, shown):
+        port = int(re.findall(r":(\d+)/", shown[0])[0])
+        async with await Client.connect(port) as client:
+            assert (await Publisher(client, "/studio").announce()).status == 200
+            assert (await Publisher(client, "/other").announce()).status == 453
 
 
 async def test_the_dialogue_is_shown_on_demand(folder: Path) -> None:

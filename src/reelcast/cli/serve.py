@@ -219,6 +219,10 @@ def serve(
         int | None,
         _number(_LIMITS_PANEL, _LIMITS.sessions_per_address, "Sessions at once of one address."),
     ] = None,
+    max_publications: Annotated[
+        int | None,
+        _number(_LIMITS_PANEL, _LIMITS.publications, "Publishers at once."),
+    ] = None,
     idle_timeout: Annotated[
         float | None,
         _number(
@@ -245,6 +249,7 @@ def serve(
     flags.set("limits", "--max-connections-per-address", connections_per_address=max_connections_per_address)
     flags.set("limits", "--max-sessions", sessions=max_sessions)
     flags.set("limits", "--max-sessions-per-address", sessions_per_address=max_sessions_per_address)
+    flags.set("limits", "--max-publications", publications=max_publications)
     flags.set("limits", "--idle-timeout", idle_seconds=idle_timeout)
     flags.set("limits", "--stall-timeout", stalled_seconds=stall_timeout)
     flags.set("tls", "--tls-port", port=tls_port)

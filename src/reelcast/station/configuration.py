@@ -85,6 +85,7 @@ class LimitSettings:
     sessions_per_address: Annotated[int, Setting(whole(1), "Sessions at once of one address.")] = (
         _LIMITS.sessions_per_address
     )
+    publications: Annotated[int, Setting(whole(1), "Publishers at once.")] = _LIMITS.publications
     idle_seconds: Annotated[
         float, Setting(seconds_from(1), "Until a connection without a session is closed.")
     ] = _LIMITS.idle_seconds
