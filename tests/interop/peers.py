@@ -8,14 +8,30 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from scripts.make_movies import ROOT
+from tests.server.raw import until
 
-__all__ = ["DEBIAN_PYTHON", "ROOT", "find_program", "run", "serving", "waiting_lines"]
+from reelcast.rtp.intake import ReceivedUnit
+from reelcast.server import Server
+from reelcast.server.live import Live, LivePolicy
+
+__all__ = [
+    "ARRIVAL",
+    "DEBIAN_PYTHON",
+    "ROOT",
+    "Arrivals",
+    "find_program",
+    "rtspclientsink",
+    "run",
+    "serving",
+    "waiting_lines",
+]
 
 DEBIAN_PYTHON = "/usr/bin/python3"
 """The Python that Debian's GStreamer bindings are for."""
@@ -23,6 +39,10 @@ HINT = "if something of it is missing: make peers installs what scripts/debian-p
 PATIENCE = 50.0
 """Seconds for a program that plays a movie of 20 s."""
 SHUTDOWN = 10.0
+ARRIVAL = 30.0
+"""Seconds for what is published to arrive."""
+GST_END = 3.0
+"""Seconds for GStreamer to end by itself once its pictures have arrived, and to send what sound there still is."""
 
 
 def find_program(name: str) -> str:
@@ -56,6 +76,40 @@ async def run(*command: str | Path, code: int = 0, timeout: float = PATIENCE) ->
         tail = errors.decode(errors="replace")[-2000:]
         pytest.fail(f"{program} {' '.join(arguments)} ended with {process.returncode} ({HINT}):\n{tail}")
     return output.decode(errors="replace")
+
+
+class Arrivals:
+    """What publishers bring to a server: `units` by the name of the path."""
+
+    def __init__(self, server: Server, policy: LivePolicy) -> None:
+        self.units: dict[str, list[ReceivedUnit]] = defaultdict(list)
+        server.allow_publishing(policy, self._made)
+
+    def _made(self, live: Live) -> None:
+        live.tap(self.units[live.name].append)
+
+    async def pictures(self, name: str, count: int) -> None:
+        """Wait until so many were published."""
+        await until(lambda: sum(each.track.kind == "video" for each in self.units[name]) >= count, ARRIVAL)
+
+
+async def rtspclientsink(whole: Awaitable[None], *pipeline: str | Path) -> None:
+    """Run a pipeline that publishes until `whole` has come; the test fails where it ends before that.
+
+    How it ends behind that says nothing: version 1.22 takes the connection from the thread that reads it. Then it
+    may wait for itself for ever, cut a frame in two, or close before an answer and complain that there was none.
+    """
+    process = asyncio.create_task(run("gst-launch-1.0", "-q", *pipeline))
+    try:
+        await whole
+    except AssertionError:
+        if process.done():
+            process.result()
+        raise
+    finally:
+        await asyncio.wait([process], timeout=GST_END)
+        process.cancel()
+        await asyncio.gather(process, return_exceptions=True)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from tests.interop.peers import DEBIAN_PYTHON, run
+from scripts.movies.marks import FRAME_RATE
+from tests.interop.conftest import SHORT_SECONDS
+from tests.interop.peers import DEBIAN_PYTHON, Arrivals, rtspclientsink, run
 from tests.interop.test_gstreamer import PLAYER
 
 from reelcast.client.options import Transport
@@ -19,6 +21,7 @@ from reelcast.client.stream import connect
 from reelcast.errors import AuthenticationError, ReelcastError
 from reelcast.rtsp.authentication import Credentials
 from reelcast.server import Guard, Password, Rights, Server, User
+from reelcast.server.live import LivePolicy
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -146,6 +149,7 @@ async def test_publishers(short_movie: Path, caplog: pytest.LogCaptureFixture) -
     """Conformance A8, K12: those that may, and may there."""
     caplog.set_level(logging.DEBUG, "reelcast.server")
     async with guarded(short_movie, Guard([ALICE])) as server:
+        arrivals = Arrivals(server, LivePolicy())
         place = f"127.0.0.1:{server.port}"
         command = ("ffmpeg", "-v", "error", "-re", "-t", "1", "-i", short_movie, "-c", "copy", "-an")
         out = ("-f", "rtsp", "-rtsp_transport", "tcp")
@@ -155,6 +159,7 @@ async def test_publishers(short_movie: Path, caplog: pytest.LogCaptureFixture) -
         assert said(caplog, "ANNOUNCE") == [401, 403, 401, 401, 401, 200]
         source = ("filesrc", f"location={short_movie}", "!", "qtdemux", "!", "h264parse", "!")
         sink = ("rtspclientsink", f"location=rtsp://{place}/cam", "user-id=alice", f"user-pw={PASSWORD}")
-        await run("gst-launch-1.0", "-q", *source, *sink)
+        pictures = len(arrivals.units["/cam"]) + SHORT_SECONDS * FRAME_RATE
+        await rtspclientsink(arrivals.pictures("/cam", pictures), *source, *sink)
     assert said(caplog, "ANNOUNCE")[6:] == [401, 200]
     assert said(caplog, "RECORD") == [200, 200]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Literal
 import pytest
 from scripts.movies.encode import Mp4
 from scripts.movies.marks import FRAME_RATE
-from tests.interop.peers import run
+from tests.interop.peers import Arrivals, rtspclientsink, run
 from tests.interop.test_ffmpeg import Coded, contents, copy
 from tests.interop.test_gstreamer import assert_in_order, play
-from tests.server.raw import until
 
 from reelcast.client.stream import connect
 from reelcast.media.demux import open_demuxer
@@ -26,7 +24,7 @@ from reelcast.rtp.alignment import STEP as MOVED
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.server import Server
-from reelcast.server.live import Live, LivePolicy
+from reelcast.server.live import LivePolicy
 from reelcast.track import AccessUnit
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
@@ -36,8 +34,6 @@ WAYS: tuple[Way, ...] = ("udp", "tcp", "tls")
 SECONDS = 4
 LATE = 3.0
 """Seconds for which readers that come late are waited for; all that went before is one group of pictures."""
-PATIENCE = 30.0
-"""Seconds for what should happen by itself."""
 FRAMES = SECONDS * FRAME_RATE
 BESIDE = (7, 8, 9)
 """NAL units that are no part of a picture: readers are sent parameter sets before each keyframe, and GStreamer puts
@@ -51,21 +47,11 @@ end those that ffmpeg keeps back, since they do not fill a packet."""
 
 
 class Studio:
-    """A server, and the paths of its publishers as they come."""
+    """A server, and what comes to it."""
 
     def __init__(self, certificate: Path) -> None:
         self.server = Server("127.0.0.1", 0, tls=Tls.self_signed(certificate, port=0))
-        self.server.allow_publishing(LivePolicy(patience=LATE), self._made)
-        self.published: dict[str, list[ReceivedUnit]] = defaultdict(list)
-
-    def _made(self, live: Live) -> None:
-        live.tap(self.published[live.name].append)
-
-    async def has(self, name: str, count: int) -> None:
-        """Wait until so many pictures were published."""
-        await until(
-            lambda: sum(each.track.kind == "video" for each in self.published[name]) >= count, PATIENCE
-        )
+        self.arrivals = Arrivals(self.server, LivePolicy(patience=LATE))
 
     def url(self, way: Way, name: str) -> str:
         if way == "tls":
@@ -94,20 +80,18 @@ async def by_ffmpeg(movie: Path, way: Way, url: str) -> None:
     await run("ffmpeg", *source, "-f", "rtsp", "-rtsp_transport", transport, url)
 
 
-async def by_gstreamer(movie: Path, way: Way, url: str) -> None:
-    sink = (f"location={url}", f"protocols={'udp' if way == 'udp' else 'tcp'}", "tls-validation-flags=0")
+async def by_gstreamer(movie: Path, way: Way, url: str, whole: Awaitable[None]) -> None:
+    place = (f"location={url}", f"protocols={'udp' if way == 'udp' else 'tcp'}")
     source = ("filesrc", f"location={movie}", "!", "qtdemux", "name=d")
-    pictures = ("d.video_0", "!", "queue", "!", "h264parse", "!", "rtspclientsink", "name=s", *sink)
+    sink = ("rtspclientsink", "name=s", *place, "tls-validation-flags=0")
+    pictures = ("d.video_0", "!", "queue", "!", "h264parse", "!", *sink)
     sound = ("d.audio_0", "!", "queue", "!", "aacparse", "!", "s.")
-    await run("gst-launch-1.0", "-q", *source, *pictures, *sound)
+    await rtspclientsink(whole, *source, *pictures, *sound)
 
 
 async def by_us(movie: Path, way: Way, url: str) -> None:
-    options = ("--no-reconnect", "--transport", "udp" if way == "udp" else "tcp")
-    await run(sys.executable, "-m", "reelcast", "publish", *options, "--trust", "anyone", movie, url)
-
-
-PUBLISHERS = {"ffmpeg": by_ffmpeg, "gstreamer": by_gstreamer, "us": by_us}
+    options = ("--no-reconnect", "--transport", "udp" if way == "udp" else "tcp", "--trust", "anyone")
+    await run(sys.executable, "-m", "reelcast", "publish", *options, movie, url)
 
 
 class Film:
@@ -183,7 +167,7 @@ async def by_our_client(url: str, way: Way, trust: Path) -> list[ReceivedUnit]:
     return received
 
 
-@pytest.mark.parametrize("publisher", PUBLISHERS)
+@pytest.mark.parametrize("publisher", ["ffmpeg", "gstreamer", "us"])
 async def test_all_readers_of_all_publishers(
     publisher: str, studio: Studio, movie: Path, tmp_path: Path
 ) -> None:
@@ -191,21 +175,16 @@ async def test_all_readers_of_all_publishers(
     film, original = Film(movie), await copy(movie, tmp_path / "file")
     certificate = tmp_path / "tls.pem"
 
-    async def publish(way: Way, name: str) -> None:
-        publishing = asyncio.create_task(PUBLISHERS[publisher](movie, way, studio.url(way, name)))
-        await studio.has(name, FRAMES)
+    def publish(way: Way, name: str) -> Coroutine[None, None, None]:
+        url = studio.url(way, name)
         if publisher == "gstreamer":
-            # Version 1.22 may wait for itself for ever, once it has sent the last of it over TCP.
-            await asyncio.wait([publishing], timeout=2.0)
-            publishing.cancel()
-            await asyncio.wait([publishing])
-        else:
-            await publishing
+            return by_gstreamer(movie, way, url, studio.arrivals.pictures(name, FRAMES))
+        return (by_ffmpeg if publisher == "ffmpeg" else by_us)(movie, way, url)
 
     async def publish_and_read(way: Way) -> None:
         name = f"/{way}"
         publishing = asyncio.create_task(publish(way, name))
-        await studio.has(name, 1)
+        await studio.arrivals.pictures(name, 1)
         url, folder = studio.url(way, name), tmp_path / way
         transport = "udp" if way == "udp" else "tcp"
         received, copied, played, _ = await asyncio.gather(
@@ -214,7 +193,7 @@ async def test_all_readers_of_all_publishers(
             play(url, transport, folder, f"trust {certificate}", "end"),
             publishing,
         )
-        published = studio.published[name]
+        published = studio.arrivals.units[name]
         film.assert_in_sync(published)
         # GStreamer's first report comes late: the path begins by the times of arrival, and readers are told.
         begun, *moved = film.apart(published)
@@ -290,7 +269,7 @@ async def test_every_codec_passes_through(name: str, studio: Studio, movie: Path
     film = Film(file)
     assert [track.codec for track in film.tracks] == name.partition(".")[0].split()
     for track, units in zip(film.tracks, film.units, strict=True):
-        came = [each.unit for each in studio.published["/codec"] if each.track.codec == track.codec]
+        came = [each.unit for each in studio.arrivals.units["/codec"] if each.track.codec == track.codec]
         sent, received = essence(track.codec, units), essence(track.codec, came)
         assert received == sent[: len(received)]
         assert len(received) >= len(sent) - MAX_KEPT_BACK

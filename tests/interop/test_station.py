@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from scripts.movies.encode import Mp4
+from tests.interop.peers import ARRIVAL
 from tests.interop.test_ffmpeg import contents, copy
-from tests.interop.test_publish import FRAMES, PATIENCE, Film, by_ffmpeg
+from tests.interop.test_publish import FRAMES, Film, by_ffmpeg
 from tests.server.raw import until
 
 from reelcast.archive.index import Index
@@ -73,17 +74,17 @@ async def test_nobody_notices(
     operation = Operation(file, LOCAL)
     server, stop = operation.station.server, asyncio.Event()
     serving = asyncio.create_task(operation.serve_until_signal(stop=stop))
-    await until(lambda: server.port > 0, PATIENCE)
+    await until(lambda: server.port > 0, ARRIVAL)
     place = f"127.0.0.1:{server.port}/studio"
     publishing = asyncio.create_task(by_ffmpeg(movie, "tcp", f"rtsp://alice:secret@{place}"))
-    await until(lambda: any(live.feeding is not None for live in server.live_paths()), PATIENCE)
+    await until(lambda: any(live.feeding is not None for live in server.live_paths()), ARRIVAL)
     reading = asyncio.gather(
         received_by_us(f"rtsp://{place}"),
         copy(f"rtsp://{place}", tmp_path / "tcp.frames", "tcp"),
     )
     for number, text in enumerate(SAVED, 1):
         save(file, text)
-        await until(partial(has_answers, caplog, number), PATIENCE)
+        await until(partial(has_answers, caplog, number), ARRIVAL)
     await publishing
     received, copied = await reading
     assert [line.endswith("stays as it was") for line in caplog.messages].count(True) == 2

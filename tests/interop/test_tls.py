@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from scripts.movies.marks import FRAME_RATE, read_mark
 from tests.interop.conftest import SHORT_SECONDS
-from tests.interop.peers import DEBIAN_PYTHON, run
+from tests.interop.peers import DEBIAN_PYTHON, Arrivals, rtspclientsink, run
 from tests.interop.test_ffmpeg import assert_same, copy
 from tests.interop.test_gstreamer import PLAYER, assert_in_order, play
 from tests.media.conftest import RECIPES, make_movie
@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
 IN_A_PACKET = 10
 FRAMES = SHORT_SECONDS * FRAME_RATE
+WITH_SOUND_FRAMES = 75
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +45,21 @@ def with_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def rtsps(short_movie: Path, with_sound: Path, certificate: Path) -> AsyncIterator[str]:
-    """The URL that the names of the movies are put behind."""
+def server(short_movie: Path, with_sound: Path, certificate: Path) -> Server:
     server = Server("127.0.0.1", 0, tls=Tls.self_signed(certificate, port=0))
     server.mount("/short.mp4", short_movie)
     server.mount("/sound.mp4", with_sound)
-    server.allow_publishing(LivePolicy(patience=0.5))
+    return server
+
+
+@pytest.fixture
+def arrivals(server: Server) -> Arrivals:
+    return Arrivals(server, LivePolicy(patience=0.5))
+
+
+@pytest.fixture
+async def rtsps(server: Server) -> AsyncIterator[str]:
+    """The URL that the names of the movies are put behind."""
     async with server:
         yield f"rtsps://127.0.0.1:{server.tls_port}"
 
@@ -84,9 +94,9 @@ async def test_rtspsrc_that_does_not_trust(rtsps: str, tmp_path: Path) -> None:
     await run(DEBIAN_PYTHON, PLAYER, f"{rtsps}/short.mp4", "tcp", tmp_path / "gst", "run 1", code=1)
 
 
-async def published(url: str, trust: Path, *command: str) -> list[ReceivedUnit]:
-    """What comes of a stream, to its end, while a program publishes it."""
-    publisher = asyncio.create_task(run(*command))
+async def published(url: str, trust: Path, publishing: Coroutine[None, None, object]) -> list[ReceivedUnit]:
+    """What comes of a stream, to its end, while it is published."""
+    publisher = asyncio.create_task(publishing)
     try:
         # Before anybody publishes, there is nothing.
         stream = connect(url, trust=trust, timeout=20.0, reconnect=False)
@@ -110,7 +120,7 @@ def slices(units: Iterable[ReceivedUnit]) -> list[bytes]:
 
 
 async def test_what_is_published_arrives_unchanged(
-    rtsps: str, with_sound: Path, certificate: Path, tmp_path: Path
+    arrivals: Arrivals, rtsps: str, with_sound: Path, certificate: Path
 ) -> None:
     """By ffmpeg and by rtspclientsink, and read while it is."""
     by_ffmpeg, by_gst = f"{rtsps}/by-ffmpeg", f"{rtsps}/by-gst"
@@ -120,13 +130,14 @@ async def test_what_is_published_arrives_unchanged(
         f" rtspclientsink name=sink location={by_gst} protocols=tcp tls-validation-flags=0"
         " demux.video_0 ! queue ! h264parse ! sink.sink_0"
     )
+    came = arrivals.pictures("/by-gst", WITH_SOUND_FRAMES)
     first, second, whole = await asyncio.gather(
-        published(by_ffmpeg, certificate, "ffmpeg", "-v", "error", "-re", "-i", str(with_sound), *over_tls),
-        published(by_gst, certificate, "gst-launch-1.0", "-q", *pipeline.split()),
+        published(by_ffmpeg, certificate, run("ffmpeg", "-v", "error", "-re", "-i", with_sound, *over_tls)),
+        published(by_gst, certificate, rtspclientsink(came, *pipeline.split())),
         _units_of(f"{rtsps}/sound.mp4", certificate),
     )
     pictures = slices(whole)
-    assert len(pictures) == 75
+    assert len(pictures) == WITH_SOUND_FRAMES
     assert slices(first) == slices(second) == pictures
     # ffmpeg puts several units of sound into a packet, and does not send the last one that is not full.
     sound = _sound(first)
