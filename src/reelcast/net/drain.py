@@ -1,4 +1,4 @@
-"""Many UDP sockets in one epoll, emptied with `recvmmsg`: RTP headers into a ring, payloads left in the kernel.
+"""Many UDP sockets, emptied with `recvmmsg` into one ring: RTP headers alone, payloads left in the kernel.
 
 The message headers are prepared once; each points to a slot of the ring, and what comes of one socket goes
 behind what came of the one before. With MSG_TRUNC the kernel copies no more than the RTP header and still says
@@ -9,7 +9,6 @@ message says: then the slots take all of it.
 from __future__ import annotations
 
 import ctypes
-import select
 import socket
 import struct
 import sys
@@ -25,14 +24,12 @@ from reelcast.rtp.arrivals import RTP_HEADER, Arrivals, headers_at
 __all__ = ["Drain"]
 
 SLOTS: Final = 4096
-"""Datagrams kept until they are taken: some 5 ms of work, then the event loop gets its turn."""
+"""Datagrams kept until they are taken: some 5 ms of work."""
 PER_SOCKET: Final = 256
-"""Datagrams of one socket in a drain: a large key frame, but no flood that keeps the others waiting."""
+"""Datagrams of one socket in a reading: a large key frame, but no flood that keeps the others waiting."""
 GRO_SLOTS: Final = 256
 GRO_SLOT_BYTES: Final = 65_536
 """What one message can be with receive offload; 16 MB in all."""
-MAX_READY: Final = 1024
-"""Sockets told ready in one drain; the kernel begins with others the next time."""
 
 _UDP_GRO: Final = 104
 _CONTROL = np.dtype([("length", "u8"), ("level", "i4"), ("type", "i4"), ("segment", "i4"), ("padding", "i4")])
@@ -61,7 +58,6 @@ class Drain:
         assert recvmmsg is not None, "asked for where there is no recvmmsg"
         self._recvmmsg = recvmmsg
         self._gro = gro
-        self._epoll = select.epoll()
         self._flow_of: dict[int, int] = {}
         self._slots, self._width = (GRO_SLOTS, GRO_SLOT_BYTES) if gro else (SLOTS, RTP_HEADER.itemsize)
         self._ring = np.zeros(self._slots * self._width, np.uint8)
@@ -87,33 +83,25 @@ class Drain:
         """Whether this system has what is needed."""
         return _load_recvmmsg() is not None
 
-    def fileno(self) -> int:
-        """Readable while any socket is."""
-        return self._epoll.fileno()
-
     def add(self, sock: socket.socket, flow: int) -> None:
-        """Receive on a socket; it leaves by being closed. TransportError where offload is refused."""
+        """Know a socket as a flow's; it leaves by being closed. TransportError where offload is refused."""
         if self._gro:
             try:
                 sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
             except OSError as error:
                 raise TransportError(f"no generic receive offload here: {error.strerror}") from error
-        self._epoll.register(sock, select.EPOLLIN)
         self._flow_of[sock.fileno()] = flow
 
-    def receive(self) -> bool:
-        """Empty the sockets that have something into the ring; False when it is full and must be taken."""
-        for descriptor, _ in self._epoll.poll(0, MAX_READY):
-            room = min(PER_SOCKET, self._slots - self._used)
-            if room == 0:
-                return False
-            pointer = self._first_message + self._used * _MESSAGE.itemsize
-            count = self._recvmmsg(descriptor, pointer, room, _FLAGS, None)
-            if count > 0:
-                self._flows.append(self._flow_of[descriptor])
-                self._counts.append(count)
-                self._times.append(time.monotonic())
-                self._used += count
+    def receive(self, descriptor: int) -> bool:
+        """Empty a socket into the ring; False when that is full, and has to be taken first."""
+        room = min(PER_SOCKET, self._slots - self._used)
+        pointer = self._first_message + self._used * _MESSAGE.itemsize
+        count = self._recvmmsg(descriptor, pointer, room, _FLAGS, None)
+        if count > 0:
+            self._flows.append(self._flow_of[descriptor])
+            self._counts.append(count)
+            self._times.append(time.monotonic())
+            self._used += count
         return self._used < self._slots
 
     def take(self) -> Arrivals:
@@ -127,10 +115,6 @@ class Drain:
         if self._gro:
             return self._cut(flows, sizes, times)
         return Arrivals(flows, self._ring[: used * self._width].view(RTP_HEADER), sizes, times)
-
-    def close(self) -> None:
-        """Give the epoll up; the sockets are whose they were."""
-        self._epoll.close()
 
     def _cut(
         self, flows: NDArray[np.int64], sizes: NDArray[np.int64], times: NDArray[np.float64]
