@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,7 @@ def test_a_page_of_everything() -> None:
     assert "| ffmpeg | 0.2 | – | 50 |" in page
     assert "](plots/cost-by-row.svg)" in page
     assert "without the audio's packets: 0.7." in page
+    assert "for who has just started a server: 2 (2 Mbit/s and audio, TCP).\n" in page
     assert "Nothing was lost" in page
 
 
@@ -271,7 +273,9 @@ def test_contenders_take_turns_within_a_round(tmp_path: Path) -> None:
     movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
     found = [
         (step.contender, step.round)
-        for step in steps("rows", rows_named([FIRST.key]), movies, tmp_path / "limit", Effort(rounds=2))
+        for step in steps(
+            "rows", rows_named([FIRST.key]), movies, tmp_path / "limit", Effort(rounds=2), ExitStack()
+        )
         if step.contender != GSTREAMER  # which may be missing here
     ]
     assert found == [(OURS, 0), (LIMIT, 0), (OURS, 1), (LIMIT, 1)]
@@ -282,7 +286,7 @@ def test_a_publisher_is_measured_beside_the_file(tmp_path: Path) -> None:
     movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
     found = [
         (step.case, step.contender)
-        for step in steps("published", list(ROWS), movies, None, Effort(rounds=1))
+        for step in steps("published", list(ROWS), movies, None, Effort(rounds=2), ExitStack())
         if step.contender != PUBLISHED  # which may be missing here
     ]
     assert found == [(row.key, OURS) for row in ROWS if row.stream != "vod"]
@@ -292,7 +296,7 @@ def test_a_peer_may_be_asked_gently(tmp_path: Path) -> None:
     movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
     readers = {
         (step.case, step.contender): step.readers
-        for step in steps("rows", list(ROWS), movies, tmp_path / "limit", Effort(rounds=1))
+        for step in steps("rows", list(ROWS), movies, tmp_path / "limit", Effort(rounds=1), ExitStack())
     }
     assert readers["live-sd-tcp", OURS] == readers["live-sd-tcp", LIMIT] == 500
     assert readers.get(("live-sd-tcp", GSTREAMER), 100) == 100
@@ -301,7 +305,9 @@ def test_a_peer_may_be_asked_gently(tmp_path: Path) -> None:
 def test_a_quick_run_has_fewer_readers(tmp_path: Path) -> None:
     movies = Movies(tmp_path / "hd.mp4", tmp_path / "sd.mp4")
     effort = Effort(rounds=1, seconds=1.0, fraction=10)
-    everything = [step for each in EXPERIMENTS for step in steps(each, list(ROWS), movies, None, effort)]
+    everything = [
+        step for each in EXPERIMENTS for step in steps(each, list(ROWS), movies, None, effort, ExitStack())
+    ]
     assert max(step.readers for step in everything) == 200
     assert {step.experiment for step in everything} == set(EXPERIMENTS)
     assert all(step.contender not in (LIMIT, VIDEO_LIMIT) for step in everything)

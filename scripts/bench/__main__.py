@@ -9,6 +9,11 @@ import argparse
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -73,7 +78,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the readers, 2 s each: to try it out"
     )
-    parser.add_argument("--rounds", type=int, help="of each row (2)")
+    parser.add_argument("--rounds", type=int, help="of each row of the table (2)")
     parser.add_argument("--seconds", type=float, help="that each run is measured (5)")
     parser.add_argument("--render", action="store_true", help="measure nothing: write the page anew")
     parser.add_argument("--results", type=Path, default=BUILD, metavar="DIR", help="build/bench")
@@ -103,11 +108,12 @@ def _measure(options: argparse.Namespace, store: Store, console: Console) -> Non
         console.print(f"the limit is left out: {error}", style="yellow")
         limit = None
     rows = rows_named(options.rows)
-    todo: list[Step] = []
+    todo: list[tuple[ExitStack, list[Step]]] = []
     for experiment in EXPERIMENTS:
         if experiment in options.only:
             _forget(store, experiment, [row.key for row in rows])
-            todo += steps(experiment, rows, movies, limit, effort)
+            stack = ExitStack()
+            todo.append((stack, list(steps(experiment, rows, movies, limit, effort, stack))))
     _run(todo, store, console)
 
 
@@ -116,16 +122,38 @@ def _forget(store: Store, experiment: Experiment, keys: list[str]) -> None:
         store.clear(experiment, case)
 
 
-def _run(todo: list[Step], store: Store, console: Console) -> None:
-    """All steps, a line on the terminal for each, and below them the table as it grows."""
+def _run(todo: list[tuple[ExitStack, list[Step]]], store: Store, console: Console) -> None:
+    """All experiments, a line on the terminal for each step, and below them the table as it grows."""
+    total, done = sum(len(each) for _, each in todo), 0
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        for number, step in enumerate(todo, 1):
-            what = f"{step.experiment} {step.case}, {step.contender}, {step.readers:,} readers"
-            live.update(_table(store.load(), f"{number} of {len(todo)}: {what}"), refresh=True)
-            result = step.run()
-            store.save(result)
-            live.console.print(f"{what}: {_found(result)}", soft_wrap=True)
+        for stack, experiment in todo:
+            with stack:
+                for batch in _batches(experiment):
+                    what = "; ".join(map(_named, batch))
+                    live.update(_table(store.load(), f"{done + 1} of {total}: {what}"), refresh=True)
+                    for step, result in zip(batch, _results(batch), strict=True):
+                        store.save(result)
+                        live.console.print(f"{_named(step)}: {_found(result)}", soft_wrap=True)
+                    done += len(batch)
     console.print(_table(store.load(), None))
+
+
+def _batches(steps: list[Step]) -> Iterator[list[Step]]:
+    """Steps that mostly wait together, each of the others alone."""
+    for waits, group in groupby(steps, attrgetter("waits")):
+        batch = list(group)
+        yield from [batch] if waits else ([step] for step in batch)
+
+
+def _results(batch: list[Step]) -> list[Result]:
+    if len(batch) == 1:
+        return [batch[0].run()]
+    with ThreadPoolExecutor(len(batch)) as pool:
+        return list(pool.map(Step.run, batch))
+
+
+def _named(step: Step) -> str:
+    return f"{step.experiment} {step.case}, {step.contender}, {step.readers:,} readers"
 
 
 def _found(result: Result) -> str:
@@ -170,7 +198,8 @@ def _machine(effort: Effort) -> dict[str, str]:
         "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "Peers": f"GStreamer {_version('gst-launch-1.0', '--version')}, ffmpeg {_version('ffmpeg', '-version')}",
         "Clients": f"OpenCV {opencv_version()}, PyAV {av.__version__}",
-        "Effort": f"{effort.rounds} rounds of each row, {effort.seconds:g} s measured in each run"
+        "Effort": f"{effort.rounds} rounds of each row, one of each with a publisher, "
+        f"{effort.seconds:g} s measured in each run"
         + (f", one reader in {effort.fraction}: a trial, not a measurement" if effort.fraction > 1 else ""),
     }
 

@@ -29,7 +29,7 @@ TIMEOUT: Final = 20.0
 
 
 def measure_beginnings(way: Way, interval: float, seconds: float) -> Figures:
-    """Seconds from connecting to the first decoded frame, by transport; read first after some seconds."""
+    """Seconds from connecting to the first decoded frame, by transport; read first after `seconds`, or less."""
     if which("ffmpeg") is None:
         return {"failure": "ffmpeg is not installed"}
     group = str(round(interval * RATE))
@@ -38,7 +38,8 @@ def measure_beginnings(way: Way, interval: float, seconds: float) -> Figures:
     transports: tuple[Transport, ...] = ("udp", "tcp")
     try:
         with stations(way, "tcp") as places, publisher((*picture, *coded), places.publish, "tcp"):
-            time.sleep(seconds)  # there is some of the past to be caught up with
+            # There is some of the past to be caught up with.
+            time.sleep(min(seconds, 2 * interval))
             found = {each: asyncio.run(_begin(places.read, each)) for each in transports}
     except ReelcastError as error:
         return {"failure": str(error)}

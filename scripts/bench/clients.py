@@ -34,6 +34,7 @@ __all__ = [
     "DEAD_SECONDS",
     "EVERYBODY",
     "LOSS_PERCENT",
+    "WAITING_CASES",
     "install_opencv",
     "measure_cameras",
     "measure_clients",
@@ -44,7 +45,9 @@ OPENCV_FOLDER: Final = ROOT / "build" / "bench" / "opencv"
 CLIENTS: Final = (OURS, OPENCV, PYAV)
 EVERYBODY: Final = "everybody"
 """The contender of a run that all clients take part in; its figures are by their names."""
-CLIENT_CASES: Final = ("ours-udp", "ours-tcp", "gst-tcp", "dead", "loss", "restart")
+WAITING_CASES: Final = ("dead", "loss", "restart")
+"""In these, what clients compute is not measured."""
+CLIENT_CASES: Final = ("ours-udp", "ours-tcp", "gst-tcp", *WAITING_CASES)
 CAMERAS: Final = 64
 DEAD_SECONDS: Final = 35.0
 """That a client may look at a dead camera: OpenCV gives up after 30."""

@@ -34,7 +34,8 @@ keyframe of the 8 Mbit/s stream over UDP keeps the kernel busy for 15 ms by itse
 _BEGINNINGS: Final = """\
 ## First picture
 
-From connecting to the first decoded picture, whenever a reader comes between two keyframes, in ms.
+From connecting to the first decoded picture, whenever a reader comes between two keyframes, in ms: the server has
+kept what came since the last one, and the reader decodes its way to the present.
 
 """
 

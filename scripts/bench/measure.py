@@ -19,7 +19,7 @@ from scripts.bench.servers import Movies, Server, Serving, reelcast, stop
 
 from reelcast.errors import ReelcastError
 
-__all__ = ["Figures", "Load", "lateness", "measure_pacing", "measure_server", "pacing_error"]
+__all__ = ["Figures", "Load", "lateness", "measure_pacing", "measure_server", "pacing_error", "run_load"]
 
 SPARE: Final = 90.0
 """Seconds that a load may take beyond its window: joining, settling, leaving."""
@@ -49,7 +49,7 @@ def measure_server(server: Server, movies: Movies, load: Load) -> Figures:
     """A server, started for this, under a load."""
     try:
         with server.start(movies) as serving:
-            return _run_load(serving, load)
+            return run_load(serving, load)
     except ReelcastError as error:
         return {"failure": str(error)}
 
@@ -63,7 +63,7 @@ def measure_pacing(movies: Movies, load: Load) -> Figures:
         out = Path(folder) / "pacing.npy"
         try:
             with reelcast(movies, (paced_server.__file__, str(out))) as serving:
-                figures = _run_load(serving, load)
+                figures = run_load(serving, load)
                 ended = time.monotonic()
                 stop(serving.process)
         except ReelcastError as error:
@@ -88,7 +88,8 @@ def lateness(errors: NDArray[np.float64]) -> dict[str, float] | None:
     return {"sends": len(errors), **dict(zip(("p50", "p99", "max"), found, strict=True))}
 
 
-def _run_load(serving: Serving, load: Load) -> Figures:
+def run_load(serving: Serving, load: Load) -> Figures:
+    """A load on a server that runs; {"failure": why there is nothing}."""
     command = [
         *(sys.executable, "-m", "reelcast", "load", serving.urls[load.stream], "--json"),
         *("-n", load.readers, "--transport", load.transport, "--tracks", load.tracks),

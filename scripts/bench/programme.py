@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from scripts.bench.beginnings import INTERVALS, measure_beginnings
-from scripts.bench.clients import CAMERAS, CLIENT_CASES, EVERYBODY, measure_cameras, measure_clients
+from scripts.bench.clients import (
+    CAMERAS,
+    CLIENT_CASES,
+    EVERYBODY,
+    WAITING_CASES,
+    measure_cameras,
+    measure_clients,
+)
 from scripts.bench.delays import DELAY_CASES, READERS, measure_delays
 from scripts.bench.limit import run_limit
 from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
@@ -21,6 +30,7 @@ from scripts.bench.receivers import RECEIVERS, measure_receiver
 from scripts.bench.rows import LIMIT, OURS, ROWS, VIDEO_LIMIT, Row, Stream, Transport
 from scripts.bench.servers import SERVERS, Movies, Server
 from scripts.bench.stations import WAYS, Way
+from scripts.bench.steady import Steady
 
 __all__ = [
     "CURVE",
@@ -44,7 +54,7 @@ CURVE: Final = (1, 10, 100, 1000, 2000)
 """Readers at the points of the cost curve."""
 CURVE_RAMP: Final = 500.0
 GENTLE_READERS: Final = 100
-GENTLE_RAMP: Final = 25.0
+GENTLE_RAMP: Final = 10.0
 """Readers a second; see Row.gentle."""
 PACED: Final[tuple[tuple[str, Stream, Transport, int, int], ...]] = (
     ("live-hd-udp", "hd", "udp", 100, 1),
@@ -113,7 +123,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run to come."""
+    """One run to come.
+
+    waits    whether it mostly waits, and measures nothing that computing does: such ones run beside each other
+    """
 
     experiment: Experiment
     case: str
@@ -121,6 +134,7 @@ class Step:
     readers: int
     round: int
     measure: Callable[[], Figures]
+    waits: bool = False
 
     def run(self) -> Result:
         """Do it."""
@@ -129,17 +143,26 @@ class Step:
 
 
 def steps(
-    experiment: Experiment, rows: list[Row], movies: Movies, limit: Path | None, effort: Effort
+    experiment: Experiment,
+    rows: list[Row],
+    movies: Movies,
+    limit: Path | None,
+    effort: Effort,
+    stack: ExitStack,
 ) -> Iterator[Step]:
-    """The runs of an experiment, in their order; `limit` is the compiled program."""
+    """The runs of an experiment, in their order.
+
+    limit    the compiled program
+    stack    ends, when all of them are done, what runs for several of them
+    """
     if experiment == "rows":
+        steady = Steady(movies, stack)
         for row in rows:
             for number in range(effort.rounds):
-                yield from _row_steps(row, movies, limit, effort, number)
+                yield from _row_steps(row, movies, limit, effort, number, steady)
     elif experiment == "published":
         for row in rows:
-            for number in range(effort.rounds):
-                yield from _published_steps(row, movies, effort, number)
+            yield from _published_steps(row, movies, effort)
     elif experiment == "delays":
         yield from _delay_steps(movies, effort)
     elif experiment == "beginnings":
@@ -154,14 +177,18 @@ def steps(
         yield from _client_steps(experiment, movies, 2 * effort.seconds, effort)
 
 
-def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, number: int) -> Iterator[Step]:
+def _row_steps(
+    row: Row, movies: Movies, limit: Path | None, effort: Effort, number: int, steady: Steady
+) -> Iterator[Step]:
     readers = effort.readers(row.readers)
     load = Load(row.stream, row.transport, readers, row.tracks, effort.seconds)
     for server in SERVERS:
         ours = server.name == OURS
         if (row.peers or ours) and server.missing() is None:
             asked = _gently(load) if row.gentle and not ours else load
-            yield Step("rows", row.key, server.name, asked.readers, number, _served(server, movies, asked))
+            settled = ours and row.stream != "vod"
+            measure = partial(steady.measure, asked) if settled else _served(server, movies, asked)
+            yield Step("rows", row.key, server.name, asked.readers, number, measure)
     if row.limit_row is None and limit is not None:
         movie = movies.hd if row.stream == "hd" else movies.sd
         contenders = {LIMIT: row.tracks, **({VIDEO_LIMIT: 1} if row.tracks > 1 else {})}
@@ -173,15 +200,15 @@ def _row_steps(row: Row, movies: Movies, limit: Path | None, effort: Effort, num
             yield Step("rows", row.key, name, readers, number, alone)
 
 
-def _published_steps(row: Row, movies: Movies, effort: Effort, number: int) -> Iterator[Step]:
-    """A live row from a file and from a publisher, in turn."""
+def _published_steps(row: Row, movies: Movies, effort: Effort) -> Iterator[Step]:
+    """A live row from a file, in its first round, and from a publisher: all that is sent is new to the server."""
     if row.stream == "vod":
         return
     readers = effort.readers(row.readers)
     load = Load(row.stream, row.transport, readers, row.tracks, effort.seconds)
     for server in (SERVERS[0], published(row.stream, row.transport)):
         if server.missing() is None:
-            yield Step("published", row.key, server.name, readers, number, _served(server, movies, load))
+            yield Step("published", row.key, server.name, readers, 0, _served(server, movies, load))
 
 
 def _gently(load: Load) -> Load:
@@ -189,7 +216,7 @@ def _gently(load: Load) -> Load:
 
 
 def _served(server: Server, movies: Movies, load: Load) -> Callable[[], Figures]:
-    return lambda: measure_server(server, movies, load)
+    return partial(measure_server, server, movies, load)
 
 
 def _delay_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
@@ -250,7 +277,7 @@ def _client_steps(experiment: Experiment, movies: Movies, seconds: float, effort
             def watched(case: str = case) -> Figures:
                 return measure_clients(case, movies, seconds)
 
-            yield Step("clients", case, EVERYBODY, 1, 0, watched)
+            yield Step("clients", case, EVERYBODY, 1, 0, watched, case in WAITING_CASES)
         return
     transports: tuple[Transport, ...] = ("udp", "tcp")
     for transport in transports:

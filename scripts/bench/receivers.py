@@ -12,7 +12,7 @@ from typing import Final
 
 from scripts.bench.measure import Figures
 from scripts.bench.rows import OURS, Transport
-from scripts.bench.servers import Movies, reelcast, stop
+from scripts.bench.servers import MOVIE_SECONDS, Movies, reelcast, stop
 
 from reelcast.errors import ReelcastError
 from reelcast.load.process import usage_of
@@ -20,10 +20,8 @@ from reelcast.load.process import usage_of
 __all__ = ["RECEIVERS", "measure_receiver"]
 
 PROCESSES: Final = 8
-WARM_UP: Final = 15.0
+WARM_UP: Final = 9.0
 """Seconds in which all of them start and find their stream: eight interpreters load their libraries at once."""
-MOVIE_SECONDS: Final = 20.0
-"""The length of the movies that scripts/make_movies.py makes."""
 
 
 def _ours(url: str, transport: Transport) -> list[str]:

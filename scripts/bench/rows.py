@@ -28,7 +28,7 @@ class Row:
     near_limit  within how many times the limit, in the same run
     limit_row   the row whose limit holds here too, for the bytes are the same
     peers       whether other servers are asked to carry it
-    gentle      whether they get at most 100 readers, 25 a second: gst-rtsp-server, faced with many at once over
+    gentle      whether they get at most 100 readers, 10 a second: gst-rtsp-server, faced with many at once over
                 TCP, stops answering
     """
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from shutil import which
 from typing import Final
@@ -16,8 +17,21 @@ from scripts.bench.rows import GSTREAMER, OURS, Stream
 
 from reelcast.errors import ReelcastError
 
-__all__ = ["SERVERS", "UNTRIED", "Movies", "Server", "Serving", "gstreamer", "reelcast", "running", "stop"]
+__all__ = [
+    "MOVIE_SECONDS",
+    "SERVERS",
+    "UNTRIED",
+    "Movies",
+    "Server",
+    "Serving",
+    "gstreamer",
+    "reelcast",
+    "running",
+    "stop",
+]
 
+MOVIE_SECONDS: Final = 20.0
+"""The length of the movies that scripts/make_movies.py makes."""
 STOP_SECONDS: Final = 10.0
 HERE: Final = Path(__file__).parent
 SYSTEM_PYTHON: Final = "/usr/bin/python3"
@@ -95,6 +109,7 @@ def gstreamer(movies: Movies) -> Iterator[Serving]:
         yield Serving(process, {"hd": f"{base}/hd", "sd": f"{base}/sd", "vod": f"{base}/vod"})
 
 
+@cache
 def _gstreamer_missing() -> str | None:
     if which(SYSTEM_PYTHON) is None:
         return f"there is no {SYSTEM_PYTHON}"

@@ -24,8 +24,8 @@ from reelcast.rtp.arrivals import Arrivals
 
 __all__ = ["Measurement", "Plan", "Run", "Sample"]
 
-SETTLE: Final = 2.0
-"""Seconds between the last join and the window."""
+SETTLE: Final = 1.0
+"""Seconds between the last join and the window: what a live stream begins with has come."""
 SAMPLE_INTERVAL: Final = 0.25
 """Seconds between two points of the bitrate over time."""
 JITTER_EVERY: Final = 4
