@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import subprocess
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from scripts.bench import measure
 from scripts.bench.__main__ import main
 from scripts.bench.delay_report import beginning_section, delay_section, told
 from scripts.bench.delays import TAIL, Delays
 from scripts.bench.figures import cost_of, figure, line_of, memory_per_reader, select
 from scripts.bench.limit import wire_sizes
-from scripts.bench.measure import lateness, pacing_error
+from scripts.bench.measure import Figures, Load, lateness, pacing_error
 from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Store, rows_named, steps
 from scripts.bench.published import PUBLISHED
 from scripts.bench.report import markdown, table_row, unreached
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
-from scripts.bench.servers import Movies
+from scripts.bench.servers import Movies, Server, Serving
 
 FIRST = ROWS[0]
 MACHINE = {"Machine": "one processor"}
@@ -335,3 +337,16 @@ def test_the_page_is_made_anew_from_what_is_there(tmp_path: Path, capsys: pytest
     assert "- Machine: one: and only\n" in page
     assert "| live, 8 Mbit/s, UDP | 100 | 1 | 1 | 4 | 4 (≥ 4) | 0.8 | 1.25 (≤ 1.3) | yes |" in page
     assert "written" in capsys.readouterr().out
+
+
+def test_a_server_that_not_all_can_join_is_asked_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Figures] = [{"failed": 1}, {"failed": 0}, {"failed": 2}, {"failed": 3}]
+    monkeypatch.setattr(measure, "run_load", lambda *_: asked.pop(0))
+    serving = Serving(cast("subprocess.Popen[str]", None), {})
+    server = Server("idle", lambda _: nullcontext(serving), lambda: None)
+    movies, load = Movies(tmp_path, tmp_path), Load("hd", "udp", 1, 1, 1.0)
+    found = [measure.measure_server(server, movies, load) for _ in range(2)]
+    assert found == [{"failed": 0}, {"failed": 3}]
+    assert not asked

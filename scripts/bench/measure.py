@@ -46,7 +46,14 @@ class Load:
 
 
 def measure_server(server: Server, movies: Movies, load: Load) -> Figures:
-    """A server, started for this, under a load."""
+    """A server, started for this, under a load; anew, once, where not all readers could join."""
+    figures = _measure_once(server, movies, load)
+    if "failure" in figures or figures.get("failed"):
+        figures = _measure_once(server, movies, load)
+    return figures
+
+
+def _measure_once(server: Server, movies: Movies, load: Load) -> Figures:
     try:
         with server.start(movies) as serving:
             return run_load(serving, load)

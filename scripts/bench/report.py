@@ -44,7 +44,7 @@ METHOD = """\
   included, and for all of gst-rtsp-server, servers start anew: it reads and packetises the movie each time.
 - **gst-rtsp-server** as its users run it (scripts/bench/gst_server.py): one pipeline for all of a live stream, one
   for each reader of VOD. Live over TCP it gets 100 readers, 10 a second: faced with many at once it stops
-  answering.
+  answering. Where not all readers could join a server, it is started anew and asked once more.
 - **The limit** (scripts/bench/limit.c): a bare C loop that sends the same frames, and where the row has audio the
   same audio packets, in packets of the same size: GSO and `sendmmsg`, or one `send` a frame. Its receivers only
   read. No RTSP, no headers to make, no reports, no spreading of keyframes.
