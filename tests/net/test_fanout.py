@@ -366,6 +366,7 @@ async def test_readers_of_all_kinds(batching: Batching) -> None:
             carrier.join(fan_out)
         assert len(fan_out) == 3 + 3
         fan_out.begin(AIRED, 0, 4, entry=True)
+        assert fan_out.left == fan_out.weight(RUNS[:4])
         fan_out.begin(AIRED, 4, 8)
         fan_out.report(1, b"report")
         video, audio = packets_of(*VIDEO_RUNS), packets_of(3, 7)
@@ -380,7 +381,8 @@ async def test_readers_of_all_kinds(batching: Batching) -> None:
             carrier.leave(fan_out)
         assert not len(fan_out)
         fan_out.begin(AIRED, 0, 8, entry=True)
-        assert not fan_out.proceed(1)
+        assert not fan_out.left
+        assert not fan_out.weight(RUNS)
         fan_out.report(0, b"report")
         assert not any(reader.received() for reader in (*rtp, *rtcp))
         assert transports[0].written == whole
@@ -409,10 +411,14 @@ class TestParts:
         whole = joined(*range(8))
         fan_out.begin(AIRED, 0, 8, entry=True)
         assert not any(transport.written for transport in transports)
-        for left, served in ((True, 2), (True, 4), (False, 5)):
-            assert fan_out.proceed(1) is left
+        weight = fan_out.weight(RUNS)
+        assert fan_out.left == weight > 5 * len(whole)
+        for left, served in ((3, 2), (1, 4), (0, 5)):
+            fan_out.proceed(1)
+            assert fan_out.left == left * weight / 5
             assert [transport.written for transport in transports] == [whole] * served + [b""] * (5 - served)
-        assert not fan_out.proceed(1)
+        fan_out.proceed(1)
+        assert fan_out.left == 0
 
     def test_as_many_shares_as_the_limit_allows(self) -> None:
         fan_out = FanOut()
@@ -420,20 +426,22 @@ class TestParts:
         self.join(fan_out, 1, swapped=True)
         size = AIRED.group.runs[6].size + MESSAGE_BYTES
         fan_out.begin(AIRED, 6, 7)
-        assert fan_out.proceed(4 * size)
+        fan_out.proceed(4 * size)
+        assert fan_out.left == size
         assert all(transport.written == joined(6) for transport in transports)
         fan_out.finish()
         fan_out.begin(AIRED, 6, 7)
-        assert not fan_out.proceed(5 * size)
+        fan_out.proceed(5 * size)
+        assert not fan_out.left
 
     def test_what_is_begun_meanwhile_follows(self) -> None:
         fan_out = FanOut()
         transports, _ = self.join(fan_out, 3)
         fan_out.begin(AIRED, 0, 3, entry=True)
-        assert fan_out.proceed(1)
+        fan_out.proceed(1)
         fan_out.begin(AIRED, 3, 4)
-        while fan_out.proceed(1):
-            pass
+        while fan_out.left:
+            fan_out.proceed(1)
         assert all(transport.written == joined(0, 1, 2, 3) for transport in transports)
 
     def test_who_comes_and_goes_meanwhile_finds_it_finished(self) -> None:
@@ -460,7 +468,10 @@ class TestParts:
         carriers[0].leave(fan_out)
         self.join(fan_out, 1)
         fan_out.begin(AIRED, 0, 8, entry=True)
-        assert [fan_out.proceed(1) for _ in range(2)] == [True, False]
+        fan_out.proceed(1)
+        assert fan_out.left
+        fan_out.proceed(1)
+        assert not fan_out.left
 
     async def test_a_run_goes_to_all_before_the_next(self) -> None:
         async with pair_of(BEST) as (pair, stack):

@@ -17,7 +17,8 @@ from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
 from reelcast.server import broadcast as broadcast_module
-from reelcast.server.broadcast import MAX_LATE, PART_SECONDS, Broadcast
+from reelcast.server import tempo as tempo_module
+from reelcast.server.broadcast import MAX_LATE, PART_APART, Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.pacer import TICK
 from reelcast.server.subscription import CATCH_UP_SPEED
@@ -66,11 +67,12 @@ class TestParts:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fanout_module, "SHARE", 1)
-        monkeypatch.setattr(broadcast_module, "PART_BYTES", 1)
+        monkeypatch.setattr(tempo_module, "GO_SECONDS", -1.0)
+        monkeypatch.setattr(tempo_module, "PART_SECONDS", 0.0)
         monkeypatch.setattr(broadcast_module, "ALONE", 3)
 
     @TRANSPORTS
-    @pytest.mark.parametrize(("paced", "apart"), [(True, PART_SECONDS), (False, 0.0)])
+    @pytest.mark.parametrize(("paced", "apart"), [(True, PART_APART), (False, 0.0)])
     @in_virtual_time
     async def test_each_has_a_time_of_its_own(self, transport: str, paced: bool, apart: float) -> None:
         """What comes as it happens does not wait, but lets others have their turn."""
@@ -81,7 +83,7 @@ class TestParts:
             for reader in readers:
                 await reader.play()
             await asyncio.sleep(8.0)
-            assert studio.broadcast.exact
+            assert studio.broadcast.lead == 0.0
             for reader in readers:
                 assert reader.gaps(0) == []
             last = [{one.packet.timestamp: one.time for one in reader.heard[0][-300:]} for reader in readers]
@@ -95,7 +97,7 @@ class TestParts:
     @TRANSPORTS
     @in_virtual_time
     async def test_more_than_there_is_time_for(self, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(broadcast_module, "PART_SECONDS", 0.2)
+        monkeypatch.setattr(broadcast_module, "PART_APART", 0.2)
         async with studio_of(feed()) as studio:
             readers = [studio.reader(transport) for _ in range(3)]
             for wait, reader in zip((0.0, 1.23, 2.5), readers, strict=True):
@@ -111,7 +113,7 @@ class TestParts:
     @in_virtual_time
     async def test_a_feed_that_falls_behind_amid_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was begun keeps the broadcast going while nothing follows; it must not be called twice then."""
-        monkeypatch.setattr(broadcast_module, "PART_SECONDS", 0.2)
+        monkeypatch.setattr(broadcast_module, "PART_APART", 0.2)
         calls: list[float] = []
         source = feed()
         source.gate = asyncio.Event()

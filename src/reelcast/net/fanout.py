@@ -10,7 +10,8 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Sequence, Sized
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from reelcast.net.messages import (
     segment_control,
 )
 from reelcast.net.udp import UdpPair
+from reelcast.rtp.group import Run
 
 __all__ = ["FanOut", "UdpFanOut"]
 
@@ -183,16 +185,18 @@ class FanOut:
 
     What is large takes a while to send: it can be begun, and then gone on with in parts. Whoever joins or leaves
     meanwhile finds it finished.
+
+    left   bytes of what was begun and has not been sent, for all readers; a message counts for MESSAGE_BYTES more
     """
 
     def __init__(self) -> None:
         self._udp: dict[tuple[UdpPair, int], _UdpTrack] = {}
         self._interleaved: dict[Layout, list[InterleavedFanOut]] = {}
         self._homes: dict[InterleavedWriter, InterleavedFanOut] = {}
-        self._begun: deque[Iterator[int]] = deque()
+        # A run to a share at a time, its bytes, and what sends it.
+        self._begun: deque[tuple[int, Callable[[], None]]] = deque()
         self._shed = 0
-        # Bytes of what comes next of it.
-        self._next = 0
+        self.left = 0
 
     def __len__(self) -> int:
         """Readers over TCP, and tracks of readers over UDP."""
@@ -235,27 +239,48 @@ class FanOut:
             # Each layout has a rendering of its own made.
             del self._interleaved[layout]
 
+    def weight(self, runs: Sequence[Run]) -> int:
+        """Bytes that sending these runs to all takes, counted as in `left`."""
+        total = 0
+        for (_, track), readers in self._udp.items():
+            lengths = [run.count * run.size + MESSAGE_BYTES for run in runs if run.track == track]
+            total += sum(lengths) * sum(map(len, readers.shares))
+        return total + (sum(run.count * run.size for run in runs) + MESSAGE_BYTES) * len(self._homes)
+
     def begin(self, aired: Aired, first: int, stop: int, *, entry: bool = False) -> None:
-        """Have runs `first` to `stop` sent to all; `entry` says that they begin with a keyframe's first run."""
-        self._begun.append(self._sends(aired, first, stop, entry))
-        if not self._next:
-            self._step()
+        """Have runs `first` to `stop` sent to all; `entry` says that they begin with a keyframe's first run.
 
-    def proceed(self, limit: int) -> bool:
-        """Send what was begun, up to `limit` bytes and their messages' worth, but at least to one share.
-
-        Returns whether anything is left.
+        A run goes to all shares before the next one does: between them, readers empty their buffers.
         """
-        sent = 0
-        while self._next and (not sent or sent + self._next <= limit):
-            sent += self._next
-            self._step()
-        return bool(self._next)
+        runs, begun = aired.group.runs[first:stop], self._begun
+        for number, run in enumerate(runs, first):
+            for (_, track), readers in self._udp.items():
+                if track == run.track:
+                    for share in readers.shares:
+                        weight = len(share) * (run.count * run.size + MESSAGE_BYTES)
+                        if weight:
+                            begun.append((weight, partial(share.send, aired, number)))
+                            self.left += weight
+        length = sum(run.count * run.size for run in runs) + MESSAGE_BYTES
+        for shares in self._interleaved.values():
+            for writers in shares:
+                weight = len(writers) * length
+                begun.append((weight, partial(writers.send, aired, first, stop, entry=entry)))
+                self.left += weight
+
+    def proceed(self, limit: int) -> None:
+        """Send what was begun, up to `limit` bytes as in `left`, but at least to one share."""
+        begun, stop = self._begun, self.left - limit
+        while begun:
+            weight, send = begun.popleft()
+            self.left -= weight
+            send()
+            if begun and self.left - begun[0][0] < stop:
+                return
 
     def finish(self) -> None:
         """Send all that was begun."""
-        while self._next:
-            self._step()
+        self.proceed(self.left)
 
     def report(self, track: int, data: bytes) -> None:
         """Send a compound RTCP packet beside a track to all, behind what was begun."""
@@ -266,33 +291,6 @@ class FanOut:
         for shares in self._interleaved.values():
             for share in shares:
                 share.write(track, data)
-
-    def _step(self) -> None:
-        """Send what comes next, and find out what comes then."""
-        self._next = 0
-        while self._begun and not self._next:
-            self._next = next(self._begun[0], 0)
-            if not self._next:
-                self._begun.popleft()
-
-    def _sends(self, aired: Aired, first: int, stop: int, entry: bool) -> Iterator[int]:
-        """What is to be sent, a run to a share at a time; before each, its bytes are told.
-
-        A run goes to all shares before the next one does: between them, readers empty their buffers.
-        """
-        runs = aired.group.runs[first:stop]
-        for number, run in enumerate(runs, first):
-            for (_, track), readers in self._udp.items():
-                if track == run.track:
-                    for share in readers.shares:
-                        if share:
-                            yield len(share) * (run.count * run.size + MESSAGE_BYTES)
-                            share.send(aired, number)
-        length = sum(run.count * run.size for run in runs) + MESSAGE_BYTES
-        for shares in self._interleaved.values():
-            for writers in shares:
-                yield len(writers) * length
-                writers.send(aired, first, stop, entry=entry)
 
 
 def _with_room(shares: list[_Share], make: Callable[[], _Share]) -> _Share:

@@ -25,6 +25,7 @@ from reelcast.server.pacer import Pacer
 from reelcast.server.reports import Reporter, Wall
 from reelcast.server.source import Calendar
 from reelcast.server.subscription import Place, Subscription
+from reelcast.server.tempo import Tempo
 from reelcast.track import Track
 
 __all__ = ["Broadcast"]
@@ -33,10 +34,8 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Groups prepared before they are due."""
-PART_BYTES = 5 << 20
-"""Sent in one go: 5 ms of work, begun 2 ms before it is due."""
-PART_SECONDS = 0.006
-"""The parts of what is larger are due so far apart, which leaves some time to others."""
+PART_APART = 0.005
+"""Seconds from part to part of what takes long to send to all: a little more than each takes."""
 ALONE = 32
 """Readers from which on their media is sent when it is due, not when that of other streams is too."""
 MAX_KEPT_BYTES = 32 << 20
@@ -90,6 +89,8 @@ class Broadcast:
         self._counted = 0
         # When the part is due that is sent next, of what was begun.
         self._part = 0.0
+        self._tempo = Tempo()
+        self._lead = 0.0
         self._starved = True
         self.over = False
         self.rests = 0
@@ -211,21 +212,41 @@ class Broadcast:
     # What the pacer asks for
 
     @property
-    def exact(self) -> bool:
-        """See `Paced`: what comes as it happens does not wait for a tick."""
-        return len(self.fan_out) >= ALONE or not self._feed.paced
+    def lead(self) -> float | None:
+        """See `Paced`: what comes as it happens does not wait for a tick, and is not early."""
+        if not self._feed.paced:
+            return 0.0
+        return self._lead if len(self.fan_out) >= ALONE else None
 
     def advance(self, now: float) -> float | None:
         """Send to all what is due by `now`, or a part of it where that is much."""
         due = self._begin_due(now)
-        if self.fan_out.proceed(PART_BYTES):
+        fan_out = self.fan_out
+        if fan_out.left:
+            whole, began = fan_out.left, time.monotonic()
+            fan_out.proceed(self._tempo.portion(whole))
+            self._tempo.note(whole - fan_out.left, time.monotonic() - began)
+        if fan_out.left:
             # What is due before the rest of this has gone makes it hurry; what comes as it happens is late already.
-            self._part += PART_SECONDS if self._feed.paced else 0.0
+            self._part += PART_APART if self._feed.paced else 0.0
+            self._lead = self._tempo.lead(fan_out.left)
             return self._part if due is None else min(self._part, due)
-        if self.reporter.due <= now and len(self.fan_out) and self._pacer is not None:
+        if self.reporter.due <= now and len(fan_out) and self._pacer is not None:
             self._pacer.after_flush(self.report)
         self._part, self._starved = 0.0, due is None
+        if due is not None:
+            self._lead = self._tempo.lead(fan_out.weight(self._due_next()))
         return due
+
+    def _due_next(self) -> tuple[Run, ...]:
+        """Runs that come next and are due at the same time."""
+        aired = self.at(self._edge)
+        assert aired is not None
+        runs, first = aired.group.runs, self._edge[1]
+        stop = first + 1
+        while stop < len(runs) and runs[stop].spread <= runs[first].spread:
+            stop += 1
+        return runs[first:stop]
 
     def _begin_due(self, now: float) -> float | None:
         """Begin what is due by `now`; the time of what comes next, None where that is not there yet."""

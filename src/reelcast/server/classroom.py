@@ -223,7 +223,7 @@ class Film:
 class Projector:
     """See `reelcast.server.source.Player`: sends the frames of a file, each when it is due."""
 
-    exact = False
+    lead = None
 
     def __init__(self, frames: JpegFrames, send: Callable[[int, bytes], None], pacer: Pacer) -> None:
         """`send` is given a frame's number, from 1, and its image."""

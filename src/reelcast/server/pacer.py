@@ -21,8 +21,6 @@ costs as much as sending to a dozen readers, so that half of this would cost a f
 STEPS = 8
 """Parts of a tick that players which have much to send are called in: one of them fills a wake-up."""
 STEP = TICK / STEPS
-LEAD = 0.002
-"""Seconds by which they are called before their time: what they send then takes about twice that."""
 LOOK_AHEAD = 5
 """Ticks within which a player may begin: a frame's time at 25 frames a second."""
 ENOUGH = 64
@@ -38,8 +36,8 @@ class Paced(Protocol):
     """Something that sends in time."""
 
     @property
-    def exact(self) -> bool:
-        """Whether it is called at a time of its own, not in a tick with others: for who has much to send."""
+    def lead(self) -> float | None:
+        """Seconds before its time at which who has much to send is called; None: in a tick with others."""
 
     def advance(self, now: float) -> float | None:
         """Send what is due by `now`; the time of what comes next, None where that will be said later."""
@@ -79,10 +77,12 @@ class Pacer:
 
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""
-        if player.exact:
-            step = max(int((when - LEAD) / STEP + 0.5), self._last + 1)
-        else:
+        lead = player.lead
+        if lead is None:
             step = max(int(when / TICK + 0.5), self._last // STEPS + 1) * STEPS
+        else:
+            # Rounded down, for an event loop wakes up as much as a millisecond late.
+            step = max(int((when - lead) / STEP), self._last + 1)
         waiting = self._wheel.get(step)
         if waiting is None:
             self._wheel[step] = [player]
@@ -158,7 +158,8 @@ class Pacer:
         if self._on_sent is not None:
             self._called.append(self._dues.pop(player, time))
         try:
-            when = player.advance(time + (LEAD + STEP / 2 if player.exact else TICK / 2))
+            lead = player.lead
+            when = player.advance(time + (TICK / 2 if lead is None else lead + STEP))
         except Exception:
             # A fault in one player must not stop all the others.
             log.exception("a player failed and is dropped: %r", player)

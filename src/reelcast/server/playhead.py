@@ -39,7 +39,7 @@ TOLD = 0.0005
 class Playhead:
     """See `reelcast.server.source.Player`."""
 
-    exact = False
+    lead = None
 
     def __init__(self, groups: Groups, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> None:
         self.ended = False

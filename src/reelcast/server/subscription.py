@@ -81,7 +81,7 @@ class Subscription:
     shift    seconds from the stream's time to the session's, in which its RTP time counts
     """
 
-    exact = False
+    lead = None
     shift = 0.0
 
     def __init__(
