@@ -21,6 +21,7 @@ from typing import Any
 
 __all__ = [
     "CMSG",
+    "IOVEC",
     "IOVEC_SIZE",
     "MMSGHDR",
     "Batching",
@@ -47,6 +48,8 @@ MMSGHDR = struct.Struct("@PIxxxxPNPNixxxxIxxxx")
 CMSG = struct.Struct("@NiiHxxxxxx")
 """struct cmsghdr with the one UDP_SEGMENT value, padded as CMSG_SPACE does."""
 _CMSG_LENGTH = 18
+IOVEC = struct.Struct("@PN")
+"""struct iovec: an address, and a length."""
 IOVEC_SIZE = 16
 
 

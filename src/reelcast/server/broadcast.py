@@ -234,7 +234,7 @@ class Broadcast:
         if self.reporter.due <= now and len(fan_out) and self._pacer is not None:
             self._pacer.after_flush(self.report)
         self._part, self._starved = 0.0, due is None
-        if due is not None:
+        if due is not None and len(fan_out) >= ALONE:
             self._lead = self._tempo.lead(fan_out.weight(self._due_next()))
         return due
 
