@@ -4,7 +4,7 @@ usage: paced_server.py OUT.npy serve FILE [--live NAME=FILE ...]: as `reelcast`,
 
 The array has two rows: for each time that a player's media was due (of a live stream with many readers, a part of
 them), the moment at which the kernel had taken it, in seconds of time.monotonic, and how much later than due that
-was. Negative is early.
+was; negative is how much earlier than due it was begun, where that is more.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class Clock:
         self.moments = array("d")
         self.errors = array("d")
 
-    def __call__(self, due: float, gone: float) -> None:
+    def __call__(self, due: float, begun: float, gone: float) -> None:
         self.moments.append(gone)
-        self.errors.append(gone - due)
+        # What has much to send begins before its time and ends behind it: whichever is further from it.
+        self.errors.append(max(begun - due, gone - due, key=abs))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ async def test_a_lead_is_kept() -> None:
 
 @in_virtual_time
 async def test_how_late_media_leaves_is_told() -> None:
-    told: list[tuple[float, float]] = []
+    told: list[tuple[float, float, float]] = []
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     pacer = Pacer(lambda: loop.hold_up(0.003), lambda *times: told.append(times))
@@ -120,8 +120,9 @@ async def test_how_late_media_leaves_is_told() -> None:
     broken = Player(call=fail)
     pacer.add(broken, start + 2 * TICK)
     await asyncio.sleep(1)
-    dues, gone = zip(*told, strict=True)
+    dues, begun, gone = zip(*told, strict=True)
     assert dues == pytest.approx([start, start + 0.001, start + 2 * TICK, start + 4 * TICK])
+    assert begun == pytest.approx([start] * 2 + [start + 2 * TICK, start + 4 * TICK])
     assert gone == pytest.approx([start + 0.003] * 2 + [start + 2 * TICK + 0.003, start + 4 * TICK + 0.003])
 
 

@@ -28,8 +28,8 @@ ENOUGH = 64
 TOGETHER = 64
 """Players after which what they have put into batches is sent: what the first of them had due is 2 ms old."""
 
-OnSent = Callable[[float, float], None]
-"""Takes when a player's media was due, and when it had been handed to the kernel."""
+OnSent = Callable[[float, float, float], None]
+"""Takes when a player's media was due, when it was begun, and when all of it had been handed to the kernel."""
 
 
 class Paced(Protocol):
@@ -47,12 +47,13 @@ class Pacer:
     """Calls players when they are due. Times are those of the event loop's clock."""
 
     def __init__(self, flush: Callable[[], None], on_sent: OnSent | None = None) -> None:
-        """`flush` sends what players have put into batches; `on_sent` is told how late that was."""
+        """`flush` sends what players have put into batches; `on_sent` is told when that was."""
         self._loop = asyncio.get_running_loop()
         self._flush = flush
         self._on_sent = on_sent
         self._dues: dict[Paced, float] = {}
-        self._called: list[float] = []
+        # When their media was due, and when they were called.
+        self._called: list[tuple[float, float]] = []
         # By the step, of 1 ms, at which they are called.
         self._wheel: dict[int, list[Paced]] = {}
         self._after: list[Callable[[], None]] = []
@@ -156,7 +157,8 @@ class Pacer:
 
     def _advance(self, player: Paced, time: float) -> None:
         if self._on_sent is not None:
-            self._called.append(self._dues.pop(player, time))
+            began = self._loop.time()
+            self._called.append((self._dues.pop(player, began), began))
         try:
             lead = player.lead
             when = player.advance(time + (TICK / 2 if lead is None else lead + STEP))
@@ -171,6 +173,6 @@ class Pacer:
         self._flush()
         if self._on_sent is not None:
             done = self._loop.time()
-            for due in self._called:
-                self._on_sent(due, done)
+            for due, began in self._called:
+                self._on_sent(due, began, done)
             self._called.clear()
