@@ -87,10 +87,9 @@ class Broadcast:
         self._edge: Place = (0, 0)
         self._start: Place | None = None
         self._counted = 0
-        # When the part is due that is sent next, of what was begun.
-        self._part = 0.0
+        # When the part is due that is sent next, of what was begun; how long before what comes next it is called.
+        self._part = self._lead = 0.0
         self._tempo = Tempo()
-        self._lead = 0.0
         self._starved = True
         self.over = False
         self.rests = 0
@@ -213,10 +212,8 @@ class Broadcast:
 
     @property
     def lead(self) -> float | None:
-        """See `Paced`: what comes as it happens does not wait for a tick, and is not early."""
-        if not self._feed.paced:
-            return 0.0
-        return self._lead if len(self.fan_out) >= ALONE else None
+        """See `Paced`: what comes as it happens does not wait for a tick."""
+        return self._lead if len(self.fan_out) >= ALONE or not self._feed.paced else None
 
     def advance(self, now: float) -> float | None:
         """Send to all what is due by `now`, or a part of it where that is much."""

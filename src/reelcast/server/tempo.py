@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["Tempo"]
 
-GO_SECONDS: Final = 0.008
+GO_SECONDS: Final = 0.006
 """What takes no longer goes out in one go, its first half early and its second late."""
 PART_SECONDS: Final = 0.004
 """What takes longer goes out in parts of so much work."""
