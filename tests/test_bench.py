@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,18 @@ from scripts.bench.delays import TAIL, Delays
 from scripts.bench.figures import cost_of, figure, line_of, memory_per_reader, select
 from scripts.bench.limit import wire_sizes
 from scripts.bench.measure import Figures, Load, lateness, pacing_error
-from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Store, rows_named, steps
+from scripts.bench.programme import (
+    EXPERIMENTS,
+    Effort,
+    Experiment,
+    Result,
+    Step,
+    Store,
+    batches_of,
+    results_of,
+    rows_named,
+    steps,
+)
 from scripts.bench.published import PUBLISHED
 from scripts.bench.report import markdown, table_row, unreached
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
@@ -350,3 +362,24 @@ def test_a_server_that_not_all_can_join_is_asked_once_more(
     found = [measure.measure_server(server, movies, load) for _ in range(2)]
     assert found == [{"failed": 0}, {"failed": 3}]
     assert not asked
+
+
+def test_steps_that_mostly_wait_run_beside_each_other() -> None:
+    together = threading.Barrier(2)
+
+    def alone() -> Figures:
+        return {"thread": threading.get_ident()}
+
+    def waiting() -> Figures:
+        together.wait(10)
+        return alone()
+
+    made = [
+        Step("clients", case, OURS, 1, 0, waiting if waits else alone, waits)
+        for case, waits in (("a", False), ("b", False), ("c", True), ("d", True))
+    ]
+    batches = list(batches_of(made))
+    assert [[step.case for step in batch] for batch in batches] == [["a"], ["b"], ["c", "d"]]
+    results = [result for batch in batches for result in results_of(batch)]
+    assert [result.case for result in results] == ["a", "b", "c", "d"]
+    assert results[0].figures == alone()

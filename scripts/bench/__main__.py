@@ -9,11 +9,7 @@ import argparse
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +23,18 @@ from scripts.bench.delay_report import DELAYED, told
 from scripts.bench.figures import cost_of, figure, line_of
 from scripts.bench.limit import compile_limit
 from scripts.bench.plots import draw
-from scripts.bench.programme import EXPERIMENTS, Effort, Experiment, Result, Step, Store, rows_named, steps
+from scripts.bench.programme import (
+    EXPERIMENTS,
+    Effort,
+    Experiment,
+    Result,
+    Step,
+    Store,
+    batches_of,
+    results_of,
+    rows_named,
+    steps,
+)
 from scripts.bench.report import markdown, table_row
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS
 from scripts.bench.servers import SERVERS, Movies
@@ -128,28 +135,14 @@ def _run(todo: list[tuple[ExitStack, list[Step]]], store: Store, console: Consol
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for stack, experiment in todo:
             with stack:
-                for batch in _batches(experiment):
+                for batch in batches_of(experiment):
                     what = "; ".join(map(_named, batch))
                     live.update(_table(store.load(), f"{done + 1} of {total}: {what}"), refresh=True)
-                    for step, result in zip(batch, _results(batch), strict=True):
+                    for step, result in zip(batch, results_of(batch), strict=True):
                         store.save(result)
                         live.console.print(f"{_named(step)}: {_found(result)}", soft_wrap=True)
                     done += len(batch)
     console.print(_table(store.load(), None))
-
-
-def _batches(steps: list[Step]) -> Iterator[list[Step]]:
-    """Steps that mostly wait together, each of the others alone."""
-    for waits, group in groupby(steps, attrgetter("waits")):
-        batch = list(group)
-        yield from [batch] if waits else ([step] for step in batch)
-
-
-def _results(batch: list[Step]) -> list[Result]:
-    if len(batch) == 1:
-        return [batch[0].run()]
-    with ThreadPoolExecutor(len(batch)) as pool:
-        return list(pool.map(Step.run, batch))
 
 
 def _named(step: Step) -> str:
@@ -165,7 +158,7 @@ def _found(result: Result) -> str:
     if result.experiment in ("clients", "cameras"):
         return headline(result)
     if result.experiment == "pacing":
-        return f"{1e3 * (figure([result], 'settled', 'p99') or 0):.3g} ms from due at the 99th percentile"
+        return f"{1e3 * (figure([result], 'pacing', 'p99') or 0):.3g} ms from due at the 99th percentile"
     if result.experiment in DELAYED:
         return told(result)
     cost = cost_of([result])

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -41,6 +44,8 @@ __all__ = [
     "Result",
     "Step",
     "Store",
+    "batches_of",
+    "results_of",
     "rows_named",
     "steps",
 ]
@@ -287,6 +292,21 @@ def _client_steps(experiment: Experiment, movies: Movies, seconds: float, effort
             return measure_cameras(movies, transport, count, seconds)
 
         yield Step("cameras", transport, OURS, count, 0, received)
+
+
+def batches_of(steps: list[Step]) -> Iterator[list[Step]]:
+    """Steps that mostly wait together, each of the others alone."""
+    for waits, group in groupby(steps, attrgetter("waits")):
+        batch = list(group)
+        yield from [batch] if waits else ([step] for step in batch)
+
+
+def results_of(batch: list[Step]) -> list[Result]:
+    """Run a batch."""
+    if len(batch) == 1:
+        return [batch[0].run()]
+    with ThreadPoolExecutor(len(batch)) as pool:
+        return list(pool.map(Step.run, batch))
 
 
 def rows_named(keys: list[str]) -> list[Row]:
