@@ -48,9 +48,10 @@ METHOD = """\
 - **The limit** (scripts/bench/limit.c): a bare C loop that sends the same frames, and where the row has audio the
   same audio packets, in packets of the same size: GSO and `sendmmsg`, or one `send` a frame. Its receivers only
   read. No RTSP, no headers to make, no reports, no spreading of keyframes.
-- **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own: the time from
-  when a player's media was due to when the kernel had taken it, early or late. The runs of a keyframe, and the
-  parts in which what is much is sent to all readers of a live stream, have due times of their own.
+- **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own: how far
+  from due the kernel began to take a player's media, or had taken all of it, whichever is further, early or late.
+  The runs of a keyframe, and the parts in which what is much is sent to all readers of a live stream, have due
+  times of their own. Live streams are in their first round there.
 """
 
 
