@@ -201,6 +201,21 @@ def test_tracks_are_found_however_they_were_told(takes: Takes) -> None:
     plain.close()
 
 
+@pytest.mark.parametrize("name", ["mulaw.wav", "alaw.wav", "g722.wav"])
+def test_sound_of_telephones_comes_back(tmp_path: Path, name: str) -> None:
+    make_movie(tmp_path / name, RECIPES[name])
+    takes = Takes(tmp_path / "recordings", tmp_path / name)
+    for place in (0.0, 1.0):
+        takes.take(NOON + place, place, place + 1.0)
+    assert [track.codec for track in reader_of(takes).tracks] == ["l16"]
+    reader = FootageReader(takes.index, takes.name, takes.tracks)
+    found = units_of(reader, 0)
+    assert [unit[1] for unit in found] == pytest.approx([0.02 * number for number in range(100)])
+    if name != "g722.wav":
+        assert found == takes.expected(0, 0.0, 2.0)
+    reader.close()
+
+
 def test_parameter_sets_are_those_of_each_file(takes: Takes, tmp_path: Path) -> None:
     make_movie(tmp_path / "other.mp4", replace(RECIPES["movie.mp4"], b_frames=0))
     other = Takes(tmp_path / "recordings", tmp_path / "other.mp4")

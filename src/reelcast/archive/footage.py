@@ -2,9 +2,9 @@
 
 Group k is second k of the path's `Strip`, whatever files it comes from. What is being recorded is played up to
 its last second that is whole on disk; a playhead that arrives there waits for more. Files that are gone or torn
-are passed over: nothing is sent while their time passes. Tracks are told apart by codec, clock rate and channels;
-a file that has no such picture is left out, one that has other sound is silent. Parameter sets are each file's
-own, in-band.
+are passed over: nothing is sent while their time passes. Tracks are told apart by their essence; a file that has
+no such picture is left out, one that has other sound is silent. G.711 and G.722 are made again of what a file has
+as plain samples. Parameter sets are each file's own, in-band.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from reelcast.errors import MediaError
 from reelcast.media.cache import GroupCache
 from reelcast.media.demux import Demuxer, open_demuxer
 from reelcast.media.groups import GROUP_SECONDS, GroupReader, leading_track
+from reelcast.media.plain_samples import TELEPHONY, compressor_for, expanded
 from reelcast.rtp.group import Group
 from reelcast.server.file_source import FileSource
 from reelcast.track import AccessUnit, Track
@@ -242,6 +243,11 @@ class _Excerpt:
             replace(track, parameter_sets=own[number].parameter_sets) if number in own else track
             for number, track in enumerate(tracks)
         )
+        self._compressors = {
+            number: compressor_for(tracks[number])
+            for number, track in own.items()
+            if track.codec != tracks[number].codec
+        }
         self.duration = piece.end
 
     def seek(self, seconds: float) -> None:
@@ -254,7 +260,11 @@ class _Excerpt:
         end = float("inf") if segment.growing else segment.end - segment.start - SAME_TIME
         for place, unit in self._demuxer.units():
             number = self._numbers.get(place)
-            if number is not None and unit.pts < end * self.tracks[number].clock_rate:
+            if number is None:
+                continue
+            if number in self._compressors:
+                unit = self._compressors[number](unit)
+            if unit.pts < end * self.tracks[number].clock_rate:
                 shift = shifts[number]
                 yield number, replace(unit, pts=unit.pts + shift, dts=unit.dts + shift)
 
@@ -270,11 +280,12 @@ def _has(opened: Segment, segment: Segment, clock: float) -> bool:
 
 
 def _matched(found: tuple[Track, ...], wanted: tuple[Track, ...]) -> dict[int, int]:
-    """Which of a file's tracks is which of those that are played."""
+    """Which of a file's tracks is which of those that are played, as it is or as plain samples."""
     numbers: dict[int, int] = {}
     for number, track in enumerate(wanted):
         for place, each in enumerate(found):
-            if place not in numbers and each.essence == track.essence:
+            plain = track.codec in TELEPHONY and each.essence == expanded(track).essence
+            if place not in numbers and (plain or each.essence == track.essence):
                 numbers[place] = number
                 break
     return numbers

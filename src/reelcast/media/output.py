@@ -23,6 +23,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from reelcast.errors import MediaError
+from reelcast.media.plain_samples import TELEPHONY
 from reelcast.media.reader import reason_of
 from reelcast.track import AccessUnit, Codec, Track
 
@@ -95,16 +96,14 @@ _FORMATS: Final = {
 }
 RECORDING_SUFFIXES: Final = tuple(_FORMATS)
 """Lower-case file name endings of what can be recorded."""
-_EXPANDED: Final[frozenset[Codec]] = frozenset({"pcmu", "pcma", "g722"})
-"""Codecs that become plain samples (L16) where a container has no name for them: nothing is lost by it."""
 
 
 def held_as(suffix: str, codec: Codec) -> Codec | None:
-    """The codec by which a container holds tracks of `codec`: itself, L16, or None."""
+    """The codec by which a container holds tracks of `codec`: itself, L16 (see `plain_samples`), or None."""
     codecs = _FORMATS[suffix].codecs
     if codec in codecs:
         return codec
-    return "l16" if codec in _EXPANDED and "l16" in codecs else None
+    return "l16" if codec in TELEPHONY and "l16" in codecs else None
 
 
 def check_path(path: Path) -> None:

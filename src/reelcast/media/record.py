@@ -4,9 +4,9 @@
         for received in units:
             recorder.write(received.track, received.unit, received.pts)
 
-Nothing is decoded and encoded again; samples of G.711 and G.722 become plain ones where a container has no name
-for them. A file begins with a keyframe of each video track; what is heard before the first is left out. Sound
-and picture keep the distance that their times have. Times may stand still, leap and turn back: a file goes on.
+Nothing is decoded and encoded again; G.711 and G.722 become plain samples where a container has no name for them.
+A file begins with a keyframe of each video track; what is heard before the first is left out. Sound and picture
+keep the distance that their times have. Times may stand still, leap and turn back: a file goes on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from reelcast.errors import MediaError
-from reelcast.media.decode import AudioDecoder
 from reelcast.media.decoding_times import (
     DecodingTimes,
     frame_length,
@@ -40,6 +39,7 @@ from reelcast.media.output import (
     held_as,
 )
 from reelcast.media.parameters import NAL_SYNTAXES, extradata, parameter_sets, template
+from reelcast.media.plain_samples import Expander, expanded
 from reelcast.media.timeline import MAX_GAP_SECONDS
 from reelcast.rtp.payload.h264_sps import MAX_REORDERING
 from reelcast.rtp.payload.nal_units import split_nal_units
@@ -253,7 +253,7 @@ class _Lane:
         self.decoded = -math.inf
         self.shift = 0.0
         self._in_band = suffix == ".ts" and track.codec in NAL_SYNTAXES
-        self._expander = AudioDecoder(track) if held_as(suffix, track.codec) != track.codec else None
+        self._expander = Expander(track) if held_as(suffix, track.codec) != track.codec else None
         self._source: VideoStream | AudioStream | None = None
         self._number: int | None = None
         self._frame = 0
@@ -318,17 +318,12 @@ class _Lane:
 
     def _held(self) -> Track:
         """The track as the container holds it."""
-        if self._expander is None:
-            return self.track
-        return replace(
-            self.track, codec="l16", clock_rate=16_000 if self.track.codec == "g722" else self.rate
-        )
+        return self.track if self._expander is None else expanded(self.track)
 
     def _stored(self, unit: AccessUnit) -> bytes:
         """A unit's data as the container holds it."""
         if self._expander is not None:
-            runs = [run.frame.to_ndarray() for run in self._expander.decode(unit)]
-            return b"".join(run.astype(">i2").tobytes() for run in runs)
+            return self._expander(unit.data)
         if self._in_band and unit.keyframe:
             syntax = NAL_SYNTAXES[self.track.codec]
             if not any(syntax.kind(nal) == syntax.sequence for nal in split_nal_units(unit.data)):
