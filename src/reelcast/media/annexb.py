@@ -48,15 +48,16 @@ def parameter_sets(syntax: NalSyntax, data: bytes) -> tuple[bytes, ...]:
 
 def lengths_to_annex_b(data: bytes, size: int) -> bytes:
     """A frame of NAL units behind `size`-byte lengths in Annex B; empty where a length runs past its end."""
-    pieces: list[bytes] = []
+    view = memoryview(data)
+    pieces: list[bytes | memoryview] = []
     at = 0
     while at + size < len(data):
         start = at + size
-        at = start + int.from_bytes(data[at:start])
+        at = start + int.from_bytes(view[at:start])
         if at > len(data):
             return b""
         if at > start:
-            pieces += (START_CODE, data[start:at])
+            pieces += (START_CODE, view[start:at])
     return b"".join(pieces)
 
 

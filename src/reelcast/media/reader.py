@@ -50,17 +50,14 @@ class PacketReader:
         self.failure: Exception | None = None
         """The last error met in reading; None where there was none."""
         self._container = self._open()
+        self.formats = frozenset(self._container.format.name.split(","))
+        """libavformat's names of the format."""
         self._packets = self._demux()
 
     @property
     def container(self) -> InputContainer:
         """The file as PyAV has it; another object after `rewind`."""
         return self._container
-
-    @property
-    def formats(self) -> frozenset[str]:
-        """libavformat's names of the format."""
-        return frozenset(self._container.format.name.split(","))
 
     def read(self) -> Packet[Stream] | None:
         """The next packet that holds data; None at the end, or where too many errors come in a row."""

@@ -115,13 +115,20 @@ class Contiguous:
     starts    where each run begins, one more at the end; a run of a track that is left out is empty
     """
 
-    __slots__ = ("_array", "data", "pointer", "starts")
+    __slots__ = ("_pointer", "data", "starts")
 
     def __init__(self, whole: Imprint) -> None:
         self.data = memoryview(whole.data)
         self.starts = whole.starts
-        self._array = np.frombuffer(whole.data, np.uint8)
-        self.pointer: int = self._array.__array_interface__["data"][0]
+        self._pointer: int | None = None
+
+    @property
+    def pointer(self) -> int:
+        """See above; asked of the memory when it is first needed: TCP does without."""
+        if self._pointer is None:
+            start: int = np.frombuffer(self.data, np.uint8).__array_interface__["data"][0]
+            self._pointer = start
+        return self._pointer
 
 
 def _channels(layout: Layout) -> dict[int, int] | None:

@@ -1,16 +1,17 @@
 """A Burst: the RTP packets of one access unit, laid out for sending; immutable and shared by all readers.
 
 The packets stand back to back, each behind a 12-byte header that is right but for what belongs to the sender:
-sequence numbers count from 0 and the SSRC is 0. A live stream writes its own numbers once for all readers; a VOD
+sequence number and SSRC are 0. A live stream writes its own numbers once for all readers; a VOD
 session puts headers of its own in front of the shared payloads. No packet object is made for sending.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
-from reelcast.rtp.packet import EXTENSION, HEADER
+from reelcast.rtp.packet import EXTENSION, HEADER, HEADER_SIZE, PLAIN
 
 __all__ = ["MAX_PACKET_SIZE", "Burst", "lay_out"]
 
@@ -18,8 +19,7 @@ MAX_PACKET_SIZE = 1452
 """Bytes of an RTP packet, header included: fills an Ethernet frame of 1,500 bytes over UDP and IPv6."""
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
+class Burst(NamedTuple):
     """The packets of one access unit, or of several audio units that share a packet.
 
     data        the packets back to back
@@ -53,16 +53,18 @@ def lay_out(
 
     `extension` is the first packet's header extension: profile, and data of whole words (RFC 3550 5.3.1).
     """
-    timestamp = pts & 0xFFFFFFFF
-    last = len(payloads) - 1
-    pieces: list[bytes] = []
+    timestamp, last = pts & 0xFFFFFFFF, len(payloads) - 1
+    headers = [HEADER.pack(PLAIN, payload_type, 0, timestamp, 0)] * len(payloads)
+    if marker and payloads:
+        headers[last] = HEADER.pack(PLAIN, payload_type | _MARKER, 0, timestamp, 0)
     if extension is not None:
         profile, data = extension
         payloads = [EXTENSION.pack(profile, len(data) // 4) + data + payloads[0], *payloads[1:]]
-    for number, payload in enumerate(payloads):
-        second = payload_type | 0x80 if marker and number == last else payload_type
-        first = 0x80 if number or extension is None else 0x90
-        pieces.append(HEADER.pack(first, second, number & 0xFFFF, timestamp, 0))
-        pieces.append(payload)
-    sizes = tuple(HEADER.size + len(payload) for payload in payloads)
-    return Burst(b"".join(pieces), sizes, pts, dts, keyframe, duration)
+        headers[0] = bytes((headers[0][0] | _EXTENDED,)) + headers[0][1:]
+    whole = b"".join(chain.from_iterable(zip(headers, payloads, strict=True)))
+    sizes = tuple([HEADER_SIZE + size for size in map(len, payloads)])
+    return Burst(whole, sizes, pts, dts, keyframe, duration)
+
+
+_MARKER, _EXTENDED = 0x80, 0x10
+"""In the second, and in the first octet of a header."""

@@ -122,11 +122,11 @@ class Group:
         self.index = index
         self.data = data
         self.runs = runs
-        self.dues = tuple(run.due for run in runs)
-        self.spread = tuple(run.spread for run in runs)
+        self.dues = tuple([run.due for run in runs])
+        self.spread = tuple([run.spread for run in runs])
         self.end = end
         self.last = last
-        self._count = sum(run.count for run in runs)
+        self._count = sum([run.count for run in runs])
         self._rows = rows
         self._columns: Columns | None = None
         self._sums: list[int] | None = None
@@ -274,7 +274,6 @@ def _in_sending_order(
 
 
 def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: int) -> list[Run]:
-    cuts = list(_cuts(burst.sizes))
     # Only what is larger than one run needs spreading: several small runs (a frame of many slices) do not.
     packets = len(burst.sizes)
     step = min(SPREAD * burst.duration / rate, MAX_SPREAD) / packets if packets > MAX_RUN_PACKETS else 0.0
@@ -293,7 +292,7 @@ def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: i
             end,
             burst.keyframe,
         )
-        for start, count in cuts
+        for start, count in _cuts(burst.sizes)
     ]
 
 
@@ -301,10 +300,9 @@ def _cuts(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Where runs begin and how many packets they hold."""
     start = 0
     while start < len(sizes):
-        stop = start + 1
-        while stop < len(sizes) and stop - start < MAX_RUN_PACKETS and sizes[stop] <= sizes[start]:
-            stop += 1
-            if sizes[stop - 1] < sizes[start]:
-                break
-        yield start, stop - start
-        start = stop
+        size, *others = sizes[start : start + MAX_RUN_PACKETS]
+        count = 1 + next((place for place, each in enumerate(others) if each != size), len(others))
+        if count <= len(others) and others[count - 1] < size:
+            count += 1
+        yield start, count
+        start += count

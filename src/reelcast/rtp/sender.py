@@ -143,7 +143,7 @@ def headers(
     if channels is not None:
         marks = np.zeros(tracks, np.uint32)
         for track, channel in channels.items():
-            marks[track] = 0x24 << 24 | channel << 16
+            marks[track] = _DOLLAR << 24 | channel << 16
         words[:, 0] = marks[table.tracks] + (table.sizes + HEADER_SIZE).astype(np.uint32)
     return words.byteswap() if _LITTLE_ENDIAN else words
 
@@ -154,30 +154,41 @@ def imprint(group: Group, numbers: Mapping[int, Numbering], channels: Mapping[in
     For groups as they were built, whose packets stand back to back in the order of their runs. Without tables:
     for a single frame these would cost several times what it is to write ten bytes into each packet.
     """
-    data, pieces, starts = group.data, [], [0]
+    whole, starts = _in_one_piece(group, channels)
+    head = 0 if channels is None else _FRAME.size
     sequences = {track: numbering.sequence for track, numbering in numbers.items()}
-    place = length = 0
-    for run in group.runs:
+    for run, start, stop in zip(group.runs, starts, starts[1:], strict=False):
         ssrc, _, offset = numbers[run.track]
         sequence = sequences[run.track]
         sequences[run.track] = sequence + run.count
-        channel = 0 if channels is None else channels.get(run.track)
-        end = place + run.octets + run.count * HEADER_SIZE
-        if channel is not None:
-            while place < end:
-                size = min(run.size, end - place)
-                if channels is not None:
-                    pieces.append(_FRAME.pack(0x24, channel, size))
-                timestamp = (_TIMESTAMP.unpack_from(data, place + 4)[0] + offset) & 0xFFFFFFFF
-                pieces.append(data[place : place + 2])
-                pieces.append(_NUMBERS.pack(sequence & 0xFFFF, timestamp, ssrc))
-                pieces.append(data[place + HEADER_SIZE : place + size])
+        if start < stop:
+            timestamp = (_TIMESTAMP.unpack_from(whole, start + head + 4)[0] + offset) & 0xFFFFFFFF
+            for place in range(start + head + 2, stop, run.size + head):
+                _NUMBERS.pack_into(whole, place, sequence & 0xFFFF, timestamp, ssrc)
                 sequence += 1
-                place += size
-            length += run.octets + run.count * (HEADER_SIZE + (0 if channels is None else _FRAME.size))
-        place = end
+    return Imprint(whole, starts)
+
+
+def _in_one_piece(group: Group, channels: Mapping[int, int] | None) -> tuple[bytearray, list[int]]:
+    """The packets of an `Imprint`, their numbers still to be written; and its `starts`."""
+    data, pieces, starts = group.data, [], [0]
+    place = length = 0
+    for run in group.runs:
+        start, place = place, place + run.octets + run.count * HEADER_SIZE
+        if channels is None:
+            pieces.append(data[start:place])
+            length = place
+        elif run.track in channels:
+            channel, size, last = channels[run.track], run.size, start + (run.count - 1) * run.size
+            head = _FRAME.pack(_DOLLAR, channel, size)
+            for at in range(start, last, size):
+                pieces.append(head)
+                pieces.append(data[at : at + size])
+            pieces.append(_FRAME.pack(_DOLLAR, channel, place - last))
+            pieces.append(data[last:place])
+            length += place - start + run.count * _FRAME.size
         starts.append(length)
-    return Imprint(b"".join(pieces), starts)
+    return bytearray().join(pieces), starts
 
 
 class Imprint(NamedTuple):
@@ -187,7 +198,7 @@ class Imprint(NamedTuple):
     starts    where each run begins, one more at the end; a run of a track that is left out is empty
     """
 
-    data: bytes
+    data: bytearray
     starts: list[int]
 
 
@@ -197,6 +208,7 @@ def tally(runs: Iterable[Run], senders: Mapping[int, Sender]) -> None:
         senders[run.track].count(run.count, run.octets)
 
 
+_DOLLAR = ord("$")
 _FRAME = struct.Struct("!BBH")
 _NUMBERS = struct.Struct("!HII")
 _TIMESTAMP = struct.Struct("!I")

@@ -9,10 +9,14 @@ after a loss a unit counts as whole when it opens the way units of its kind open
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import pairwise
+from typing import ClassVar, Final
+
+import numpy as np
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
@@ -32,6 +36,12 @@ __all__ = [
 
 START_CODE = b"\0\0\0\1"
 _SHORT_START_CODE = b"\0\0\1"
+_BOUNDARY: Final = re.compile(_SHORT_START_CODE)
+"""Half as much work as `bytes.find`."""
+_LARGE: Final = 8 << 10
+"""Bytes of a unit from which on it pays to look for start codes everywhere at once."""
+_MAX_LIKE_ONE: Final = 256
+"""Places that look like one, which are then seen to one by one: a picture of 8 MB has half as many by chance."""
 _START, _END = 0x80, 0x40
 """Of a fragment, in the octet behind its header (RFC 6184 section 5.8, RFC 7798 section 4.4.3)."""
 
@@ -41,16 +51,30 @@ def split_nal_units(data: bytes) -> Iterator[bytes]:
 
     What precedes the first start code is no part of it.
     """
-    begin = data.find(_SHORT_START_CODE)
-    while begin >= 0:
-        begin += 3
-        following = data.find(_SHORT_START_CODE, begin)
-        end = len(data) if following < 0 else following
-        while end > begin and data[end - 1] == 0:
-            end -= 1
-        if end > begin:
-            yield data[begin:end]
-        begin = following
+    starts = _after_start_codes(data)
+    for start, following in pairwise((*starts, len(data) + len(_SHORT_START_CODE))):
+        nal = data[start : following - len(_SHORT_START_CODE)].rstrip(b"\0")
+        if nal:
+            yield nal
+
+
+def _after_start_codes(data: bytes) -> list[int]:
+    """Where the start codes end; the first two bytes of one, or its last two, are at an even place."""
+    if len(data) >= _LARGE:
+        pairs = np.frombuffer(data, _PAIR, len(data) // 2)
+        places = np.flatnonzero((pairs & _ZERO_OR_ONE) == 0)
+        if len(places) <= _MAX_LIKE_ONE:
+            found = [
+                data.find(_SHORT_START_CODE, max(2 * place - 1, 0), 2 * place + 3)
+                for place in places.tolist()
+            ]
+            return [place + len(_SHORT_START_CODE) for place in found if place >= 0]
+    return [found.end() for found in _BOUNDARY.finditer(data)]
+
+
+_PAIR: Final = np.dtype("<u2")
+_ZERO_OR_ONE: Final = np.uint16(0xFEFF)
+"""What is 0 of 00 00 and of 00 01 alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +177,18 @@ class NalPacketizer:
             payloads.append(self._aggregate(together))
         return payloads
 
-    def _fragments(self, nal: bytes) -> Iterator[bytes]:
+    def _fragments(self, nal: bytes) -> list[bytes]:
         """Fragmentation units (RFC 6184 section 5.8, RFC 7798 section 4.4.3), as full as they go."""
         syntax = self.syntax
-        header = syntax.header_of(nal, syntax.fragment)
-        kind = syntax.kind(nal)
-        step = self._room - syntax.header - 1
-        for place in range(syntax.header, len(nal), step):
-            flags = _START if place == syntax.header else 0
-            if place + step >= len(nal):
-                flags |= _END
-            yield header + bytes((flags | kind,)) + nal[place : place + step]
+        kind, step = syntax.kind(nal), self._room - syntax.header - 1
+        # Of a unit that is larger than a packet there are at least two.
+        start, middle, end = (
+            syntax.header_of(nal, syntax.fragment) + bytes((flags | kind,)) for flags in (_START, 0, _END)
+        )
+        fragments = [middle + nal[place : place + step] for place in range(syntax.header, len(nal), step)]
+        fragments[0] = start + fragments[0][len(start) :]
+        fragments[-1] = end + fragments[-1][len(end) :]
+        return fragments
 
     def _aggregate(self, nals: list[bytes]) -> bytes:
         """One payload for units that fit together, or the one as it is (RFC 6184 5.7.1, RFC 7798 4.4.2)."""
