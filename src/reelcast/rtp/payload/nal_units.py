@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Final
 
-import numpy as np
-
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.payload.assembly import Openings, UnitDepacketizer
@@ -38,10 +36,6 @@ START_CODE = b"\0\0\0\1"
 _SHORT_START_CODE = b"\0\0\1"
 _BOUNDARY: Final = re.compile(_SHORT_START_CODE)
 """Half as much work as `bytes.find`."""
-_LARGE: Final = 8 << 10
-"""Bytes of a unit from which on it pays to look for start codes everywhere at once."""
-_MAX_LIKE_ONE: Final = 256
-"""Places that look like one, which are then seen to one by one: a picture of 8 MB has half as many by chance."""
 _START, _END = 0x80, 0x40
 """Of a fragment, in the octet behind its header (RFC 6184 section 5.8, RFC 7798 section 4.4.3)."""
 
@@ -51,30 +45,11 @@ def split_nal_units(data: bytes) -> Iterator[bytes]:
 
     What precedes the first start code is no part of it.
     """
-    starts = _after_start_codes(data)
+    starts = [found.end() for found in _BOUNDARY.finditer(data)]
     for start, following in pairwise((*starts, len(data) + len(_SHORT_START_CODE))):
         nal = data[start : following - len(_SHORT_START_CODE)].rstrip(b"\0")
         if nal:
             yield nal
-
-
-def _after_start_codes(data: bytes) -> list[int]:
-    """Where the start codes end; the first two bytes of one, or its last two, are at an even place."""
-    if len(data) >= _LARGE:
-        pairs = np.frombuffer(data, _PAIR, len(data) // 2)
-        places = np.flatnonzero((pairs & _ZERO_OR_ONE) == 0)
-        if len(places) <= _MAX_LIKE_ONE:
-            found = [
-                data.find(_SHORT_START_CODE, max(2 * place - 1, 0), 2 * place + 3)
-                for place in places.tolist()
-            ]
-            return [place + len(_SHORT_START_CODE) for place in found if place >= 0]
-    return [found.end() for found in _BOUNDARY.finditer(data)]
-
-
-_PAIR: Final = np.dtype("<u2")
-_ZERO_OR_ONE: Final = np.uint16(0xFEFF)
-"""What is 0 of 00 00 and of 00 01 alone."""
 
 
 @dataclass(frozen=True, slots=True)
