@@ -300,9 +300,13 @@ def _cuts(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Where runs begin and how many packets they hold."""
     start = 0
     while start < len(sizes):
-        size, *others = sizes[start : start + MAX_RUN_PACKETS]
-        count = 1 + next((place for place, each in enumerate(others) if each != size), len(others))
-        if count <= len(others) and others[count - 1] < size:
+        few = sizes[start : start + MAX_RUN_PACKETS]
+        size = few[0]
+        count = few.count(size)
+        if few[:count].count(size) < count:
+            # Some of those stand behind others.
+            count = next(place for place, each in enumerate(few) if each != size)
+        if count < len(few) and few[count] < size:
             count += 1
         yield start, count
         start += count

@@ -155,11 +155,10 @@ class NalPacketizer:
     def _fragments(self, nal: bytes) -> list[bytes]:
         """Fragmentation units (RFC 6184 section 5.8, RFC 7798 section 4.4.3), as full as they go."""
         syntax = self.syntax
-        kind, step = syntax.kind(nal), self._room - syntax.header - 1
+        header, kind = syntax.header_of(nal, syntax.fragment), syntax.kind(nal)
+        start, middle, end = [header + bytes((flags | kind,)) for flags in (_START, 0, _END)]
+        step = self._room - len(middle)
         # Of a unit that is larger than a packet there are at least two.
-        start, middle, end = (
-            syntax.header_of(nal, syntax.fragment) + bytes((flags | kind,)) for flags in (_START, 0, _END)
-        )
         fragments = [middle + nal[place : place + step] for place in range(syntax.header, len(nal), step)]
         fragments[0] = start + fragments[0][len(start) :]
         fragments[-1] = end + fragments[-1][len(end) :]
