@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -157,7 +158,7 @@ def imprint(group: Group, numbers: Mapping[int, Numbering], channels: Mapping[in
     whole, starts = _in_one_piece(group, channels)
     head = 0 if channels is None else _FRAME.size
     sequences = {track: numbering.sequence for track, numbering in numbers.items()}
-    for run, start, stop in zip(group.runs, starts, starts[1:], strict=False):
+    for run, (start, stop) in zip(group.runs, pairwise(starts), strict=True):
         ssrc, _, offset = numbers[run.track]
         sequence = sequences[run.track]
         sequences[run.track] = sequence + run.count
@@ -171,12 +172,13 @@ def imprint(group: Group, numbers: Mapping[int, Numbering], channels: Mapping[in
 
 def _in_one_piece(group: Group, channels: Mapping[int, int] | None) -> tuple[bytearray, list[int]]:
     """The packets of an `Imprint`, their numbers still to be written; and its `starts`."""
-    data, pieces, starts = group.data, [], [0]
-    place = length = 0
+    data, view = group.data, memoryview(group.data)
+    pieces: list[bytes | memoryview] = []
+    starts, place, length = [0], 0, 0
     for run in group.runs:
         start, place = place, place + run.octets + run.count * HEADER_SIZE
         if channels is None:
-            pieces.append(data[start:place])
+            pieces.append(view[start:place])
             length = place
         elif run.track in channels:
             channel, size, last = channels[run.track], run.size, start + (run.count - 1) * run.size
