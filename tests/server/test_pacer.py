@@ -114,7 +114,7 @@ async def test_how_late_media_leaves_is_told() -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     pacer = Pacer(lambda: loop.hold_up(0.003), lambda *times: told.append(times))
-    start = pacer.good_moment()
+    start = pacer.good_moment(0.0)
     pacer.add(Player(start + 4 * TICK), start)
     pacer.add(Player(), start + 0.001)
     broken = Player(call=fail)
@@ -304,20 +304,43 @@ async def test_what_is_asked_for_after_a_flush_does_not_wait_for_a_player() -> N
 
 
 @in_virtual_time
-async def test_one_more_begins_with_the_others() -> None:
+async def test_all_begin_in_step() -> None:
     pacer = Pacer(lambda: None)
-    soonest = pacer.good_moment()
-    now = asyncio.get_running_loop().time()
-    assert now < soonest <= now + TICK
+    loop = asyncio.get_running_loop()
+    for period in (1 / 24, 0.04, 1 / 30, 1 / 60):
+        for _ in range(20):
+            await asyncio.sleep(0.0137)
+            begin = pacer.good_moment(period)
+            assert 0 < begin - loop.time() < (LOOK_AHEAD + 1) * TICK
+            assert begin / TICK == pytest.approx(round(begin / TICK))
+            if period == 0.04:
+                assert begin / period == pytest.approx(round(begin / period))
+            # In the tick that a multiple of the period falls into, or where that is too far off, in the next.
+            assert (begin + HALF) % period < 2 * TICK * 1.001
+    # What has no frames begins soon.
+    assert 0 < pacer.good_moment(0.0) - loop.time() < 1.001 * TICK
+
+
+@in_virtual_time
+async def test_where_many_begin_others_do_not() -> None:
+    pacer, period = Pacer(lambda: None), LOOK_AHEAD * TICK
+    first = pacer.good_moment(period)
+    # The rest of somebody's keyframe, which may come sooner, is no frame's time.
     for _ in range(ENOUGH - 1):
-        pacer.add(Player(), soonest + 2 * TICK)
-        assert pacer.good_moment() == pytest.approx(soonest + 2 * TICK)
-    pacer.add(Player(), soonest + 2 * TICK)
-    # They are enough: the next one begins a tick of its own.
-    assert pacer.good_moment() == pytest.approx(soonest)
-    for tick in range(LOOK_AHEAD):
-        for _ in range(ENOUGH + tick):
-            pacer.add(Player(), soonest + tick * TICK)
+        pacer.add(Player(), first)
+        pacer.add(Player(), first - TICK)
+        assert pacer.good_moment(period) == pytest.approx(first)
+    pacer.add(Player(), first)
+    # They are enough: the next one begins with the fewest of the others.
+    begins = {pacer.good_moment(period)}
+    assert begins != {first}
+    now = asyncio.get_running_loop().time()
+    ticks = [(int(now / TICK) + 1 + number) * TICK for number in range(LOOK_AHEAD)]
+    for tick in ticks:
+        for _ in range(ENOUGH):
+            pacer.add(Player(), tick)
+    pacer.add(Player(), first)
+    fewest = [tick for tick in ticks if tick != pytest.approx(first) and tick != pytest.approx(first - TICK)]
     # All have enough: where the fewest are.
-    assert pacer.good_moment() == pytest.approx(soonest)
+    assert pacer.good_moment(period) == pytest.approx(fewest[0])
     pacer.close()

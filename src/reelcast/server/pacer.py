@@ -23,8 +23,8 @@ STEPS = 8
 STEP = TICK / STEPS
 LOOK_AHEAD = 5
 """Ticks within which a player may begin: a frame's time at 25 frames a second."""
-ENOUGH = 64
-"""Players called in one tick, before others are rather called in a tick of their own: 2 ms of work."""
+ENOUGH = 128
+"""Players called in one tick, before others are rather called in a tick of their own: 3 ms of work."""
 TOGETHER = 64
 """Players after which what they have put into batches is sent: what the first of them had due is 2 ms old."""
 
@@ -62,19 +62,21 @@ class Pacer:
         self._ticking = False
         self._last = int(self._loop.time() / STEP)
 
-    def good_moment(self) -> float:
-        """When a player had best begin: soon, and together with others that will be called then.
+    def good_moment(self, period: float = LOOK_AHEAD * TICK) -> float:
+        """When a player had best begin whose frames are `period` seconds apart: soon, and in step with others.
 
-        Frames of equal rate that begin in step stay in step: a hundred readers are then called in two ticks of
-        each frame's time, not in all of them.
+        All begin at multiples of the period, as long as those are not too many: a hundred readers are then called
+        in one tick of each frame's time, not in all of them. Whom the wheel shows does not tell who that is, for
+        the rest of a keyframe is due in between.
         """
+        period = max(period, TICK)
+        # Behind its period, a player that is called in one of these ticks is not in the wheel yet.
+        ticks = min(int(period / TICK + 0.01), LOOK_AHEAD)
         soonest = int(self._loop.time() / TICK) + 1
-        sizes = [
-            (len(self._wheel.get(tick * STEPS, ())), tick) for tick in range(soonest, soonest + LOOK_AHEAD)
-        ]
-        shared = [tick for size, tick in sizes if 0 < size < ENOUGH]
-        unused = [tick for size, tick in sizes if not size]
-        return min(shared or unused[:1] or [min(sizes)[1]]) * TICK
+        sizes = {tick: len(self._wheel.get(tick * STEPS, ())) for tick in range(soonest, soonest + ticks)}
+        in_step = sorted(sizes, key=lambda tick: (tick + 0.5) * TICK % period)
+        fewest = min(sizes, key=sizes.__getitem__)
+        return next((tick for tick in in_step if sizes[tick] < ENOUGH), fewest) * TICK
 
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""

@@ -108,7 +108,7 @@ class Playhead:
         if self._playing or self._stopped:
             return
         self._playing, self.ended, self._said_goodbye = True, False, False
-        begin = self._pacer.good_moment()
+        begin = self._pacer.good_moment(self._frame_time())
         self._epoch = begin - self._first_due()
         self._reporter.restart()
         self._pacer.add(self, begin)
@@ -356,6 +356,11 @@ class Playhead:
         first, rest = self._dues[self._next], self._flight.group.runs[self._next :]
         frame = next((run.due / self._pace.speed for run in rest if run.track == self._leading), first)
         return first - (first - frame) % TICK
+
+    def _frame_time(self) -> float:
+        """How long the first of the pictures that were not sent is shown; 0 where there is none."""
+        rest = () if self._flight is None else self._flight.group.runs[self._next :]
+        return next((run.end - run.pts for run in rest if run.track == self._leading), 0.0) / self._pace.speed
 
     def _next_pts(self) -> float:
         """When the first of the pictures that were not sent is shown: with B-frames, not the one sent next."""
