@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelcast.server.tempo import FIRST_RATE, GO_SECONDS, PART_SECONDS, Tempo
+from reelcast.server.tempo import EARLY, FIRST_RATE, GO_SECONDS, PART_SECONDS, Tempo
 
 
 def learned(rate: float) -> Tempo:
@@ -17,7 +17,7 @@ def learned(rate: float) -> Tempo:
 
 
 def test_before_anything_is_known() -> None:
-    assert Tempo().lead(1_000_000) == pytest.approx(1_000_000 * FIRST_RATE / 2)
+    assert Tempo().lead(1_000_000) == pytest.approx(1_000_000 * FIRST_RATE * EARLY)
 
 
 @pytest.mark.parametrize("rate", [0.3e-9, 1e-9, 5e-9])
@@ -25,8 +25,8 @@ def test_what_takes_no_longer_than_that_goes_out_in_one_go(rate: float) -> None:
     tempo = learned(rate)
     weight = int(GO_SECONDS / rate * 0.99)
     assert tempo.portion(weight) == weight
-    assert tempo.lead(weight) == pytest.approx(GO_SECONDS / 2, rel=0.02)
-    assert tempo.lead(weight // 2) == pytest.approx(GO_SECONDS / 4, rel=0.02)
+    assert tempo.lead(weight) == pytest.approx(GO_SECONDS * EARLY, rel=0.02)
+    assert tempo.lead(weight // 2) == pytest.approx(GO_SECONDS * EARLY / 2, rel=0.02)
 
 
 @pytest.mark.parametrize("rate", [0.3e-9, 1e-9, 5e-9])
@@ -34,7 +34,7 @@ def test_what_takes_longer_goes_out_in_parts(rate: float) -> None:
     tempo = learned(rate)
     weight = int(GO_SECONDS / rate * 1.01)
     assert tempo.portion(weight) == tempo.portion(9 * weight) == pytest.approx(PART_SECONDS / rate, rel=0.01)
-    assert tempo.lead(weight) == pytest.approx(PART_SECONDS / 2, rel=0.01)
+    assert tempo.lead(weight) == pytest.approx(PART_SECONDS * EARLY, rel=0.01)
 
 
 def test_what_was_long_ago_counts_for_little() -> None:
@@ -43,7 +43,7 @@ def test_what_was_long_ago_counts_for_little() -> None:
     hindered = tempo.lead(1_000_000)
     for _ in range(100):
         tempo.note(1_000_000, 0.001)
-    assert tempo.lead(1_000_000) < 0.0006 < hindered
+    assert tempo.lead(1_000_000) < 0.0012 * EARLY < hindered
 
 
 @given(st.lists(st.tuples(st.integers(0, 1 << 30), st.floats(0.0, 60.0))), st.integers(0, 1 << 40))
@@ -52,4 +52,4 @@ def test_whatever_it_took(noted: list[tuple[int, float]], weight: int) -> None:
     for sent, seconds in noted:
         tempo.note(sent, seconds)
     assert 0 <= tempo.portion(weight) <= weight
-    assert 0.0 <= tempo.lead(weight) <= GO_SECONDS / 2 * 1.001
+    assert 0.0 <= tempo.lead(weight) <= GO_SECONDS * EARLY * 1.001
