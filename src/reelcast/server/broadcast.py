@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Groups prepared before they are due."""
-PART_APART = 0.005
+PART_APART = 0.004
 """Seconds from part to part of what takes long to send to all: a little more than each takes."""
 ALONE = 32
 """Readers from which on their media is sent when it is due, not when that of other streams is too."""

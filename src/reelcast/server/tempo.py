@@ -6,9 +6,9 @@ from typing import Final
 
 __all__ = ["Tempo"]
 
-GO_SECONDS: Final = 0.006
+GO_SECONDS: Final = 0.005
 """What takes no longer goes out in one go, some of it early and some of it late."""
-PART_SECONDS: Final = 0.004
+PART_SECONDS: Final = 0.003
 """What takes longer goes out in parts of so much work."""
 EARLY: Final = 0.65
 """The part of what a go takes that is before its time: more than half, for what goes wrong takes longer."""
