@@ -16,11 +16,13 @@ READY := $(VENV)/.ready
 demo: $(READY) movies
 	@$(BIN)/python scripts/demo.py
 
-# Peers play in real time and take both cores for it: their tests have the machine for themselves.
+# Tests start Python hundreds of times: what is compiled is kept. Peers play in real time, so four of their tests
+# share two cores; all there is to cover, the others do.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) peers
 	@$(BIN)/python scripts/make_movies.py --out build/movies --only movie.Mjpeg movie.mp4 movie-bframes.mp4
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not interop" --cov --cov-report=
-	$(BIN)/python -m pytest -m interop --cov --cov-append --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 3 --dist worksteal --ignore tests/interop --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 4 --dist worksteal tests/interop
 
 check: $(READY)
 	$(BIN)/ruff check .

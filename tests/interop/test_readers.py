@@ -133,11 +133,11 @@ async def test_a_hundred_readers(short_movie: Path, transport: Way) -> None:
     """Every reader gets every frame of both tracks, the same as everybody else."""
     with serving(short_movie) as url:
         everybody = await asyncio.gather(*(receive(f"{url}/short.mp4", transport) for _ in range(READERS)))
+    assert [received.lost for received in everybody] == [0] * READERS
     video, audio = ([unit.unit.data for unit in everybody[0].of(kind)] for kind in ("video", "audio"))
     assert len(video) == SHORT_SECONDS * FRAME_RATE
     assert len(audio) >= SHORT_SECONDS * RATE // AAC_UNIT
     for received in everybody:
-        assert received.lost == 0
         assert [unit.unit.data for unit in received.of("video")] == video
         assert [unit.unit.data for unit in received.of("audio")] == audio
         assert all(later.pts > earlier.pts for earlier, later in pairwise(received.of("audio")))

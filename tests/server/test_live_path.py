@@ -255,16 +255,17 @@ class TestPublishers:
                 assert [track.codec for track in again.tracks] == ["aac"]
                 assert (await anext(again.units())).unit.data == b"x" * 9
 
-    async def test_readers_are_told_goodbye_when_nobody_comes_back(self) -> None:
+    @pytest.mark.parametrize("asked", [True, False])
+    async def test_readers_are_told_goodbye_when_nobody_comes_back(self, asked: bool) -> None:
         over: list[bool] = []
         async with served(LivePolicy(patience=0.2)) as (_, live, url):
-            live.on_over = lambda: over.append(True)
+            live.on_over = (lambda: over.append(True)) if asked else None
             publisher = Publisher(live)
             publisher.frame(keyframe=True)
             async with await reading(url) as stream:
                 publisher.feeding.end()
                 assert len([received async for received in stream.units()]) == 2
-            assert over == [True]
+            assert over == [True] * asked
             with pytest.raises(ProtocolError, match="nobody publishes"):
                 await live.source()
 
