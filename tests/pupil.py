@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 __all__ = ["Frame", "Pupil", "Teacher", "cut", "rtp"]
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 class Frame(NamedTuple):

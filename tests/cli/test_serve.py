@@ -329,7 +329,7 @@ async def test_a_signal_ends_it_politely(folder: Path, number: signal.Signals) -
                 start = time.monotonic()
                 process.send_signal(number)
                 _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
-                assert time.monotonic() - start < 2
+                assert time.monotonic() - start < 10
                 assert process.returncode == 0
                 assert b"Traceback" not in errors
                 await client.gone()

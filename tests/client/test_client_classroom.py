@@ -29,7 +29,7 @@ from reelcast.server import Server
 IMAGES = [b"\xff\xd8" + bytes([number]) * (6000 + number) + b"\xff\xd9" for number in range(1, 9)]
 WHOLE = [rtp(number, image) for number, image in enumerate(IMAGES, 1)]
 TIMEOUTS = Timeouts()
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 class Hearer:

@@ -24,6 +24,9 @@ RATE = 48_000
 KEYFRAME_DISTANCE = 50
 PLACE_TOLERANCE = 1 / FRAME_RATE
 """Seconds; rtspsrc follows the arrival of packets, and so its times wander by less than a frame."""
+LATE = 0.3
+"""Seconds by which a busy machine may be late with the first picture behind a seek, from when rtspsrc counts.
+The place asked for is half a second behind its keyframe, or at it."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ async def test_seeks_forward_and_back(rtsp: str, tmp_path: Path) -> None:
             assert_in_order(played.marks(epoch), keyframe)
             assert played.sound[epoch] > 1.0
             place = next(pts for number, pts, _ in played.pictures if number == epoch)
-            assert place == pytest.approx(keyframe / FRAME_RATE, abs=PLACE_TOLERANCE)
+            assert -PLACE_TOLERANCE < place - keyframe / FRAME_RATE < LATE
         places = [pts for epoch, pts, _ in played.pictures if epoch == 1]
         steps_taken = [later - earlier for earlier, later in pairwise(places)]
         assert max(steps_taken) < 2 * PLACE_TOLERANCE

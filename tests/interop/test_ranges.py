@@ -25,7 +25,7 @@ FRAME = 1 / 25
 AAC_UNIT = 1024 / 48_000
 MAX_AGGREGATE = 0.2
 """Seconds of audio in one packet, at most."""
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 @dataclass(frozen=True)

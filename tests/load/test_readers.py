@@ -131,7 +131,7 @@ async def test_reports_go_out_in_turn(
         senders = [report.ssrc for report, _ in pairs if isinstance(report, ReceiverReport)]
         return [senders.count(ssrc) for ssrc in ssrcs]
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await server.until(lambda: min(reports()) > 2)
     reporting.cancel()
     assert max(reports()) - min(reports()) < 2

@@ -34,7 +34,7 @@ class Taker:
         self.news.set()
 
     async def until(self, packets: int, reports: int = 0) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (len(self.packets), len(self.reports)) != (packets, reports):
                 self.news.clear()
                 await self.news.wait()
@@ -44,7 +44,7 @@ class Taker:
 def sender() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
+        sock.settimeout(20)
         yield sock
 
 

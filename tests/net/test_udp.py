@@ -147,7 +147,7 @@ async def test_hears(host: str, endpoint: bool, monkeypatch: pytest.MonkeyPatch)
                 for number in range(100):
                     reader.socket.sendto(b"%d" % number, (host, port))
                 for number in range(100):
-                    data, address = await asyncio.wait_for(ears.heard.get(), 5)
+                    data, address = await asyncio.wait_for(ears.heard.get(), 20)
                     assert (data, address) == (b"%d" % number, reader.socket.getsockname())
             pair.rtcp.send(b"report", reader.destination)
             assert reader.received() == [b"report"]
@@ -172,12 +172,12 @@ async def test_tells_who_is_unreachable() -> None:
             for destination in gone:
                 pair.rtp.send(b"packet", destination)
                 pair.rtcp.send(b"report", destination)
-            told = [await asyncio.wait_for(ears.unreachable.get(), 5) for _ in range(6)]
+            told = [await asyncio.wait_for(ears.unreachable.get(), 20) for _ in range(6)]
             assert sorted(told) == sorted(2 * [destination.address for destination in gone])
             # It hears on.
             reader = Reader(stack)
             reader.socket.sendto(b"alive", ("127.0.0.1", pair.ports[0]))
-            assert (await asyncio.wait_for(ears.heard.get(), 5))[0] == b"alive"
+            assert (await asyncio.wait_for(ears.heard.get(), 20))[0] == b"alive"
             pair.rtp.send(b"packet", reader.destination)
             assert reader.received() == [b"packet"]
         assert ears.unreachable.empty()
@@ -191,7 +191,7 @@ async def test_tells_who_is_unreachable_over_ipv6() -> None:
             reader.bind(("::1", 0))
             address = reader.getsockname()
         pair.rtp.send(b"packet", Destination(socket.AF_INET6, address))
-        assert (await asyncio.wait_for(ears.unreachable.get(), 5))[:2] == address[:2]
+        assert (await asyncio.wait_for(ears.unreachable.get(), 20))[:2] == address[:2]
 
 
 async def test_closed_ports_hear_nothing() -> None:

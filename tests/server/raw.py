@@ -15,7 +15,7 @@ from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds after which something that should have come counts as missing."""
 
 

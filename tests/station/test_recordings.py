@@ -115,10 +115,10 @@ async def test_a_recording_changes_in_place_where_it_can(tmp_path: Path) -> None
     third = turns["/cam"]
     assert third is not second
     # The first has its file finished before the next begins; the second never had its turn.
-    await asyncio.wait_for(second.task, 5)
+    await asyncio.wait_for(second.task, 20)
     assert first.task.done()
     recordings.end(cam)
-    await asyncio.wait_for(third.task, 5)
+    await asyncio.wait_for(third.task, 20)
     await until(lambda: not turns, PATIENCE)
     await recordings.close()
 
