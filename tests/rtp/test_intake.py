@@ -153,6 +153,20 @@ def test_damage_until_the_next_keyframe() -> None:
     assert picture(7, 5) == [False]
 
 
+def test_a_hole_is_told_once_of_sound_too() -> None:
+    into = intake()
+    assert [unit.hole for number in (1, 2, 4, 5, 8) for unit in take(into, audio(number))] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+    # Elsewhere nothing is missing.
+    into.play(Place(segment=1))
+    assert [unit.hole for unit in take(into, audio(70))] == [False]
+
+
 def test_a_stream_that_never_has_keyframes_refreshes_bit_by_bit() -> None:
     track = Track("video", "h264", 90_000, 96)
     into = Intake(track, ordered=True, ssrc=9, cname="me")

@@ -46,8 +46,16 @@ class Publisher:
     def _displace(self) -> None:
         self.displaced = True
 
-    def frame(self, *, keyframe: bool = False, corrupt: bool = False, leap: int = 0, big: int = 0) -> bytes:
-        """Put a picture and the sound beside it; the picture's data."""
+    def frame(
+        self,
+        *,
+        keyframe: bool = False,
+        corrupt: bool = False,
+        holes: tuple[bool, bool] = (False, False),
+        leap: int = 0,
+        big: int = 0,
+    ) -> bytes:
+        """Put a picture and the sound beside it, behind holes in the one or the other; the picture's data."""
         self._first += leap
         number, self.count = self.count, self.count + 1
         slice_ = bytes([0x65 if keyframe else 0x41, 0x88]) + b"%06d" % number * (20 + big)
@@ -55,14 +63,17 @@ class Publisher:
             b"\0\0\0\1" + nal for nal in ((*self.tracks[0].parameter_sets, slice_) if keyframe else (slice_,))
         )
         stamp = (self._first + number * FRAME) & 0xFFFFFFFF
-        self.put(self.tracks[0], AccessUnit(data, stamp, stamp, keyframe), number * 0.04, corrupt=corrupt)
+        picture = AccessUnit(data, stamp, stamp, keyframe)
+        self.put(self.tracks[0], picture, number * 0.04, corrupt=corrupt, hole=holes[0])
         sound = AccessUnit(number.to_bytes(4) * 8, number * 1920, number * 1920)
-        self.put(self.tracks[1], sound, number * 0.04)
+        self.put(self.tracks[1], sound, number * 0.04, hole=holes[1])
         return data
 
-    def put(self, track: Track, unit: AccessUnit, place: float, *, corrupt: bool = False) -> None:
-        now = time.monotonic()
-        self.feeding.put(ReceivedUnit(track, unit, place, self._wall + place, "sender", now, corrupt))
+    def put(
+        self, track: Track, unit: AccessUnit, place: float, *, corrupt: bool = False, hole: bool = False
+    ) -> None:
+        now, wall = time.monotonic(), self._wall + place
+        self.feeding.put(ReceivedUnit(track, unit, place, wall, "sender", now, corrupt, hole=hole))
 
 
 @asynccontextmanager
@@ -140,10 +151,26 @@ class TestReaders:
             publisher = Publisher(live)
             publisher.frame(keyframe=True)
             async with await reading(url) as stream:
-                for corrupt in (False, True, True, False):
-                    publisher.frame(keyframe=not corrupt, corrupt=corrupt)
+                for corrupt, hole in ((False, False), (True, True), (True, False), (False, False)):
+                    publisher.frame(keyframe=not corrupt, corrupt=corrupt, holes=(hole, False))
                 seen = await pictures(stream, 5)
         assert [received.corrupt for received in seen] == [False, False, True, True, False]
+        assert [received.hole for received in seen] == [False, False, True, False, False]
+
+    async def test_so_is_sound_that_was_lost(self) -> None:
+        async with served() as (_, live, url):
+            publisher = Publisher(live)
+            publisher.frame(keyframe=True)
+            async with await reading(url) as stream:
+                for hole in (False, True, False, True, True):
+                    publisher.frame(holes=(False, hole))
+                units = stream.units()
+                seen: list[ReceivedUnit] = []
+                while sum(each.track.kind == "audio" for each in seen) < 6:
+                    seen.append(await anext(units))
+        heard = [each.hole for each in seen if each.track.kind == "audio"]
+        assert heard == [False, False, True, False, True, True]
+        assert not any(each.hole or each.corrupt for each in seen if each.track.kind == "video")
 
     async def test_the_publishers_clock_is_carried_on(self) -> None:
         """An hour ahead of ours, and readers are told so, by each track's report."""

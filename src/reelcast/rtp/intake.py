@@ -52,6 +52,7 @@ class ReceivedUnit:
     arrival   of its last packet, in seconds of time.monotonic
     corrupt   True where packets were lost since the last keyframe: what it decodes to may be torn
     segment   number of the PLAY it came by, or of the reconnection: decoders begin anew where it changes
+    hole      True where packets were lost since the unit before it; of sound too, which refers to nothing
     """
 
     track: Track
@@ -62,6 +63,7 @@ class ReceivedUnit:
     arrival: float
     corrupt: bool = False
     segment: int = 0
+    hole: bool = False
 
     def __repr__(self) -> str:
         marks = " key" * self.unit.keyframe + " corrupt" * self.corrupt
@@ -146,7 +148,7 @@ class Intake:
         self._next: int | None = None
         # Until a keyframe has come there is nothing to refer to.
         self._broken = True
-        self._saw_keyframe = False
+        self._saw_keyframe = self._hole = False
 
     @property
     def position(self) -> float:
@@ -230,7 +232,7 @@ class Intake:
             if packet.ssrc != self._source or self._begun is None:
                 self._begin(packet, arrival)
             if packet.sequence != self._next:
-                self._broken = True
+                self._broken, self._hole = True, self._next is not None
             self._next = (packet.sequence + 1) & 0xFFFF
             self._camera.take(packet)
             self._clock.estimate(packet.timestamp, wall)
@@ -281,4 +283,5 @@ class Intake:
             self._broken = False
         wall, clock = self._time_of(unit, pts)
         self._latest = self._latest if wall is None else (pts, wall, clock)
-        return ReceivedUnit(self.track, unit, pts, wall, clock, arrival, self._broken, place.segment)
+        hole, self._hole = self._hole, False
+        return ReceivedUnit(self.track, unit, pts, wall, clock, arrival, self._broken, place.segment, hole)

@@ -113,7 +113,6 @@ class Feeding:
         self._live = live
         self._tracks = tuple(tracks)
         self._on_displaced = on_displaced
-        self._broken = [False] * len(self._tracks)
 
     def put(self, received: ReceivedUnit) -> None:
         """Take the next unit of one of the tracks that it was begun with; behind `end`, nothing becomes of it."""
@@ -121,9 +120,7 @@ class Feeding:
             return
         for number, track in enumerate(self._tracks):
             if track is received.track or track == received.track:
-                hole = received.corrupt and not self._broken[number]
-                self._broken[number] = received.corrupt
-                self._live._take(number, received, hole=hole)
+                self._live._take(number, received)
                 return
 
     def end(self, reason: str = "") -> None:
@@ -287,7 +284,7 @@ class Live:
 
     # What a feeding says
 
-    def _take(self, number: int, received: ReceivedUnit, *, hole: bool) -> None:
+    def _take(self, number: int, received: ReceivedUnit) -> None:
         broadcast = self._broadcast
         assert broadcast is not None
         unit, track = received.unit, broadcast.tracks[number]
@@ -312,7 +309,7 @@ class Live:
         spread = round(SPREAD_SECONDS * track.clock_rate) if track.kind == "video" else unit.duration
         placed = AccessUnit(unit.data, pts, due, unit.keyframe, spread)
         self._feed.crowded = broadcast.readers >= CROWD
-        self._feed.put(Sample(number, placed, hole), now)
+        self._feed.put(Sample(number, placed, received.hole), now)
 
     def _renewed(self, broadcast: Broadcast, number: int, unit: AccessUnit) -> Track:
         """The track with the parameter sets of a keyframe: descriptions follow what is sent."""
