@@ -13,6 +13,7 @@ from tests.server.raw import until
 from reelcast.client import lifetime, reception, session
 from reelcast.client import link as link_module
 from reelcast.client import queue as queue_module
+from reelcast.client.reconnect import Reconnect
 from reelcast.client.stream import Stream, Transport, connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
@@ -301,6 +302,61 @@ async def test_a_connection_that_ends_after_the_goodbye_is_none(server: Scripted
     server.on_play = play
     async with opened(server.url, transport="tcp", timeout=5.0) as stream:
         assert await times(stream) == [0.0]
+
+
+LONG = SDP.replace(b"npt=0-8", b"npt=0-60")
+"""A minute."""
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_a_goodbye_in_the_middle_is_a_loss(server: ScriptedServer, hangs_up: bool) -> None:
+    """A server that is stopped says it too."""
+
+    def play(server: ScriptedServer) -> None:
+        server.send_media(audio(0), audio(1, timestamp=8_000 * 30))
+        server.send_media(goodbye(), channel=1)
+        if hangs_up:
+            server.hang_up()
+
+    server.answers["DESCRIBE"] = reply(200, body=LONG)
+    server.on_play = play
+    async with opened(server.url, transport="tcp") as stream:
+        with pytest.raises(TransportError, match=r"said goodbye at 30\.0 s of 60\.0 s"):
+            await times(stream)
+        assert stream.position == 30.0
+
+
+@pytest.mark.parametrize("place", [50, 54, 60])
+async def test_announced_ends_are_guesses(server: ScriptedServer, place: int) -> None:
+    def play(server: ScriptedServer) -> None:
+        server.send_media(audio(0), audio(1, timestamp=8_000 * place))
+        server.send_media(goodbye(), channel=1)
+
+    server.answers["DESCRIBE"] = reply(200, body=LONG)
+    server.on_play = play
+    async with opened(server.url, transport="tcp") as stream:
+        assert await times(stream) == [0.0, place]
+
+
+async def test_what_was_cut_short_is_gone_on_from(server: ScriptedServer) -> None:
+    """Where there is no more, that is the end, whatever was announced."""
+    plays: list[str | None] = []
+
+    def play(server: ScriptedServer) -> None:
+        plays.append(server.requests[-1].headers.get("Range"))
+        if len(plays) == 1:
+            server.send_media(audio(0), audio(1, timestamp=8_000 * 30))
+            server.answers["PLAY"] = reply(200, ("Range", "npt=30-60"))
+        else:
+            server.send_media(audio(0))
+        server.send_media(goodbye(), channel=1)
+
+    server.answers["DESCRIBE"] = reply(200, body=LONG)
+    server.on_play = play
+    reconnect = Reconnect(first=0.0)
+    async with connect(server.url, transport="tcp", timeout=5.0, reconnect=reconnect) as stream:
+        assert await times(stream) == [0.0, 30.0, 30.0]
+    assert plays == ["npt=0.000-", "npt=30.000-"]
 
 
 async def test_silence_is_an_error(server: ScriptedServer) -> None:

@@ -26,7 +26,7 @@ from reelcast.client.presentation import Presentation
 from reelcast.client.reception import Early, Reception
 from reelcast.client.redirection import describe
 from reelcast.client.timeouts import Timeouts
-from reelcast.errors import DeadlineError, ReelcastError, RemoteError
+from reelcast.errors import DeadlineError, ReelcastError, RemoteError, TransportError
 from reelcast.rtp.intake import Intake
 from reelcast.rtsp.message import Response
 from reelcast.rtsp.states import State, after
@@ -46,6 +46,10 @@ END_SILENCE: Final = 2.0
 """Seconds of silence after the end of the presentation that stand for a BYE that was lost."""
 END_TOLERANCE: Final = 1.0
 """Seconds before its announced end at which a presentation may well be over."""
+CUT_SECONDS: Final = 10.0
+CUT_SHARE: Final = 0.1
+"""So much is left, and of the whole, where a goodbye is not the end but a server's that stops: announced ends are
+guesses at times, yet not that bad ones."""
 
 
 class Session:
@@ -82,6 +86,8 @@ class Session:
         self.receptions: Sequence[Reception] = ()
         self._early = Early()
         self._held = False
+        # Presentation time that the last PLAY began from.
+        self._from = 0.0
         self._lifetime = Lifetime(self._look, self._finish, outlets.end)
         dialogue.on_lost = self._lose
 
@@ -282,6 +288,7 @@ class Session:
         goes_on = self.live and segment == self.segment
         place = agreed_place(headers, here, self.scale, segment, goes_on=goes_on)
         self.segment = place.segment
+        self._from = place.start
         entries = self._presentation.rtp_info(headers.get("RTP-Info"))
         for reception, entry in zip(self.receptions, entries, strict=True):
             known = place if entry is None else replace(place, rtptime=entry.rtptime, sequence=entry.seq)
@@ -317,7 +324,7 @@ class Session:
             self._lifetime.heard = now
         silence = now - self._lifetime.heard
         if self._is_over(silence):
-            self._lifetime.end(None)
+            self._lifetime.end(self._cut_short())
         elif silence >= self._timeouts.silence:
             peer = peer_of(self._dialogue.url)
             self._lifetime.end(DeadlineError("silence", self._timeouts.silence, url=self.url, peer=peer))
@@ -332,13 +339,29 @@ class Session:
             return silence >= (LIVE_BYE if self.live else TICK)
         if self.duration is None:
             return False
-        left = self.duration - self.position if self.scale > 0 else self.position
-        at_end = left <= END_TOLERANCE
-        return at_end and silence >= END_SILENCE
+        return self._left(self.duration) <= END_TOLERANCE and silence >= END_SILENCE
+
+    def _left(self, duration: float) -> float:
+        """Seconds of the presentation that have not come."""
+        return duration - self.position if self.scale > 0 else self.position
+
+    def _cut_short(self) -> ReelcastError | None:
+        """Why what is over has not come to its end; None where it has.
+
+        Where next to nothing came of this session either, there is no more: asking on would never end.
+        """
+        duration = self.duration
+        if duration is None or self._left(duration) <= max(CUT_SECONDS, CUT_SHARE * duration):
+            return None
+        if abs(self.position - self._from) <= END_TOLERANCE:
+            return None
+        said = f"the server said goodbye at {self.position:.1f} s of {duration:.1f} s"
+        return TransportError(said, url=self.url, peer=peer_of(self._dialogue.url))
 
     def _lose(self, error: ReelcastError) -> None:
         """The connection has ended; after the last BYE that is as it should be, for what has an end."""
-        self._lifetime.end(None if self.duration is not None and self._is_over(math.inf) else error)
+        over = self.duration is not None and self._is_over(math.inf)
+        self._lifetime.end(self._cut_short() if over else error)
 
     def _finish(self) -> None:
         now, wall = self._loop.time(), time.time()
