@@ -15,17 +15,21 @@ import av
 import pytest
 from rich.console import Console
 from scripts.movies.marks import read_mark
+from tests.archive.live_camera import Camera
 from tests.archive.takes import NOON, Takes
 from tests.cli.verbs import call, serving
 from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
 from tests.media.conftest import RECIPES, make_movie
+from tests.server.raw import until
 
 from reelcast.archive.index import Index
+from reelcast.archive.recording import Recording
 from reelcast.archive.shelf import Shelf
 from reelcast.cli import record as module
 from reelcast.client.stream import connect
 from reelcast.media.demux import open_demuxer
 from reelcast.server import Server
+from reelcast.server.live import Live
 
 
 @pytest.fixture
@@ -254,6 +258,35 @@ async def test_ctrl_c_ends_a_recording_in_good_order(movies: Path, tmp_path: Pat
         rest = await process.stdout.read()
         assert await process.wait() == 130
     assert rest.startswith(f"{path}: 0:00:0".encode())
+    found = marks(path)
+    assert len(found) >= 20
+    assert None not in found
+
+
+async def test_sound_that_was_announced_and_never_comes(movies: Path, tmp_path: Path) -> None:
+    """The file plays all the same, whenever its recording is killed."""
+    path = tmp_path / "a.mp4"
+    live = Live("/cam")
+    server = Server("127.0.0.1", 0)
+    server.mount("/cam", live)
+    takes = Takes(tmp_path / "expected", movies / "movie-bframes.mp4")
+    takes.units = [each for each in takes.units if each[0].kind == "video"]
+    async with server:
+        url = f"rtsp://127.0.0.1:{server.port}/cam"
+        camera = Camera(url, takes, live, Recording(live, tmp_path), time.monotonic())
+        publishing = asyncio.create_task(camera.publish(rounds=20))
+        await until(lambda: [track.kind for track in live.tracks] == ["video", "audio"])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "reelcast", "record", url, str(path)), stderr=asyncio.subprocess.PIPE
+        )
+        await asyncio.to_thread(wait_for, path)
+        process.kill()
+        assert process.stderr is not None
+        assert await process.stderr.read() == b"aac audio is left out: nothing of it came\n"
+        await process.wait()
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+    takes.index.close()
     found = marks(path)
     assert len(found) >= 20
     assert None not in found

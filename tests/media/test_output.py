@@ -13,7 +13,15 @@ import pytest
 from tests.media.coded import audio, quiet, video
 
 from reelcast.errors import MediaError
-from reelcast.media.output import Output, _Sink, check_path, check_tracks, held_as
+from reelcast.media.output import (
+    RECORDING_SUFFIXES,
+    Output,
+    _Sink,
+    check_path,
+    check_tracks,
+    held_as,
+    plays_with_all,
+)
 from reelcast.media.parameters import template
 
 
@@ -99,3 +107,8 @@ def test_names_and_tracks_are_looked_at_before() -> None:
     check_path(Path("recording.MKV"))
     check_tracks(Path("recording.MKV"), [video("h264")[0], audio("pcmu")[0]])
     assert (held_as(".mov", "pcmu"), held_as(".mkv", "pcmu"), held_as(".ts", "pcmu")) == ("pcmu", "l16", None)
+
+
+def test_which_files_wait_for_all_tracks() -> None:
+    waiting = {suffix for suffix in RECORDING_SUFFIXES if plays_with_all(suffix)}
+    assert waiting == {".mp4", ".mov"}

@@ -12,7 +12,7 @@ from reelcast.archive.index import Index
 from reelcast.archive.spool import Taken
 from reelcast.archive.writer import Writer
 from reelcast.errors import MediaError
-from reelcast.media.output import FRAGMENT_SECONDS, check_path
+from reelcast.media.output import FRAGMENT_SECONDS, check_path, plays_with_all
 from reelcast.media.record import Recorder
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.url import RtspUrl
@@ -58,7 +58,7 @@ class OneFile:
 
     def __init__(self, path: Path, tracks: Sequence[Track]) -> None:
         self.path = path
-        self._recorder = Recorder(path, tracks)
+        self._recorder = Recorder(path, tracks, silent=not plays_with_all(path.suffix.lower()))
 
     @property
     def seconds(self) -> float:

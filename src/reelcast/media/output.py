@@ -35,6 +35,7 @@ __all__ = [
     "check_path",
     "check_tracks",
     "held_as",
+    "plays_with_all",
 ]
 
 _BUFFER_BYTES: Final = 1 << 20
@@ -104,6 +105,11 @@ def held_as(suffix: str, codec: Codec) -> Codec | None:
     if codec in codecs:
         return codec
     return "l16" if codec in TELEPHONY and "l16" in codecs else None
+
+
+def plays_with_all(suffix: str) -> bool:
+    """Whether a file that is being written plays only from when something of each of its tracks came."""
+    return _FORMATS[suffix].options is _MP4
 
 
 def check_path(path: Path) -> None:
