@@ -217,11 +217,13 @@ WRONG = [
     ),
     (
         "listen.workers = 2\n[paths.cam]\npublish = true",
-        ":1: listen.workers: workers share no live path, and /cam is one; say workers = 1",
+        ":1: listen.workers: workers share no live path, and /cam is one; say workers = 1, or have "
+        "another server for what is live",
     ),
     (
         'listen.workers = 2\n[record]\nfolder = "a"\nevery = true',
-        ":1: listen.workers: workers share no live path, so there is none to record; say workers = 1",
+        ":1: listen.workers: workers share no live path, so there is none to record; say workers = 1, or have "
+        "another server for what is live",
     ),
     ("[users.bob]", ":1: users.bob: there is no password; `reelcast user NAME` prints what to write here"),
     (

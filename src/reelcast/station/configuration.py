@@ -327,5 +327,6 @@ class Configuration:
         if live or self.record.every:
             what = f"and {live[0]} is one" if live else "so there is none to record"
             raise ConfigurationError(
-                f"workers share no live path, {what}; say workers = 1", key=("listen", "workers")
+                f"workers share no live path, {what}; say workers = 1, or have another server for what is live",
+                key=("listen", "workers"),
             )
