@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import pytest
@@ -32,7 +33,10 @@ from scripts.bench.programme import (
 from scripts.bench.published import PUBLISHED
 from scripts.bench.report import markdown, table_row, unreached
 from scripts.bench.rows import GSTREAMER, LIMIT, OURS, ROWS, VIDEO_LIMIT
-from scripts.bench.servers import Movies, Server, Serving
+from scripts.bench.servers import MOVIE_SECONDS, Movies, Server, Serving
+from scripts.bench.steady import Steady
+
+from reelcast.errors import ReelcastError
 
 FIRST = ROWS[0]
 MACHINE = {"Machine": "one processor"}
@@ -383,3 +387,43 @@ def test_steps_that_mostly_wait_run_beside_each_other() -> None:
     results = [result for batch in batches for result in results_of(batch)]
     assert [result.case for result in results] == ["a", "b", "c", "d"]
     assert results[0].figures == alone()
+
+
+def test_a_steady_server_has_played_its_movies_before_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[Load] = []
+    ended: list[bool] = []
+
+    @contextmanager
+    def serve(_: Movies) -> Iterator[Serving]:
+        yield Serving(cast("subprocess.Popen[str]", None), {})
+        ended.append(True)
+
+    def note(_: Serving, load: Load) -> Figures:
+        loads.append(load)
+        return {}
+
+    monkeypatch.setattr("scripts.bench.steady.reelcast", serve)
+    monkeypatch.setattr("scripts.bench.steady.run_load", note)
+    asked = Load("sd", "tcp", 500, 2, 5.0)
+    with ExitStack() as stack:
+        server = Steady(Movies(tmp_path, tmp_path), stack)
+        assert [server.measure(asked), server.measure(asked)] == [{}, {}]
+        assert not ended
+    assert ended == [True]
+    assert sorted((each.stream, each.readers, each.duration) for each in loads[:2]) == [
+        ("hd", 1, MOVIE_SECONDS),
+        ("sd", 1, MOVIE_SECONDS),
+    ]
+    assert loads[2:] == [asked, asked]
+
+
+def test_a_steady_server_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(_: Movies) -> NoReturn:
+        raise ReelcastError("no room")
+
+    monkeypatch.setattr("scripts.bench.steady.reelcast", serve)
+    with ExitStack() as stack:
+        server = Steady(Movies(tmp_path, tmp_path), stack)
+        assert server.measure(Load("hd", "udp", 1, 1, 1.0)) == {"failure": "no room"}
