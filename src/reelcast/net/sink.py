@@ -1,10 +1,10 @@
 """The UDP side of many readers in one process: pairs of ports, drained into one ring where the system lets us.
 
 On Linux RTP comes through `Drain`, headers alone; elsewhere as asyncio reads it. Reports are few and always come
-as asyncio reads them. The event loop itself waits for each socket: an epoll of theirs inside the loop's would be
-told twice of each datagram, at the expense of who sends it, which on one machine is a tenth of what sending costs.
-Generic receive offload is off unless asked for: an ordinary receiver has none, and on one machine it would take
-work off the sender that is to be measured.
+as asyncio reads them. The event loop itself waits for each socket: with an epoll of theirs inside the loop's, the
+kernel would have two to tell of each datagram, at the expense of who sends it. Generic receive offload is off
+unless asked for: an ordinary receiver has none, and on one machine it would take work off the sender that is to be
+measured.
 """
 
 from __future__ import annotations
