@@ -18,6 +18,7 @@ from reelcast.errors import MediaError, ProtocolError
 from reelcast.rtp.group import Group, Run
 from reelcast.rtp.rtcp import SenderReport
 from reelcast.server.history import Past
+from reelcast.server.pacer import TICK
 from reelcast.server.rewind import HOLD_SECONDS, SLACK, Rewindable
 from reelcast.server.source import Pace, Playing
 from reelcast.track import Track
@@ -232,6 +233,37 @@ async def test_again_and_again(transport: str) -> None:
             await asyncio.sleep(pause)
             await watcher.play()
             await asyncio.sleep(2.0)
+        assert_in_a_row(watcher.frames())
+        watcher.assert_numbers_go_on()
+
+
+@pytest.mark.parametrize("moment", range(10))
+@in_virtual_time
+async def test_what_was_kept_is_there_until_it_has_gone_on(moment: int) -> None:
+    """Whenever PLAY comes: also right before what is on the air is looked through for what nobody wants."""
+    async with watched("tcp") as (_, _, watcher):
+        watcher.player.pause()
+        await asyncio.sleep(2.952 + moment * TICK / 2)
+        await watcher.play()
+        await asyncio.sleep(2.0)
+        assert_in_a_row(watcher.frames())
+        watcher.assert_numbers_go_on()
+
+
+@pytest.mark.parametrize("going", [number * TICK for number in range(1, 60, 10)])
+@in_virtual_time
+async def test_again_while_it_catches_up(going: float) -> None:
+    """Of what it has heard nothing may be kept any more; it goes on behind it all the same, and says where."""
+    async with watched("udp") as (_, _, watcher):
+        watcher.player.pause()
+        await asyncio.sleep(2.98 - going)
+        await watcher.play()
+        await asyncio.sleep(going)
+        watcher.player.pause()
+        await asyncio.sleep(0.3)
+        answer = await watcher.play()
+        assert answer.start == pytest.approx(watcher.frames()[-1] / 10, abs=0.3)
+        await asyncio.sleep(3.0)
         assert_in_a_row(watcher.frames())
         watcher.assert_numbers_go_on()
 

@@ -53,7 +53,7 @@ class Playhead:
         self._add_senders(ssrcs)
         self._reporter = Reporter(self._senders, carrier)
         self._reached = 0.0
-        self._epoch = 0.0
+        self._epoch = self._resumed = 0.0
         self._playing = False
         self._said_goodbye = False
         self._stopped = False
@@ -107,6 +107,7 @@ class Playhead:
         """Send what `play` prepared; see `Player.begin`."""
         if self._playing or self._stopped:
             return
+        self._resumed = self._place()
         self._playing, self.ended, self._said_goodbye = True, False, False
         begin = self._pacer.good_moment(self._frame_time())
         self._epoch = begin - self._first_due()
@@ -341,7 +342,8 @@ class Playhead:
     def _place(self) -> float:
         """What is being played, or was when playing stopped."""
         if self._playing:
-            place = self._time_at(asyncio.get_running_loop().time())
+            # Playing may begin in a moment only, in step with others.
+            place = max(self._time_at(asyncio.get_running_loop().time()), self._resumed)
         else:
             place = self._reached if self.ended or not self._reel.whole else self._next_pts()
         return self._reel.within(place)

@@ -205,11 +205,14 @@ class Rewind:
         if isinstance(player, Replay):
             return await self._play_live() if player.ended else _open(await player.play(None, None, pace))
         halt = self._halt
-        if player.playing or halt is None or not halt.heard:
+        if player.playing or halt is None:
             return await self._play_live()
         if player.can_go_on:
+            # Also where nothing that it has heard is kept: it was halted again while it caught up.
             live = await self._play_live()
             return replace(live, start=self._source.npt_of(player.upcoming))
+        if not halt.heard:
+            return await self._play_live()
         heard = {track: past.npt(clock) for track, clock in halt.heard.items()}
         if past.span is None or min(heard.values()) < past.span[0]:
             return await self._play_live()

@@ -137,7 +137,7 @@ class Subscription:
         """Catch up with the others."""
         if self._playing or self._stopped:
             return
-        self._playing, self._clock, self.ended, self._held = True, None, False, False
+        self._playing, self._clock, self.ended = True, None, False
         self._pacer.add(self, time.monotonic())
 
     def pause(self) -> float:
@@ -148,7 +148,7 @@ class Subscription:
         return self.position
 
     def hold(self) -> None:
-        """Stop sending, but have kept what comes, until it goes on or is paused."""
+        """Stop sending, but have kept what comes, until it has gone on or is paused."""
         if self._playing:
             self._playing, self._held = False, True
             self._pacer.discard(self)
@@ -223,6 +223,8 @@ class Subscription:
 
     def advance(self, now: float) -> float | None:
         """Send what has been on the air, a piece each tick, until there is no more of it; then join."""
+        # Until now what it goes on with was kept for it, however slow it may turn out to be.
+        self._held = False
         if not self._carrier.ready:
             return now + RETRY
         broadcast = self._broadcast
