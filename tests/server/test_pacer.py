@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -344,3 +345,54 @@ async def test_where_many_begin_others_do_not() -> None:
     # All have enough: where the fewest are.
     assert pacer.good_moment(period) == pytest.approx(fewest[0])
     pacer.close()
+
+
+class Film:
+    """Frames in a steady rhythm, the first of them `later` behind the beginning; notes when they are called."""
+
+    lead = None
+
+    def __init__(self, begin: float, later: float, times: list[float]) -> None:
+        self._next = begin + later
+        self._times = times
+
+    def advance(self, now: float) -> float | None:
+        self._times.append(asyncio.get_running_loop().time())
+        when = self._next
+        self._next += LOOK_AHEAD * TICK
+        return when
+
+
+@pytest.mark.parametrize("later", [0.0, 3 * TICK])
+@in_virtual_time
+async def test_where_frames_fall_later_than_playing_begins_that_counts(later: float) -> None:
+    """Where it begins, nobody waits any more; what counts is where it is sent."""
+    pacer, period, times = Pacer(lambda: None), LOOK_AHEAD * TICK, list[float]()
+    for _ in range(3 * ENOUGH):
+        begin = pacer.good_moment(period, later)
+        pacer.add(Film(begin, later, times), begin)
+        await asyncio.sleep(TICK * 1.1)
+    times.clear()
+    await asyncio.sleep(period)
+    pacer.close()
+    called = Counter(round(time / TICK) % LOOK_AHEAD for time in times)
+    assert len(times) >= 3 * ENOUGH
+    assert max(called.values()) <= ENOUGH + 1
+
+
+@pytest.mark.parametrize(("work", "early"), [(0.0, 0.0), (0.004, 0.002), (0.020, 0.003)])
+@in_virtual_time
+async def test_what_takes_long_is_begun_early(work: float, early: float) -> None:
+    """By half of what a tick takes, so that as much is early as is late; never by half a tick."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    told: list[tuple[float, float, float]] = []
+    pacer = Pacer(partial(loop.hold_up, work), lambda *times: told.append(times))
+    start = pacer.good_moment()
+    for _ in range(TOGETHER - 1):
+        pacer.add(Film(start, LOOK_AHEAD * TICK, []), start)
+    await asyncio.sleep(5)
+    pacer.close()
+    due, begun, gone = told[-1]
+    assert due - begun == pytest.approx(early)
+    assert gone - begun == pytest.approx(work)

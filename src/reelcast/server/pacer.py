@@ -16,7 +16,7 @@ __all__ = ["TICK", "OnSent", "Paced", "Pacer"]
 log = logging.getLogger(__name__)
 
 TICK = 0.008
-"""Seconds: media leaves at most half of it early and, while the processor keeps up, half of it late. A wake-up
+"""Seconds: media leaves at most half of it early or late, and half of what sending all of a tick takes. A wake-up
 costs as much as sending to a dozen readers, so that half of this would cost a fifth more with 100 of them."""
 STEPS = 8
 """Parts of a tick that players which have much to send are called in: one of them fills a wake-up."""
@@ -27,6 +27,12 @@ ENOUGH = 128
 """Players called in one tick, before others are rather called in a tick of their own: 3 ms of work."""
 TOGETHER = 64
 """Players after which what they have put into batches is sent: what the first of them had due is 2 ms old."""
+MAX_EARLY = 3
+"""Steps by which a tick is begun early at most: half of a tick whose work leaves hardly any time for others."""
+MEMORY = 1000
+"""Players by whom it is judged how long a tick takes: what a thousand before them saw counts for half."""
+SWAY = 0.75
+"""Steps by which that has to differ from what is allowed for, so that a tick is not torn in two for nothing."""
 
 OnSent = Callable[[float, float, float], None]
 """Takes when a player's media was due, when it was begun, and when all of it had been handed to the kernel."""
@@ -61,28 +67,42 @@ class Pacer:
         self._armed = 0
         self._ticking = False
         self._last = int(self._loop.time() / STEP)
+        # Seconds that the work of a tick takes, and steps by which ticks are begun early for it.
+        self._work = 0.0
+        self._early = 0
+        # The latest ticks, and how many players were called in each.
+        self._lately = [(0, 0)] * LOOK_AHEAD
 
-    def good_moment(self, period: float = LOOK_AHEAD * TICK) -> float:
+    def good_moment(self, period: float = LOOK_AHEAD * TICK, later: float = 0.0) -> float:
         """When a player had best begin whose frames are `period` seconds apart: soon, and in step with others.
 
+        `later` is how long behind its beginning its frames come, in seconds: the first may be an exception.
+
         All begin at multiples of the period, as long as those are not too many: a hundred readers are then called
-        in one tick of each frame's time, not in all of them. Whom the wheel shows does not tell who that is, for
-        the rest of a keyframe is due in between.
+        in one tick of each frame's time, not in all of them.
         """
         period = max(period, TICK)
         # Behind its period, a player that is called in one of these ticks is not in the wheel yet.
         ticks = min(int(period / TICK + 0.01), LOOK_AHEAD)
-        soonest = int(self._loop.time() / TICK) + 1
-        sizes = {tick: len(self._wheel.get(tick * STEPS, ())) for tick in range(soonest, soonest + ticks)}
-        in_step = sorted(sizes, key=lambda tick: (tick + 0.5) * TICK % period)
+        now, ahead = int(self._loop.time() / TICK), round(later / TICK)
+        sizes = {tick: self._crowd(tick + ahead, now) for tick in range(now + 1, now + 1 + ticks)}
+        in_step = sorted(sizes, key=lambda tick: ((tick + 0.5) * TICK + later) % period)
         fewest = min(sizes, key=sizes.__getitem__)
         return next((tick for tick in in_step if sizes[tick] < ENOUGH), fewest) * TICK
+
+    def _crowd(self, tick: int, now: int) -> int:
+        """How many wait for a tick, or were called a frame's time before it, or a multiple of that."""
+        before, called = self._lately[tick % LOOK_AHEAD]
+        waiting = len(self._wheel.get(tick * STEPS - self._early, ()))
+        # Between two frames, players wait for the rest of a keyframe, or for sound.
+        return max(waiting, called if now - before <= LOOK_AHEAD else 0)
 
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""
         lead = player.lead
         if lead is None:
-            step = max(int(when / TICK + 0.5), self._last // STEPS + 1) * STEPS
+            next_tick = (self._last + self._early) // STEPS + 1
+            step = max(int(when / TICK + 0.5), next_tick) * STEPS - self._early
         else:
             # Rounded down, for an event loop wakes up as much as a millisecond late.
             step = max(int((when - lead) / STEP), self._last + 1)
@@ -138,15 +158,17 @@ class Pacer:
         wheel = self._wheel
         due = [step for step in wheel if step <= current] if wheel else []
         self._last = current
-        collected = 0
+        called = 0
         for step in sorted(due):
             for player in wheel.pop(step):
                 self._advance(player, time)
-                collected += 1
-                if collected == TOGETHER:
+                called += 1
+                if called % TOGETHER == 0:
                     self._send()
-                    collected = 0
         self._send()
+        tick = (current + self._early) // STEPS
+        self._lately[tick % LOOK_AHEAD] = tick, called
+        self._allow_for(called, self._loop.time() - time)
         after, self._after = self._after, []
         for call in after:
             try:
@@ -163,13 +185,20 @@ class Pacer:
             self._called.append((self._dues.pop(player, began), began))
         try:
             lead = player.lead
-            when = player.advance(time + (TICK / 2 if lead is None else lead + STEP))
+            when = player.advance(time + (TICK / 2 + self._early * STEP if lead is None else lead + STEP))
         except Exception:
             # A fault in one player must not stop all the others.
             log.exception("a player failed and is dropped: %r", player)
             return
         if when is not None:
             self.add(player, when)
+
+    def _allow_for(self, called: int, seconds: float) -> None:
+        """Begin the ticks to come early by half of what they take: so many players took so long together."""
+        self._work += (seconds - self._work) * called / (called + MEMORY)
+        early = min(self._work / 2 / STEP, MAX_EARLY)
+        if abs(early - self._early) > SWAY:
+            self._early = round(early)
 
     def _send(self) -> None:
         self._flush()

@@ -109,8 +109,9 @@ class Playhead:
             return
         self._resumed = self._place()
         self._playing, self.ended, self._said_goodbye = True, False, False
-        begin = self._pacer.good_moment(self._frame_time())
-        self._epoch = begin - self._first_due()
+        first = self._first_due()
+        begin = self._pacer.good_moment(*self._rhythm(first))
+        self._epoch = begin - first
         self._reporter.restart()
         self._pacer.add(self, begin)
 
@@ -359,10 +360,15 @@ class Playhead:
         frame = next((run.due / self._pace.speed for run in rest if run.track == self._leading), first)
         return first - (first - frame) % TICK
 
-    def _frame_time(self) -> float:
-        """How long the first of the pictures that were not sent is shown; 0 where there is none."""
-        rest = () if self._flight is None else self._flight.group.runs[self._next :]
-        return next((run.end - run.pts for run in rest if run.track == self._leading), 0.0) / self._pace.speed
+    def _rhythm(self, first: float) -> tuple[float, float]:
+        """How far pictures are apart, 0 where there are none, and how long behind `first` the second is due."""
+        flight, speed = self._flight, self._pace.speed
+        rest = () if flight is None else flight.group.runs[self._next :]
+        pictures = [run for run in rest if run.track == self._leading]
+        if not pictures:
+            return 0.0, 0.0
+        second = next((run for run in pictures if run.burst != pictures[0].burst), pictures[0])
+        return (pictures[0].end - pictures[0].pts) / speed, max(second.due / speed - first, 0.0)
 
     def _next_pts(self) -> float:
         """When the first of the pictures that were not sent is shown: with B-frames, not the one sent next."""
