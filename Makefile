@@ -21,8 +21,8 @@ demo: $(READY) movies
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) peers
 	@$(BIN)/python scripts/make_movies.py --out build/movies --only movie.Mjpeg movie.mp4 movie-bframes.mp4
-	$(BIN)/python -m pytest -n 3 --dist worksteal --ignore tests/interop --cov --cov-report=term:skip-covered
-	$(BIN)/python -m pytest -n 4 --dist worksteal tests/interop
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/interop --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/interop
 
 check: $(READY)
 	$(BIN)/ruff check .
