@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 demo: $(READY) movies
 	@$(BIN)/python scripts/demo.py
 
-# Tests start Python hundreds of times: what is compiled is kept. Peers play in real time, so four of their tests
+# Tests start Python hundreds of times: what is compiled is kept. Peers play in real time, so three of their tests
 # share two cores; all there is to cover, the others do.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) peers
