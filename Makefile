@@ -16,13 +16,13 @@ READY := $(VENV)/.ready
 demo: $(READY) movies
 	@$(BIN)/python scripts/demo.py
 
-# Tests start Python hundreds of times: what is compiled is kept. Peers play in real time, so three of their tests
+# Tests start Python hundreds of times: what is compiled is kept. Peers play in real time, so two of their tests
 # share two cores; all there is to cover, the others do.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) peers
 	@$(BIN)/python scripts/make_movies.py --out build/movies --only movie.Mjpeg movie.mp4 movie-bframes.mp4
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/interop --cov --cov-report=term:skip-covered
-	$(BIN)/python -m pytest -n 3 --dist worksteal tests/interop
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/interop
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -121,12 +121,15 @@ async def test_seeks_forward_and_back(rtsp: str, tmp_path: Path) -> None:
     )
     for played in plays:
         for epoch, keyframe in enumerate((0, 300, 100, 200)):
-            assert len(played.marks(epoch)) >= FRAME_RATE
-            assert_in_order(played.marks(epoch), keyframe)
+            marks = played.marks(epoch)
+            assert len(marks) >= FRAME_RATE
+            # A busy rtspsrc shows behind its flush what it had of an old picture; the keyframe is whole.
+            rests = int(epoch > 0 and marks[0] is None)
+            assert_in_order(marks[rests:], keyframe)
             assert played.sound[epoch] > 1.0
-            place = next(pts for number, pts, _ in played.pictures if number == epoch)
+            place = [pts for number, pts, _ in played.pictures if number == epoch][rests]
             assert -PLACE_TOLERANCE < place - keyframe / FRAME_RATE < LATE
-        places = [pts for epoch, pts, _ in played.pictures if epoch == 1]
+        places = [pts for epoch, pts, _ in played.pictures if epoch == 1][1:]
         steps_taken = [later - earlier for earlier, later in pairwise(places)]
         assert max(steps_taken) < 2 * PLACE_TOLERANCE
 
