@@ -9,37 +9,40 @@ ANALYSIS = """\
 
 Profiles by `perf record -e cpu-clock` and py-spy on the server, one row at a time.
 
-- **The load has its part.** Readers and server share two processors and their caches: with readers written in C,
-  each on threads of their own, the same server served 100 readers of the 8 Mbit/s stream for 0.97 to 1.00 s a GB
-  over UDP and 0.44 over TCP, minutes after the table above was made.
+- **The load has its part.** Readers and server share two processors and their caches. An epoll inside the event
+  loop's, which the load had, was told of each datagram at the sender's expense: without it, 500 readers cost the
+  server about a tenth less (two turns), what rtspload's do.
 - **Live, 8 Mbit/s, UDP.** 85 % is the kernel's `sendmmsg`, which the limit has too; 15 % is ours: waking up
   (some 30 times a second at 0.3 ms each, since after 40 ms of other work no cache holds the interpreter any
   more), reading and packetising the file (5 ms for each second of it, in the first round; then it is in
-  memory), and laying out what all are sent (1.3 ms a second). gst-rtsp-server costs 2.8 to 3.1 s a GB on this
+  memory), and laying out what all are sent (0.13 ms a second hot, 0.4 cold; 0.5 and 0.9 before). gst-rtsp-server costs 2.8 to 3.1 s a GB on this
   machine, so that four times less would be below the limit. Tried and kept: tables of a group made column by
   column instead of packet by packet (reading and packetising took 7 ms before).
 - **Live, 8 Mbit/s, TCP.** The same, on a smaller bill. Tried and kept: one slice of shared memory for all
   readers, `socket.send` past asyncio (a tenth less than `os.write`), and a loop that touches three objects a
   reader (a tenth less than asking the transport first). A bare loop of `socket.send` in Python over the same
   bytes costs 0.38 s a GB. Tried outside of the server only: `sendfile` from a memfd, which spares the kernel
-  the copy for each reader (a third of its time), takes 0.35 in the same loop.
+  the copy for each reader (a third of its time), takes 0.31 to 0.35 in the same loop, but in the server there was
+  no gain; io_uring through ctypes spared a bare loop a fifth at 500 readers, nothing at 100.
 - **VOD at 100 readers.** Of 50 us a frame, 33 us are those of 1,000 readers (61 % kernel, 30 % interpreter, 6 %
   numpy, headers a second at a time); the rest is wake-ups, which 100 readers share less well than 1,000. Tried
-  and kept: ticks of 8 ms instead of 4, and beginning in step with readers who play already.
-- **Pacing.** A 180 kB keyframe for 100 readers is 15 ms of kernel time. Tried and kept: readers of a live
-  stream in shares of 50, and what is due to all in parts of 5 MB with due times of their own, 6 ms apart, each
-  begun 2 ms early (parts of 2 MB, 4 ms apart, were paced better still, but live UDP seemed to cost a tenth
-  more); a flush after every 64 players of a tick; a playhead that begins so that frames, not audio, fall on
-  ticks (for 100 readers of VOD over UDP the 99th percentile went from 5.8 to 3.4 ms); the garbage collector
-  leaves alone what is loaded at start and looks at the rest seldom; files are packetised in threads that yield
-  after 1 ms. Near a full core, at 1,000 readers of VOD, ticks still wait for each other and for joins.
+  and kept: ticks of 8 ms instead of 4, and beginning at multiples of a frame's time (100 readers had been spread
+  over all five ticks of it: 125 wake-ups a second; a third less CPU time).
+- **Pacing.** A 180 kB keyframe for 100 readers is 15 ms of kernel time. Tried and kept: readers of a live stream in
+  shares of 50; what is due to all is begun early by two thirds of what it takes, learned from what it took, and
+  goes out in parts of 3 ms, due 4 ms apart, where it takes more than 5; ticks of VOD begun early by half of what
+  they take, and filled by where frames fall, 128 players in each first (at 1,000 readers over UDP the median went
+  from 15 to 2 ms, the 99th percentile from 32 to 10); a flush after every 64 players of a tick; the garbage
+  collector leaves alone what is loaded at start and looks at the rest seldom; files are packetised in threads that
+  yield after 1 ms. While 200 a second join, ticks still wait for them.
 - **Receiving.** A process with one stream wakes up some 30 times a second, and finds the interpreter out of every
   cache: 0.1 ms for an event loop that does nothing with what it reads, 0.3 to 0.5 ms for ours, of which what is
   to be done takes 0.07 (2 ms for each second of the 8 Mbit/s stream, 7 ms before; 64 cameras in one process share
   the rest). Tried and kept: packets that come in order taken in run by run, frames of one reading handed on at
   once, fragments joined once, a look at what waits only where something waits, no question to a socket that has
   just been emptied. Tried and left: headers compared in one piece and by numpy (no faster than a loop that
-  unpacks each), views instead of copies of the payloads (a fifteenth).
+  unpacks each), views instead of copies of the payloads (a fifteenth), `recvmmsg` for single packets (nothing
+  with cold caches). The same frame costs two to three times as much behind 30 ms of sleep as without it.
 - **With a publisher.** What ffmpeg sends is received, and put on the air frame by frame; a file is read a second
   at a time. At 100 readers of the 8 Mbit/s stream that is 15 ms of each second more, about half of it for
   receiving.
