@@ -368,6 +368,9 @@ class Film:
 async def test_where_frames_fall_later_than_playing_begins_that_counts(later: float) -> None:
     """Where it begins, nobody waits any more; what counts is where it is sent."""
     pacer, period, times = Pacer(lambda: None), LOOK_AHEAD * TICK, list[float]()
+    # Somebody is called in other steps of the same ticks, too.
+    start = asyncio.get_running_loop().time()
+    pacer.add(Player(*(start + number * STEP for number in range(10_000)), lead=0.0), start)
     for _ in range(3 * ENOUGH):
         begin = pacer.good_moment(period, later)
         pacer.add(Film(begin, later, times), begin)

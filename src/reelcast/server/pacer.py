@@ -82,7 +82,6 @@ class Pacer:
         in one tick of each frame's time, not in all of them.
         """
         period = max(period, TICK)
-        # Behind its period, a player that is called in one of these ticks is not in the wheel yet.
         ticks = min(int(period / TICK + 0.01), LOOK_AHEAD)
         now, ahead = int(self._loop.time() / TICK), round(later / TICK)
         sizes = {tick: self._crowd(tick + ahead, now) for tick in range(now + 1, now + 1 + ticks)}
@@ -166,9 +165,7 @@ class Pacer:
                 if called % TOGETHER == 0:
                     self._send()
         self._send()
-        tick = (current + self._early) // STEPS
-        self._lately[tick % LOOK_AHEAD] = tick, called
-        self._allow_for(called, self._loop.time() - time)
+        self._remember((current + self._early) // STEPS, called, self._loop.time() - time)
         after, self._after = self._after, []
         for call in after:
             try:
@@ -193,8 +190,10 @@ class Pacer:
         if when is not None:
             self.add(player, when)
 
-    def _allow_for(self, called: int, seconds: float) -> None:
-        """Begin the ticks to come early by half of what they take: so many players took so long together."""
+    def _remember(self, tick: int, called: int, seconds: float) -> None:
+        """In a tick, or a step of it, so many players took so long together: ticks begin early by half of that."""
+        before, others = self._lately[tick % LOOK_AHEAD]
+        self._lately[tick % LOOK_AHEAD] = tick, called + (others if before == tick else 0)
         self._work += (seconds - self._work) * called / (called + MEMORY)
         early = min(self._work / 2 / STEP, MAX_EARLY)
         if abs(early - self._early) > SWAY:
