@@ -109,8 +109,8 @@ class Playhead:
             return
         self._resumed = self._place()
         self._playing, self.ended, self._said_goodbye = True, False, False
-        first = self._first_due()
-        begin = self._pacer.good_moment(*self._rhythm(first))
+        first, period, later = self._rhythm()
+        begin = self._pacer.good_moment(period, later)
         self._epoch = begin - first
         self._reporter.restart()
         self._pacer.add(self, begin)
@@ -352,23 +352,23 @@ class Playhead:
     def _time_at(self, now: float) -> float:
         return (now - self._epoch) * self._pace.speed
 
-    def _first_due(self) -> float:
-        """When what comes next is due, or up to a tick before: so that frames fall on ticks, not audio."""
-        if self._flight is None or self._next == len(self._dues):
-            return self._reached / self._pace.speed
-        first, rest = self._dues[self._next], self._flight.group.runs[self._next :]
-        frame = next((run.due / self._pace.speed for run in rest if run.track == self._leading), first)
-        return first - (first - frame) % TICK
+    def _rhythm(self) -> tuple[float, float, float]:
+        """When what comes next is due, how far pictures are apart, and how much later the second of them is due.
 
-    def _rhythm(self, first: float) -> tuple[float, float]:
-        """How far pictures are apart, 0 where there are none, and how long behind `first` the second is due."""
+        The first may be up to a tick before, so that frames fall on ticks, not audio; without pictures, the others
+        are 0.
+        """
         flight, speed = self._flight, self._pace.speed
-        rest = () if flight is None else flight.group.runs[self._next :]
-        pictures = [run for run in rest if run.track == self._leading]
+        if flight is None or self._next == len(self._dues):
+            return self._reached / speed, 0.0, 0.0
+        first = self._dues[self._next]
+        pictures = [run for run in flight.group.runs[self._next :] if run.track == self._leading]
         if not pictures:
-            return 0.0, 0.0
-        second = next((run for run in pictures if run.burst != pictures[0].burst), pictures[0])
-        return (pictures[0].end - pictures[0].pts) / speed, max(second.due / speed - first, 0.0)
+            return first, 0.0, 0.0
+        frame = pictures[0]
+        second = next((run for run in pictures if run.burst != frame.burst), frame)
+        first -= (first - frame.due / speed) % TICK
+        return first, (frame.end - frame.pts) / speed, max(second.due / speed - first, 0.0)
 
     def _next_pts(self) -> float:
         """When the first of the pictures that were not sent is shown: with B-frames, not the one sent next."""
