@@ -15,10 +15,10 @@ Profiles by `perf record -e cpu-clock` and py-spy on the server, one row at a ti
 - **Live, 8 Mbit/s, UDP.** 85 % is the kernel's `sendmmsg`, which the limit has too; 15 % is ours: waking up
   (some 30 times a second at 0.3 ms each, since after 40 ms of other work no cache holds the interpreter any
   more), reading and packetising the file (5 ms for each second of it, in the first round; then it is in
-  memory), and laying out what all are sent (0.13 ms a second hot, 0.4
-  cold; 0.5 and 0.9 before). gst-rtsp-server costs 2.8 to 3.1 s a GB on this
-  machine, so that four times less would be below the limit. Tried and kept: tables of a group made column by
-  column instead of packet by packet (reading and packetising took 7 ms before).
+  memory), and laying out what all are sent (0.13 ms a second hot, 0.4 cold; 0.5 and 0.9
+  before). gst-rtsp-server costs 2.8 to 3.1 s a GB on this machine, so that four times less would be below the
+  limit. Tried and kept: tables of a group made column by column instead of packet by packet (reading and
+  packetising took 7 ms before).
 - **Live, 8 Mbit/s, TCP.** The same, on a smaller bill. Tried and kept: one slice of shared memory for all
   readers, `socket.send` past asyncio (a tenth less than `os.write`), and a loop that touches three objects a
   reader (a tenth less than asking the transport first). A bare loop of `socket.send` in Python over the same

@@ -42,5 +42,6 @@ class Steady:
     def _play_once(self, serving: Serving) -> None:
         """Have a reader watch each stream, both at once; joining and settling come on top of the round."""
         with ThreadPoolExecutor(len(STREAMS)) as pool:
-            for stream in STREAMS:
-                pool.submit(run_load, serving, Load(stream, "udp", 1, 2, MOVIE_SECONDS))
+            list(
+                pool.map(lambda stream: run_load(serving, Load(stream, "udp", 1, 2, MOVIE_SECONDS)), STREAMS)
+            )
