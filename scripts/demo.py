@@ -45,6 +45,7 @@ def _play(url: str) -> int:
         return player.run(player.Source(url), leave_at_end=True)
     print(f"({reason}: playing without a window)", flush=True)
     code = subprocess.run([*COMMAND, "play", "--headless", url], check=False).returncode
+    (ROOT / SNAPSHOT).parent.mkdir(exist_ok=True)  # a fresh clone has built nothing yet
     shot = [*COMMAND, "snapshot", url, str(SNAPSHOT)]
     return code or subprocess.run(shot, cwd=ROOT, check=False).returncode
 
