@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.server.raw import Answer, Client, gaps
 from reelcast import sdp
 from reelcast.archive import shelf as module
 from reelcast.archive.shelf import Shelf
+from reelcast.client.options import Moment
 from reelcast.client.stream import connect
 from reelcast.rtsp.ranges import Range
 from reelcast.server import Server
@@ -41,9 +43,13 @@ async def set_up(client: Client) -> str:
     return f"Session: {(await client.setup('/cam/recorded/trackID=1', 0)).session}"
 
 
+def ranges(answer: Answer) -> list[Range]:
+    return [Range.parse(line.partition(":")[2]) for line in answer.lines if line.startswith("Range:")]
+
+
 def clock_range(answer: Answer) -> tuple[float, float]:
     """Seconds behind noon."""
-    found = Range.parse(answer["Range"])
+    found = ranges(answer)[0]
     assert found.unit == "clock"
     assert found.start is not None
     assert found.end is not None
@@ -105,6 +111,10 @@ async def test_clock_time(server: Server, wanted: str, start: float) -> None:
         assert answer.status == 200
         found, _ = clock_range(answer)
         assert found == pytest.approx(start, abs=0.1)
+        # Where that is in what is left of the time between.
+        npt = ranges(answer)[1]
+        assert npt.unit == "npt"
+        assert npt.start == pytest.approx(start if start < 4.0 else start - 96.0, abs=0.2)
         packets = await client.packets(0, 5)
         ((_, sequence, rtptime),) = answer.rtp_info
         assert (packets[0].sequence, packets[0].timestamp) == (sequence, rtptime)
@@ -162,11 +172,15 @@ async def test_other_speeds(server: Server, scale: float) -> None:
         assert gaps(packets) == []
 
 
-async def test_our_client_plays_to_the_end(server: Server, takes: Takes) -> None:
+@pytest.mark.parametrize("at", [4.0, datetime.fromtimestamp(NOON + 100.0, UTC)])
+async def test_our_client_plays_to_the_end(server: Server, takes: Takes, at: Moment) -> None:
     url = f"rtsp://127.0.0.1:{server.port}/cam?recorded"
-    async with connect(url, transport="tcp", at=4.0, timeout=5.0) as stream:
+    async with connect(url, transport="tcp", at=at, timeout=5.0) as stream:
         assert stream.duration == pytest.approx(6.4, abs=0.1)
-        shown = [received.unit.data async for received in stream.units() if received.track.kind == "video"]
+        units = [received async for received in stream.units() if received.track.kind == "video"]
+        assert stream.position == pytest.approx(6.4, abs=0.2)
+    shown = [received.unit.data for received in units]
+    assert units[0].pts == pytest.approx(4.0, abs=0.1)
     expected = takes.expected(0, 3.2, 5.6)
     assert sorted(data[-64:] for data in shown) == sorted(data for _, _, data in expected)
 

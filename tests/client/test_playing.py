@@ -37,6 +37,21 @@ def test_the_scale_that_the_server_chose(value: str | None, scale: float) -> Non
 
 
 @pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (("clock=20260301T120000Z-",), Place(60.0, segment=7, clock=NOON.timestamp())),
+        (("clock=20260301T115800Z-",), Place(0.0, segment=7, clock=NOON.timestamp() - 120.0)),
+        (("clock=20260301T120000Z-", "npt=3.5-8"), Place(3.5, segment=7, clock=NOON.timestamp())),
+        (("npt=3.5-8,clock=20260301T120000Z-",), Place(3.5, segment=7, clock=NOON.timestamp())),
+        (("clock=then-", "npt=3.5-8"), Place(3.5, segment=7)),
+    ],
+)
+def test_where_in_the_presentation_a_time_of_day_is(values: tuple[str, ...], place: Place) -> None:
+    headers = Headers([("Range", value) for value in values])
+    assert agreed_place(headers, 1.5, 1.0, 7, goes_on=False, began=NOON.timestamp() - 60.0) == place
+
+
+@pytest.mark.parametrize(
     ("value", "goes_on", "place"),
     [
         ("npt=3-8", False, Place(3.0, segment=7)),

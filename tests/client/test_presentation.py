@@ -94,6 +94,12 @@ def test_duration(span: str, duration: float | None) -> None:
     assert presentation(span=span).duration == duration
 
 
+def test_when_its_beginning_was() -> None:
+    assert presentation().began is None
+    found = presentation(span="npt=0-12.5\na=range:clock=20260301T120000Z-20260301T121000Z")
+    assert (found.duration, found.began) == (12.5, 1772366400.0)
+
+
 def test_no_range_is_live() -> None:
     response = Response(200, body=b"v=0\nm=audio 0 RTP/AVP 0\n")
     found = Presentation.of(response, URL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 from reelcast.client.options import Moment
@@ -35,20 +36,38 @@ def agreed_scale(headers: Headers, before: float) -> float:
         return 1.0
 
 
-def agreed_place(headers: Headers, at: float, scale: float, segment: int, *, goes_on: bool) -> Place:
+def agreed_place(
+    headers: Headers,
+    at: float,
+    scale: float,
+    segment: int,
+    *,
+    goes_on: bool,
+    began: float | None = None,
+) -> Place:
     """Where what comes begins, for all tracks; `at` where the server does not say it.
 
-    Where it is to go on behind a PAUSE, and the server says that it does not, it is the next segment.
+    Where it is to go on behind a PAUSE, and the server says that it does not, it is the next segment. A server that
+    was asked for a clock time may say its place in the presentation too (a Range is a list, RFC 2326 section
+    12.29); where it does not, that is counted from when the presentation `began`, in Unix seconds.
     """
-    try:
-        span = Range.parse(headers.get("Range") or "", backwards=scale < 0)
-    except ProtocolError:
-        span = Range(start=at)
-    if goes_on and (span.now or span.start is None):
+    spans = _spans(headers, backwards=scale < 0) or [Range(start=at)]
+    if goes_on and (spans[0].now or spans[0].start is None):
         goes_on, segment = False, segment + 1
-    clock = span.start if span.unit == "clock" else None
-    start = span.start if clock is None and span.start is not None else 0.0
+    clock = next((span.start for span in spans if span.unit == "clock"), None)
+    start = next((span.start for span in spans if span.unit != "clock"), None)
+    if start is None:
+        start = 0.0 if clock is None or began is None else max(0.0, clock - began)
     return Place(start, scale=scale, segment=segment, goes_on=goes_on, clock=clock)
+
+
+def _spans(headers: Headers, *, backwards: bool) -> list[Range]:
+    """The ranges of a response, without those that make no sense."""
+    spans: list[Range] = []
+    for value in ",".join(headers.get_all("Range")).split(","):
+        with contextlib.suppress(ProtocolError):
+            spans.append(Range.parse(value, backwards=backwards))
+    return spans
 
 
 def _from(at: Moment) -> Range:

@@ -25,14 +25,14 @@ class Presentation:
     uri       the aggregate control URI, for PLAY and TEARDOWN (appendix C.3)
     tracks    those whose codec we know, in the order described
     duration  in seconds, None for a live source
-    recorded  whether it can be played by the clock: it says when it was
+    began     when its beginning was, in Unix seconds, where it can be played by the clock; else None
     """
 
     base: RtspUrl
     uri: str
     tracks: tuple[Track, ...]
     duration: float | None
-    recorded: bool = False
+    began: float | None = None
 
     @classmethod
     def of(cls, response: Response, url: RtspUrl) -> Presentation:
@@ -53,8 +53,8 @@ class Presentation:
         ranges = [_range(value) for name, value in description.attributes if name == "range" and value]
         units = [span for span in ranges if span is not None]
         duration = next((_duration(span) for span in units if span.unit != "clock"), None)
-        recorded = any(span.unit == "clock" for span in units)
-        return cls(base, aggregate.request_uri, tracks, duration, recorded)
+        began = next((span.start for span in units if span.unit == "clock"), None)
+        return cls(base, aggregate.request_uri, tracks, duration, began)
 
     def uri_of(self, track: Track) -> str:
         """The URI for SETUP of one track."""

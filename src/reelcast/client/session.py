@@ -135,7 +135,7 @@ class Session:
     @property
     def resumable(self) -> bool:
         """Whether a PAUSE may be gone on from: of what is live, where that is recorded."""
-        return not self.live or self._presentation.recorded
+        return not self.live or self._presentation.began is not None
 
     @property
     def lost(self) -> bool:
@@ -286,7 +286,9 @@ class Session:
         self.scale = agreed_scale(headers, self.scale)
         here = at if isinstance(at, int | float) else self.position
         goes_on = self.live and segment == self.segment
-        place = agreed_place(headers, here, self.scale, segment, goes_on=goes_on)
+        place = agreed_place(
+            headers, here, self.scale, segment, goes_on=goes_on, began=self._presentation.began
+        )
         self.segment = place.segment
         self._from = place.start
         entries = self._presentation.rtp_info(headers.get("RTP-Info"))

@@ -22,7 +22,7 @@ from reelcast.rtsp.headers import (
     parse_transport,
 )
 from reelcast.rtsp.message import Request, Response
-from reelcast.rtsp.ranges import Range
+from reelcast.rtsp.ranges import Range, Unit
 from reelcast.rtsp.states import State, after, allowed, check_method
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.admission import identify, join
@@ -283,14 +283,23 @@ async def _play(call: Call) -> Reply:
     if session.player is not player:
         raise ProtocolError("the tracks of this session have changed", 455)
     session.state = after(session.state, "PLAY")
-    answered = Range(now=True)
-    if playing.start is not None:
-        answered = times.range(wanted.unit, playing.start, playing.end)
-    headers = [("Range", str(answered)), ("RTP-Info", _rtp_info(session, playing))]
+    headers = [("Range", str(answered)) for answered in _answered(times, wanted.unit, playing)]
+    headers.append(("RTP-Info", _rtp_info(session, playing)))
     headers += _rates(call.request, playing.pace)
     place = "now" if playing.start is None else f"{playing.start:.3f}"
     call.outcome = f"from {place}" + ("" if header is None else f" for {header[:60]}")
     return Reply(call.reply(200, *headers), player.begin)
+
+
+def _answered(times: Times, unit: Unit, playing: Playing) -> list[Range]:
+    """What is played, in the unit of the request; behind a clock time, where in the presentation that is.
+
+    The header takes a list (RFC 2326 section 12.29): who knows one unit alone finds the one it asked for first.
+    """
+    if playing.start is None:
+        return [Range(now=True)]
+    units: tuple[Unit, ...] = ("clock", "npt") if unit == "clock" else (unit,)
+    return [times.range(each, playing.start, playing.end) for each in units]
 
 
 def _pace(request: Request) -> Pace:
