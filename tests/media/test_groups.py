@@ -188,6 +188,36 @@ def test_the_file_goes(movie: Movie, tmp_path: Path) -> None:
         GroupReader(tmp_path / "none.mp4")
 
 
+@pytest.mark.parametrize("other", ["movie.mkv", "film.mp4", "mulaw.wav"])
+def test_another_file_comes_in_its_place(movie: Movie, tmp_path: Path, other: str) -> None:
+    """Conformance H35: what is open is played to its end, and the two are not mixed."""
+    path, coming = tmp_path / "movie", tmp_path / "coming"
+    path.write_bytes(movie("movie.mp4").read_bytes())
+    coming.write_bytes(movie(other).read_bytes())
+    with closing(GroupReader(movie("movie.mp4"))) as undisturbed:
+        groups = in_sequence(undisturbed)
+    with closing(GroupReader(path)) as reader:
+        assert_same(reader.read(0), groups[0])
+        coming.replace(path)
+        with pytest.raises(MediaError, match=r"movie: another file has come in its place"):
+            reader.read(0)
+        with pytest.raises(MediaError, match=r"movie: another file has come in its place"):
+            reader.keyframe_before(1.0)
+        assert_same(reader.read(1), groups[1])
+
+
+def test_a_file_that_grows_is_the_same(movie: Movie, tmp_path: Path) -> None:
+    path, whole = tmp_path / "movie.ts", movie("movie.ts").read_bytes()
+    half = len(whole) // 2
+    path.write_bytes(whole[:half])
+    with closing(GroupReader(path)) as reader:
+        first = reader.read(0)
+        with path.open("ab") as growing:
+            growing.write(whole[half:])
+        assert first is not None
+        assert_same(reader.read(0), first)
+
+
 def test_from_several_threads(movie: Movie) -> None:
     with closing(GroupReader(movie("movie.mp4"))) as reader:
         groups = in_sequence(reader)

@@ -347,10 +347,12 @@ async def test_a_readers_session_does_not_record(server: Server, client: Client)
     assert "RECORD" not in refused["Allow"]
 
 
-async def test_nothing_is_set_up_that_can_be_received(publisher: Publisher) -> None:
+async def test_nothing_is_set_up_that_can_be_received(server: Server, publisher: Publisher) -> None:
     await publisher.announce(SOUND, UNKNOWN)
     await publisher.set_up(2)
     assert (await publisher.ask("RECORD")).status == 455
+    # No path has been made, which nobody would be there to end.
+    assert not server.live_paths()
 
 
 async def test_a_session_may_be_named_from_set_up_on_alone(publisher: Publisher, tapped: Tapped) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,23 @@ async def test_one_who_gives_up_does_not_end_it_for_others(opened: Opener) -> No
     loading = source.load(1)
     impatient.cancel()
     assert await loading is not None
+
+
+async def test_a_failure_that_nobody_waits_for(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not reach the event loop."""
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    source = await opened("every.mp4")
+
+    def fail(reader: GroupReader, index: int) -> None:
+        raise MediaError("the disk is gone")
+
+    monkeypatch.setattr(GroupReader, "read", fail)
+    task = source.load(1)
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    assert not said
 
 
 async def test_closing_ends_what_is_being_read(films: Path) -> None:

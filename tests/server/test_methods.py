@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from tests.server.raw import Answer, Client, Ports
 
 from reelcast.server import Limits, Server
+from reelcast.server.mounts import Found, Mounts
 from reelcast.server.session import Sessions
 
 METHODS = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
@@ -359,6 +362,42 @@ async def test_all_tracks_of_a_session_go_the_same_way(
         assert (await other.ask("SETUP", "/video.mp4", TCP, session)).status == 459
         assert (await client.ask("PLAY", "/short.mp4", session)).status == 200
         await asyncio.gather(ports.packets(5), more_ports.packets(5))
+
+
+async def test_a_session_that_ends_while_a_track_is_looked_for(
+    server: Server, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance H18, H20: nothing of it is left."""
+    find = Mounts.find
+    async with await Client.connect(server.port) as client, await Client.connect(server.port) as other:
+        session = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
+
+        async def find_slowly(mounts: Mounts, segments: list[str]) -> Found | None:
+            found = await find(mounts, segments)
+            assert (await other.ask("TEARDOWN", "/short.mp4", session)).status == 200
+            return found
+
+        monkeypatch.setattr(Mounts, "find", find_slowly)
+        assert (await client.setup("/short.mp4/trackID=2", None, session)).status == 454
+        assert not list(sessions)
+        assert all(not connection.channels for connection in server._connections)
+
+
+async def test_a_file_that_is_replaced_between_its_tracks(
+    server: Server, folder: Path, tmp_path: Path
+) -> None:
+    """Conformance H35: the session is for the one that it began with."""
+    shutil.copy(folder / "short.mp4", tmp_path / "a.mp4")
+    shutil.copy(folder / "video.mp4", tmp_path / "b.mp4")
+    server.mount("/folder", tmp_path)
+    async with await Client.connect(server.port) as client:
+        session = f"Session: {(await client.setup('/folder/a.mp4/trackID=1')).session}"
+        (tmp_path / "b.mp4").replace(tmp_path / "a.mp4")
+        assert (await client.setup("/folder/a.mp4/trackID=3", None, session)).status == 404
+        assert (await client.setup("/folder/a.mp4/trackID=2", None, session)).status == 200
+        playing = await client.ask("PLAY", "/folder/a.mp4", session)
+        assert (playing.status, len(playing.rtp_info)) == (200, 2)
+        await client.packets(2, 5)
 
 
 async def test_a_track_alone_may_change_its_transport(server: Server, ports: Ports) -> None:

@@ -53,6 +53,7 @@ class GroupReader:
         What opens it may be given instead, with the number of the group that its media begins in.
         """
         self._demuxer = partial(open_demuxer, file, whole_ts=whole_ts) if isinstance(file, Path) else file
+        self._file = file if isinstance(file, Path) else None
         self._lock = threading.Lock()
         self._closing = False
         self.first = first
@@ -63,6 +64,7 @@ class GroupReader:
         self._scout: Demuxer | None = None
         self.tracks: tuple[Track, ...] = demuxer.tracks
         self.duration: float | None = demuxer.duration
+        self._stamp = _stamp(self._file)
 
     def read(self, index: int) -> Group | None:
         """Group number `index`, None behind the end. Raises MediaError where the file went bad meanwhile."""
@@ -82,7 +84,7 @@ class GroupReader:
         """The decoding time of the last place at or before `seconds` where decoding can start, in seconds."""
         with self._locked():
             if self._scout is None:
-                self._scout = self._demuxer()
+                self._scout = self._open_again()
             self._scout.seek(seconds)
             leading = leading_track(self.tracks)
             for track, unit in self._scout.units():
@@ -95,6 +97,16 @@ class GroupReader:
         self._closing = True
         if self._lock.acquire(blocking=False):
             self._unlock()
+
+    def _open_again(self) -> Demuxer:
+        """One place more in the file; MediaError where another has come in its place: they are not to be mixed."""
+        demuxer = self._demuxer()
+        alike = [each.essence for each in demuxer.tracks] == [each.essence for each in self.tracks]
+        # One that grows stays where it is; one that was away and is back is as large as before.
+        if not alike or self._stamp.isdisjoint(_stamp(self._file)):
+            demuxer.close()
+            raise MediaError(f"{self._file}: another file has come in its place")
+        return demuxer
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -122,7 +134,7 @@ class GroupReader:
                 self._cursors.remove(cursor)
                 break
         else:
-            cursor = _Cursor(self._demuxer(), index, self.first)
+            cursor = _Cursor(self._open_again(), index, self.first)
             if len(self._cursors) >= MAX_CURSORS:
                 self._cursors.pop(0).close()
         self._cursors.append(cursor)
@@ -174,6 +186,15 @@ class _Cursor:
                 continue
             self._reached[track] = max(self._reached[track], due)
             self._waiting[max(self.index, int(due // GROUP_SECONDS))].append((due, track, unit))
+
+
+def _stamp(file: Path | None) -> set[tuple[str, int]]:
+    """What tells a file from another under its name: where it is, and how large."""
+    try:
+        status = None if file is None else file.stat()
+    except OSError:
+        status = None
+    return {("none", 0)} if status is None else {("place", status.st_ino), ("size", status.st_size)}
 
 
 def leading_track(tracks: tuple[Track, ...]) -> int:

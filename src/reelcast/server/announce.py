@@ -29,7 +29,6 @@ async def announce(call: Call) -> Reply:
         raise ProtocolError("a session publishes what it was announced with", 455)
     segments = call.url.segments()
     call.prove(segments)
-    call.prove(segments)
     call.demand(Right.PUBLISH, segments)
     announcement = _announcement(call)
     path = "/" + "/".join(map(quote, segments))
@@ -86,7 +85,6 @@ def publication_of(call: Call) -> Publication | None:
             and session.user == call.visitor.user
             and call.url.segments()[: len(session.place)] == session.place
         ):
-            call.prove(session.place)
             call.prove(session.place)
             call.demand(session.right, session.place)
             return session
@@ -148,6 +146,7 @@ async def record(call: Call) -> Reply:
     """RECORD: what comes from now on is live. The Range that some send says nothing of that."""
     session = call.joined_to(Publication)
     if session.state is not State.RECORDING:
+        session.check_ready()
         agent = call.connection.agent
         by = f"{call.connection} ({agent[:80]})" if agent else str(call.connection)
         session.record(call.services.mounts.publish_to(session.path), by)

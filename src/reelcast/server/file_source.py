@@ -85,6 +85,7 @@ class FileSource:
         task = self._loading.get(index)
         if task is None:
             task = self._loading[index] = asyncio.get_running_loop().create_task(self._load(index))
+            task.add_done_callback(_noted)
         return task
 
     async def start_before(self, seconds: float) -> tuple[Group, Run | None]:
@@ -138,6 +139,12 @@ class FileSource:
             if run.track == self._leading and run.keyframe and run.pts <= seconds + _SAME_TIME:
                 found = run if found is None or run.burst != found.burst else found
         return None if group is None or found is None else (group, found)
+
+
+def _noted(task: asyncio.Task[Group | None]) -> None:
+    """Who wanted a group may have left: a failure then is nobody's, and no error of the event loop's."""
+    if not task.cancelled():
+        task.exception()
 
 
 _SAME_TIME = 0.0005

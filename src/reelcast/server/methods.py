@@ -221,9 +221,14 @@ async def _setup(call: Call) -> Reply:
         return await set_up(call, publication)
     session = None if call.session is None else call.joined_to(Playback)
     found = await _find(call)
+    if session is not None:
+        # Meanwhile another connection may have ended the session.
+        call.services.sessions.find(session.id, session.host)
+        if found.path != session.path:
+            raise ProtocolError(f"this session plays {session.path}", 459)
+        # A file or a live path that has changed since is another presentation, under the same name.
+        found = replace(found, source=session.source)
     track = _track_of(found)
-    if session is not None and found.path != session.path:
-        raise ProtocolError(f"this session plays {session.path}", 459)
     if session is not None and session.state is State.PLAYING and track in session.deliveries:
         raise ProtocolError("PAUSE before a track is set up again", 455)
     sessions = call.services.sessions

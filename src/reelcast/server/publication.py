@@ -178,14 +178,17 @@ class Publication(Session):
         """A track is set up: it comes this way. Call `Sessions.deliver` before."""
         self._ways[number] = incoming, way
 
-    def record(self, live: Live, by: str) -> None:
-        """Feed a live path; `by` names the publisher, in the log.
+    def check_ready(self) -> None:
+        """ProtocolError 455 where nothing is set up that can be received."""
+        if not self._intakes():
+            raise ProtocolError("no track is set up that can be received", 455)
 
-        Raises ProtocolError 403 where another publisher feeds it, 455 where nothing is set up that can be received.
+    def record(self, live: Live, by: str) -> None:
+        """Feed a live path; `by` names the publisher, in the log. Call `check_ready` before.
+
+        Raises ProtocolError 403 where another publisher feeds it.
         """
         intakes = [intake for intake, _ in self._intakes()]
-        if not intakes:
-            raise ProtocolError("no track is set up that can be received", 455)
         self._feeding = live.feed([intake.track for intake in intakes], by, self._displaced)
         self._turns += 1
         for intake in intakes:
