@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -31,8 +32,12 @@ async def test_what_is_remembered(takes: Takes) -> None:
     assert await memory.past(changed) is past
     assert past.duration == pytest.approx(3.2, abs=0.1)
     other = (replace(takes.tracks[0], payload_type=120), *takes.tracks[1:])
-    again = await memory.past(other)
+    again, meanwhile = await asyncio.gather(memory.past(other), memory.past(other))
     assert again is not past
+    assert meanwhile is again
+    # Who watches what was before goes on with that, and who comes now with the other: neither is made twice.
+    assert await memory.past(takes.tracks) is past
+    assert await memory.past(other) is again
     assert not past.closed
     assert memory.clock(2.0) == NOON + 2.0
     memory.close()

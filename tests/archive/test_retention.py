@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from tests.archive.tape import NOON
 from reelcast.archive.index import Gap, Index, Segment
 from reelcast.archive.layout import place_of
 from reelcast.archive.retention import Retention, sweep
+from reelcast.errors import MediaError
 
 DAY = 86_400.0
 Usage = namedtuple("Usage", "total used free")
@@ -74,6 +76,17 @@ def test_room_is_made_on_the_disk(index: Index, monkeypatch: pytest.MonkeyPatch)
     assert (days(index, "/a"), days(index, "/garden/b")) == ([1, 2, 3], [1, 2, 3])
     # There is never more to remove than there is.
     assert sweep(index, "/a", Retention(reserve_bytes=99_999), NOON) == 4
+
+
+def test_a_disk_that_is_gone(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorders go on behind it, as behind whatever a disk does."""
+
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("shutil.disk_usage", fail)
+    with pytest.raises(MediaError, match="Input/output error"):
+        sweep(index, "/a", Retention(), NOON)
 
 
 def test_what_is_gone_already_is_no_obstacle(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,21 +28,28 @@ class Memory:
         self._name = name
         self._recording = recording
         self._cache = cache
-        # The last is of the tracks as they are now; who watches one of those before goes on with it.
+        # One a kind of tracks that the path has had: who watches one of those before goes on with it.
         self._footages: list[Footage] = []
-        self._tracks: tuple[Track, ...] = ()
 
     async def past(self, tracks: tuple[Track, ...]) -> Footage | None:
         """See `History`."""
-        if self._footages and same_kind(self._tracks, tracks):
-            await self._footages[-1].refresh()
-        elif self._index.beginning(self._name) is None:
+        known = self._known(tracks)
+        if known is not None:
+            await known.refresh()
+            return known
+        if self._index.beginning(self._name) is None:
             return None
-        else:
-            footage = await Footage.develop(self._index, self._name, self._cache, tracks)
-            self._footages.append(footage)
-            self._tracks = tracks
-        return self._footages[-1]
+        footage = await Footage.develop(self._index, self._name, self._cache, tracks)
+        known = self._known(tracks)
+        if known is not None:
+            # Another has asked meanwhile.
+            footage.close()
+            return known
+        self._footages.append(footage)
+        return footage
+
+    def _known(self, tracks: tuple[Track, ...]) -> Footage | None:
+        return next((each for each in self._footages if same_kind(each.tracks, tracks)), None)
 
     def clock(self, media: float) -> float | None:
         """See `History`."""

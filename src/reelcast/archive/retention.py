@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from reelcast.archive.index import Index, Segment
+from reelcast.errors import MediaError
 
 __all__ = ["Retention", "sweep"]
 
@@ -34,7 +35,7 @@ def sweep(index: Index, name: str, retention: Retention, now: float) -> int:
     """Remove what need not be kept of a live path, and of its whole folder; returns how many segments.
 
     The oldest go first, and what is being written never goes. `now` is in Unix seconds. Raises MediaError where
-    the index cannot be read or written.
+    the index cannot be read or written, or the disk is gone.
     """
     removed = 0
     if retention.keep_seconds is not None:
@@ -56,7 +57,10 @@ def _first(index: Index, name: str | None = None) -> Segment | None:
 
 
 def _free(index: Index) -> int:
-    return shutil.disk_usage(index.folder).free
+    try:
+        return shutil.disk_usage(index.folder).free
+    except OSError as error:
+        raise MediaError(f"{index.folder}: {error.strerror}") from error
 
 
 def _remove(index: Index, segment: Segment) -> int:
