@@ -473,6 +473,25 @@ class TestParts:
         fan_out.proceed(1)
         assert not fan_out.left
 
+    def test_a_connection_may_have_two_sessions(self) -> None:
+        fan_out = FanOut()
+        (transport,), (writer,) = writers(1)
+        first = InterleavedCarrier(writer, {0: (0, 1), 1: (2, 3)})
+        second = InterleavedCarrier(writer, {0: (4, 5)})
+        for carrier in (first, second):
+            carrier.join(fan_out)
+        assert len(fan_out) == 2
+        fan_out.begin(AIRED, 4, 5)
+        fan_out.finish()
+        alone = joined(4, layout=((0, 4, 5),))
+        assert transport.written == joined(4) + alone
+        first.leave(fan_out)
+        fan_out.begin(AIRED, 4, 5)
+        fan_out.finish()
+        assert transport.written == joined(4) + alone * 2
+        second.leave(fan_out)
+        assert len(fan_out) == 0
+
     async def test_a_run_goes_to_all_before_the_next(self) -> None:
         async with pair_of(BEST) as (pair, stack):
             readers = [Reader(stack) for _ in range(3)]

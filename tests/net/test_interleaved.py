@@ -85,6 +85,31 @@ async def test_other_bytes_keep_their_place(direct: bool) -> None:
 
 
 @BOTH_WAYS
+async def test_all_who_watch_are_told_of_what_waits(direct: bool) -> None:
+    """Several may write to one connection past its transport: none may overtake what another left to that."""
+    flight = flight_with(*[1400] * 30)
+    told: list[str] = []
+
+    def one(writer: InterleavedWriter) -> None:
+        told.append("one")
+
+    def other(writer: InterleavedWriter) -> None:
+        told.append("other")
+
+    async with linked(direct=direct) as link:
+        for watcher in (one, other):
+            link.writer.watch(watcher)
+        link.writer.write(b"response")
+        assert told == []
+        link.writer.write_packets(flight, 0, 31)
+        assert told == ["one", "other"]
+        for _ in range(2):
+            link.writer.unwatch(one)
+        link.writer.write(b"report")
+        assert told == ["one", "other", "other"]
+
+
+@BOTH_WAYS
 async def test_more_packets_than_one_call_takes(direct: bool) -> None:
     flight = flight_with(*[3] * 1200)
     for buffer in (1 << 20, 4096):

@@ -60,6 +60,22 @@ async def test_two_sessions_on_one_connection(server: Server, sessions: Sessions
         assert len(sessions) == 1
 
 
+async def test_two_sessions_of_what_is_live_on_one_connection(server: Server, folder: Path) -> None:
+    """Conformance T6: the same stream twice, and each goes on without the other."""
+    server.mount("/live", folder / "short.mp4", live=True)
+    async with await Client.connect(server.port) as client:
+        names = [f"Session: {(await client.setup('/live/trackID=1')).session}" for _ in range(2)]
+        for session in names:
+            assert (await client.ask("PLAY", "/live", session)).status == 200
+        for channel in (0, 2):
+            assert gaps(await client.packets(channel, 8)) == []
+        assert (await client.ask("TEARDOWN", "/live", names[0])).status == 200
+        seen = len(client.frames[0])
+        assert gaps(await client.packets(2, len(client.frames[2]) + 40)) == []
+        assert len(client.frames[0]) == seen
+        assert (await client.ask("TEARDOWN", "/live", names[1])).status == 200
+
+
 async def test_a_session_is_used_over_another_connection_of_its_host(server: Server, ports: Ports) -> None:
     """Conformance T19."""
     first = await Client.connect(server.port)

@@ -256,6 +256,23 @@ async def test_the_end_frees_everything_and_comes_once(owner: Owner) -> None:
     assert sessions.sending([7, 8], "10.0.0.1") is None
 
 
+async def test_a_fault_at_the_end_keeps_nothing(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(player: Player) -> None:
+        raise RuntimeError("this should never be")
+
+    monkeypatch.setattr(Player, "stop", fail)
+    ended: list[Session] = []
+    sessions = Sessions(on_end=ended.append)
+    session = sessions.add(Playback("/film", Film(), owner, "10.0.0.1"))
+    sessions.deliver(session, 0, over_tcp(7, 0))
+    session.ready(Pacer(lambda: None))
+    sessions.end(session)
+    assert "ended with a fault" in caplog.text
+    assert (len(sessions), ended, owner.sessions, owner.channels) == (0, [session], set(), set())
+
+
 def test_a_reader_that_is_dismissed_keeps_its_connection(owner: Owner) -> None:
     sessions = Sessions()
     sessions.dismiss(sessions.add(Playback("/film", Film(), owner, "10.0.0.1")))

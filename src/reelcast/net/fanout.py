@@ -196,7 +196,8 @@ class FanOut:
     def __init__(self) -> None:
         self._udp: dict[tuple[UdpPair, int], _UdpTrack] = {}
         self._interleaved: dict[Layout, list[InterleavedFanOut]] = {}
-        self._homes: dict[InterleavedWriter, InterleavedFanOut] = {}
+        # Two sessions of one connection have channels, and so layouts, of their own.
+        self._homes: dict[tuple[Layout, InterleavedWriter], InterleavedFanOut] = {}
         # A run to a share at a time, its bytes, and what sends it.
         self._begun: deque[tuple[int, Callable[[], None]]] = deque()
         self._shed = 0
@@ -227,13 +228,13 @@ class FanOut:
         """Write to this connection too."""
         self.finish()
         shares = self._interleaved.setdefault(layout, [])
-        share = self._homes[writer] = _with_room(shares, lambda: InterleavedFanOut(layout))
+        share = self._homes[layout, writer] = _with_room(shares, lambda: InterleavedFanOut(layout))
         share.add(writer)
 
     def remove_interleaved(self, layout: Layout, writer: InterleavedWriter) -> None:
         """Write there no longer."""
         self.finish()
-        share = self._homes.pop(writer)
+        share = self._homes.pop((layout, writer))
         share.remove(writer)
         if not share:
             self._shed += share.shed

@@ -31,13 +31,12 @@ class InterleavedWriter:
     send        writes to the socket past the transport, to be used while nothing is queued; None where that
                 may not be. `socket.send` costs a tenth less than `os.write`
     queued      says how many bytes wait in the transport
-    on_queued   called when something was written that the kernel has not taken
     """
 
     def __init__(self, transport: asyncio.WriteTransport, *, direct: bool = True) -> None:
         self._transport = transport
         self.queued: Callable[[], int] = transport.get_write_buffer_size
-        self.on_queued: Callable[[InterleavedWriter], None] | None = None
+        self._watchers: dict[Callable[[InterleavedWriter], None], None] = {}
         self.send: Callable[[memoryview], int] | None = None
         self._socket: socket.socket | None = None
         shared: Any = transport.get_extra_info("socket")
@@ -55,6 +54,14 @@ class InterleavedWriter:
             self._socket.detach()
             self._socket = None
 
+    def watch(self, told: Callable[[InterleavedWriter], None]) -> None:
+        """Have it told when something was written that the kernel has not taken: nothing may overtake that."""
+        self._watchers[told] = None
+
+    def unwatch(self, told: Callable[[InterleavedWriter], None]) -> None:
+        """Tell it no longer; doing it twice is no error."""
+        self._watchers.pop(told, None)
+
     @property
     def idle(self) -> bool:
         """Whether all that was written before has been taken by the kernel."""
@@ -68,20 +75,21 @@ class InterleavedWriter:
         """Write bytes in order behind all before; nothing where the connection is going."""
         if not self._transport.is_closing():
             self._transport.write(data)
-            if self.on_queued is not None and self.queued():
-                self.on_queued(self)
+            if self._watchers and self.queued():
+                for told in self._watchers:
+                    told(self)
 
     def write_packets(self, flight: Flight, first: int, count: int) -> None:
         """Write some packets of a flight whose headers are interleaved frames'; only while `idle`."""
         if self._socket is None:
-            self._transport.write(b"".join(flight.packets(first, count)))
+            self.write(b"".join(flight.packets(first, count)))
             return
         while count:
             part = min(count, _IOV_PACKETS)
             if not self._write_directly(self._socket.fileno(), flight, first, part):
                 rest = flight.packets(first + part, count - part)
                 if rest:
-                    self._transport.write(b"".join(rest))
+                    self.write(b"".join(rest))
                 return
             first, count = first + part, count - part
 
@@ -93,7 +101,7 @@ class InterleavedWriter:
         if written == length:
             return True
         # A failed write is left to the transport to meet again and report in its own way.
-        self._transport.write(b"".join(flight.packets(first, count))[max(written, 0) :])
+        self.write(b"".join(flight.packets(first, count))[max(written, 0) :])
         return False
 
 

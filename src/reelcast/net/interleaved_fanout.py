@@ -48,12 +48,12 @@ class InterleavedFanOut:
 
     def add(self, writer: InterleavedWriter) -> None:
         """From now on, write to this connection too."""
-        writer.on_queued = self._queued
+        writer.watch(self._queued)
         self._waiting[writer] = _Backlog()
 
     def remove(self, writer: InterleavedWriter) -> None:
         """Write there no longer."""
-        writer.on_queued = None
+        writer.unwatch(self._queued)
         self._clear.pop(writer, None)
         self._waiting.pop(writer, None)
         self._shed.pop(writer, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -22,6 +23,8 @@ from reelcast.server.pacer import Pacer
 from reelcast.server.rights import Right
 
 __all__ = ["DEFAULT_TIMEOUT", "GRACE", "Delivery", "Inlet", "Owner", "Session", "Sessions"]
+
+log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 60
 """Seconds without a sign of life after which a session ends (RFC 2326 section 12.37)."""
@@ -243,7 +246,11 @@ class Sessions:
         self._hosts[session.host] -= 1
         if not self._hosts[session.host]:
             del self._hosts[session.host]
-        session.stop()
+        try:
+            session.stop()
+        except Exception:
+            # A fault in one must not keep what it has, nor stop who looks after all the others.
+            log.exception("a session of %s ended with a fault", session.host)
         for track in list(session.deliveries):
             self.withdraw(session, track)
         session.owner.sessions.discard(session)
