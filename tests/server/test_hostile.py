@@ -30,7 +30,7 @@ from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtsp.reader import MAX_BODY_BYTES
-from reelcast.server import Guard, Limits, Password, Rights, Server, User, care, publication
+from reelcast.server import Guard, Limits, Password, Rights, Server, User, care, mounts, publication
 from reelcast.server.connection import Connection
 from reelcast.server.playback import Playback
 from reelcast.server.playhead import Playhead
@@ -560,9 +560,10 @@ async def test_storms_of_feedback(attacked: Server) -> None:
 
 
 async def test_a_file_that_is_cut_off_while_it_is_played(
-    attacked: Server, folder: Path, tmp_path: Path
+    attacked: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Conformance H35."""
+    monkeypatch.setattr(mounts, "FRESH", -1.0)
     path = tmp_path / "movie.mp4"
     shutil.copy(folder / "short.mp4", path)
     attacked.mount("/bad", path)

@@ -46,7 +46,9 @@ class Camera:
 
 
 @pytest_asyncio.fixture
-async def mounts() -> AsyncIterator[Mounts]:
+async def mounts(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mounts]:
+    """Looks at files each time that they are asked for."""
+    monkeypatch.setattr(module, "FRESH", -1.0)
     mounts = Mounts()
     yield mounts
     mounts.close()
@@ -215,6 +217,18 @@ async def test_a_file_that_is_gone_is_no_longer_found(mounts: Mounts, folder: Pa
     with pytest.raises(MediaError, match="No such file"):
         await find(mounts, "/movie")
     assert await mounts.find(["all", "movie.mp4"]) is None
+
+
+async def test_who_joins_has_a_file_looked_at_once(
+    mounts: Mounts, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "movie.mp4"
+    shutil.copy(folder / "brief.mp4", path)
+    mounts.add("/movie", path)
+    monkeypatch.setattr(module, "FRESH", 3600.0)
+    first = (await find(mounts, "/movie")).source
+    path.unlink()
+    assert (await find(mounts, "/movie/trackID=1")).source is first
 
 
 async def test_a_file_that_has_changed_is_opened_again(

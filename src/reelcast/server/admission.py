@@ -5,7 +5,6 @@ from __future__ import annotations
 from reelcast.errors import ProtocolError
 from reelcast.rtsp.headers import SessionHeader
 from reelcast.rtsp.states import NEEDS_SESSION, after
-from reelcast.rtsp.url import RtspUrl
 from reelcast.server.call import Call
 from reelcast.server.guard import LoginError
 from reelcast.server.session import Session
@@ -49,7 +48,7 @@ def join(call: Call) -> None:
             if not call.visitor.user:
                 raise call.refusal(call.visitor)
             raise ProtocolError("there is no such session", 454)
-        call.prove(RtspUrl.parse(session.path).segments())
+        call.prove(session.presentation)
         call.demand(session.right, session.place)
         call.session = session
         if request.method != "TEARDOWN":
@@ -69,6 +68,6 @@ def _check_place(call: Call, session: Session) -> None:
         return
     if call.url.path in ("*", "/"):
         return
-    place = RtspUrl.parse(session.path).segments()
-    if call.url.segments()[: len(place)] != place:
+    presentation = session.presentation
+    if call.url.segments()[: len(presentation)] != presentation:
         raise ProtocolError(f"this session is for {session.path}", 459)

@@ -38,6 +38,8 @@ class Services:
 class Call:
     """One request on its way through its handler.
 
+    asked     the URL as the client wrote it
+    url       what it means here
     visitor   who it comes from
     guard     that found it out
     session   the session it names, or has made
@@ -47,6 +49,7 @@ class Call:
     services: Services
     connection: Connection
     request: Request
+    asked: RtspUrl
     url: RtspUrl
     visitor: Visitor = NOBODY
     guard: Guard | None = None
@@ -60,11 +63,6 @@ class Call:
             header = SessionHeader(self.session.id, self.services.sessions.timeout)
             response.headers.add("Session", str(header))
         return response
-
-    @property
-    def asked(self) -> RtspUrl:
-        """The URL as the client wrote it."""
-        return RtspUrl.parse(self.request.uri)
 
     def demand(self, right: Right, place: Sequence[str]) -> None:
         """Refuse what the visitor may not do at a path of these decoded segments; ProtocolError 401, 403."""

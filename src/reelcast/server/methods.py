@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from email.utils import formatdate
+from functools import lru_cache
 from importlib.metadata import version
 from urllib.parse import quote
 
@@ -48,11 +50,13 @@ _ASKING = ("Range", "Scale", "Speed")
 MAX_FAILURES = 5
 """Logins that may fail in a row before the connection is closed: players try every way that is offered once."""
 _SERVER = f"reelcast/{version('reelcast')}"
+_UNREAD = RtspUrl("", "", 554, "*")
+"""The URL of a request that has not been looked at."""
 
 
 async def answer(services: Services, connection: Connection, request: Request) -> Reply:
     """Answer a request, whatever it is; what goes wrong becomes a status, and a line in the log."""
-    call = Call(services, connection, request, RtspUrl("", "", 554, "*"))
+    call = Call(services, connection, request, _UNREAD, _UNREAD)
     try:
         _check(call)
         await identify(call)
@@ -68,12 +72,18 @@ async def answer(services: Services, connection: Connection, request: Request) -
         log.debug("the traceback:", exc_info=error)
         reply, level = Reply(Response.to(request, 500)), logging.INFO
     reply.response.headers.add("Server", _SERVER)
-    reply.response.headers.add("Date", formatdate(usegmt=True))
+    reply.response.headers.add("Date", _date(int(time.time())))
     status = reply.response.status
     outcome = f" {call.outcome}" if call.outcome else ""
     outcome += f", as {call.visitor.user}" if call.visitor.user else ""
     log.log(level, "%s %s %s -> %d%s", connection, request.method[:40], _path(call), status, outcome)
     return reply
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """The time of day in the form of the Date header (RFC 2326 section 12.18), made once a second."""
+    return formatdate(second, usegmt=True)
 
 
 def _path(call: Call) -> str:
@@ -89,7 +99,8 @@ def _check(call: Call) -> None:
     if request.version.startswith("RTSP/2"):
         raise ProtocolError("this server speaks RTSP/1.0", 505)
     check_method(request.method, tuple(METHODS))
-    call.url = _plain(RtspUrl.parse(request.uri), call.services.mounts)
+    call.asked = RtspUrl.parse(request.uri)
+    call.url = _plain(call.asked, call.services.mounts)
     unknown = [tag for tag in parse_tokens(*headers.get_all("Require")) if tag not in FEATURES]
     unknown += [tag for tag in parse_tokens(*headers.get_all("Proxy-Require")) if tag not in FEATURES]
     if unknown:
@@ -167,7 +178,7 @@ async def _find(call: Call) -> Found:
     call.demand(Right.READ, segments if found is None else found.place)
     if found is None:
         raise ProtocolError("nothing is served there", 404)
-    call.prove(RtspUrl.parse(found.path).segments())
+    call.prove(found.presentation)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 
 MAX_OPEN_FILES = 128
 """Files kept open between requests; one that is being played stays open however many others are asked for."""
-
+FRESH = 0.1
+"""Seconds for which a file is taken to be what it was: a reader that joins asks for it three times and more."""
 TRACK_PREFIX = "trackID="
 """What the tracks of a live path begin with, which stand behind it."""
 RECORDED = "recorded"
@@ -40,17 +42,28 @@ _Way = tuple[Path, bool]
 """A file, and whether it is kept whole where it is a transport stream."""
 
 
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A file that is open, or being opened; its time and size on disk, and when these were looked at."""
+
+    stamp: tuple[int, int]
+    seen: float
+    task: asyncio.Task[FileSource]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A source, and what of it a URL means.
 
-    path      the path it is served at, percent-encoded, without a trailing slash
-    place     the path whose right it takes to read it, decoded: recordings are for who may read what is recorded
-    source    what is served there
-    control   what stands behind the path: a track's control attribute, "" for the presentation itself
+    path           the path it is served at, percent-encoded, without a trailing slash
+    presentation   the same, decoded
+    place          the path whose right it takes to read it: recordings are for who may read what is recorded
+    source         what is served there
+    control        what stands behind the path: a track's control attribute, "" for the presentation itself
     """
 
     path: str
+    presentation: tuple[str, ...]
     place: tuple[str, ...]
     source: Source
     control: str
@@ -84,7 +97,7 @@ class Mounts:
         self._cache = GroupCache(cache_bytes)
         self._mounted: dict[tuple[str, ...], _Mounted] = {}
         self._whole: set[tuple[str, ...]] = set()
-        self._open: OrderedDict[_Way, tuple[tuple[int, int], asyncio.Task[FileSource]]] = OrderedDict()
+        self._open: OrderedDict[_Way, _Held] = OrderedDict()
         self._users: dict[Source, int] = {}
 
     def add(self, path: str, what: Source | Live | Library | Path, *, whole_ts: bool = False) -> None:
@@ -188,11 +201,11 @@ class Mounts:
                 whole = names[:cut] in self._whole
                 source = None if what is None else await self._source(what, list(names[cut:]), whole)
                 if source is not None:
-                    return Found("/" + "/".join(map(quote, names)), names, source, control)
+                    return Found("/" + "/".join(map(quote, names)), names, names, source, control)
             for recordings in self.recordings if names[-1:] == (RECORDED,) else ():
                 recorded = await recordings.find("/" + "/".join(names[:-1]))
                 if recorded is not None:
-                    return Found("/" + "/".join(map(quote, names)), names[:-1], recorded, control)
+                    return Found("/" + "/".join(map(quote, names)), names, names[:-1], recorded, control)
         return None
 
     async def find_file(self, segments: list[str]) -> Path | None:
@@ -218,9 +231,7 @@ class Mounts:
         if self._users[source]:
             return
         del self._users[source]
-        if isinstance(source, FileSource) and not any(
-            _opened(task) is source for _, task in self._open.values()
-        ):
+        if isinstance(source, FileSource) and not any(_opened(task) is source for task in self._tasks()):
             source.close()
         self._tidy()
 
@@ -248,42 +259,51 @@ class Mounts:
 
     async def _file(self, path: Path, whole: bool) -> FileSource:
         """Open a file, or take it as it is open; again where it has changed on disk."""
-        try:
-            status = await asyncio.to_thread(os.stat, path)
-        except OSError as error:
-            raise MediaError(f"{path.name}: {error.strerror}") from error
-        stamp = status.st_mtime_ns, status.st_size
         way = path, whole
         held = self._open.get(way)
-        if held is None or held[0] != stamp:
-            if held is not None:
-                log.info("%s has changed; it is opened again", path.name)
-                self._drop(way)
-            opening = FileSource.open(path, self._cache, whole_ts=whole)
-            held = stamp, asyncio.get_running_loop().create_task(opening)
-            self._open[way] = held
-            self._tidy()
+        if held is None or time.monotonic() - held.seen > FRESH:
+            held = await self._look(way)
         self._open.move_to_end(way)
         try:
-            return await asyncio.shield(held[1])
+            return await asyncio.shield(held.task)
         except MediaError:
             if self._open.get(way) is held:
                 del self._open[way]
             raise
 
+    async def _look(self, way: _Way) -> _Held:
+        """A file as it is now."""
+        path, whole = way
+        try:
+            status = await asyncio.to_thread(os.stat, path)
+        except OSError as error:
+            raise MediaError(f"{path.name}: {error.strerror}") from error
+        stamp, now = (status.st_mtime_ns, status.st_size), time.monotonic()
+        held = self._open.get(way)
+        if held is not None and held.stamp == stamp:
+            held.seen = now
+            return held
+        if held is not None:
+            log.info("%s has changed; it is opened again", path.name)
+            self._drop(way)
+        opening = FileSource.open(path, self._cache, whole_ts=whole)
+        held = self._open[way] = _Held(stamp, now, asyncio.get_running_loop().create_task(opening))
+        self._tidy()
+        return held
+
     def _tidy(self) -> None:
-        for way, (_, task) in list(self._open.items()):
+        for way, held in list(self._open.items()):
             if len(self._open) <= MAX_OPEN_FILES:
                 return
-            if task.done() and _opened(task) not in self._users:
+            if held.task.done() and _opened(held.task) not in self._users:
                 self._drop(way)
 
     def _tasks(self) -> Iterator[asyncio.Task[FileSource]]:
-        return (task for _, task in self._open.values())
+        return (held.task for held in self._open.values())
 
     def _drop(self, way: _Way) -> None:
         """Forget an open file; where sessions still play it, it closes when the last of them is gone."""
-        _, task = self._open.pop(way)
+        task = self._open.pop(way).task
         if _opened(task) not in self._users:
             _close(task)
 

@@ -75,6 +75,7 @@ class Session(ABC):
     """One client's session; see `Playback` for a reader's and `Publication` for a publisher's.
 
     path         of its presentation, percent-encoded
+    presentation the same, decoded
     place        the path that its user needs the right to, decoded
     host         that it was made from
     user         who made it, by login; "" for anyone
@@ -91,7 +92,7 @@ class Session(ABC):
     def __init__(self, path: str, owner: Owner, host: str) -> None:
         self.id = secrets.token_hex(8)
         self.path = path
-        self.place = RtspUrl.parse(path).segments()
+        self.presentation = self.place = RtspUrl.parse(path).segments()
         self.owner = owner
         self.host = host
         self.user = ""
