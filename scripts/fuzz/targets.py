@@ -131,7 +131,7 @@ def _answer(data: bytes) -> None:
 
 
 def _rate(data: bytes) -> None:
-    for read in (headers.parse_scale, headers.parse_speed, headers.parse_blocksize):
+    for read in (headers.parse_scale, headers.parse_speed):
         with contextlib.suppress(ProtocolError):
             assert abs(read(decode(data))) < float("inf")
 

@@ -15,7 +15,6 @@ from reelcast.rtsp.headers import (
     TransportSpec,
     format_decimal,
     format_tokens,
-    parse_blocksize,
     parse_parameters,
     parse_rtp_info,
     parse_scale,
@@ -292,13 +291,6 @@ def test_decimals(value: float, places: int, text: str) -> None:
     assert format_decimal(value, places) == text
 
 
-def test_blocksize() -> None:
-    assert parse_blocksize(" 1400 ") == 1400
-    for value in ("", "0", "-1", "x", "9" * 50):
-        with pytest.raises(ProtocolError):
-            parse_blocksize(value)
-
-
 @pytest.mark.parametrize(
     ("body", "parameters"),
     [
@@ -358,7 +350,7 @@ def test_any_text_is_read_or_refused(text: str, prefix: str) -> None:
         assert TransportSpec.parse(str(spec)) == spec
     for entry in parse_rtp_info(value):
         assert str(entry)
-    for parse in (SessionHeader.parse, parse_scale, parse_speed, parse_blocksize):
+    for parse in (SessionHeader.parse, parse_scale, parse_speed):
         status = 200
         try:
             parse(value)

@@ -20,7 +20,6 @@ __all__ = [
     "TransportSpec",
     "format_decimal",
     "format_tokens",
-    "parse_blocksize",
     "parse_parameters",
     "parse_rtp_info",
     "parse_scale",
@@ -369,14 +368,6 @@ def _decimal(value: str) -> float:
     if not _DECIMAL.fullmatch(text):
         raise ProtocolError(f"{text[:40]!r} is no decimal number")
     return float(text)
-
-
-def parse_blocksize(value: str) -> int:
-    """A Blocksize header: the bytes of a packet that the client would like (RFC 2326 section 12.7)."""
-    text = value.strip()
-    if not _NUMBER.fullmatch(text) or not int(text):
-        raise ProtocolError(f"{text[:40]!r} is no block size")
-    return int(text)
 
 
 def parse_parameters(body: bytes) -> dict[str, str]:
