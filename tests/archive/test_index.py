@@ -176,7 +176,7 @@ def test_an_index_that_is_none_is_made_anew(tmp_path: Path) -> None:
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MediaError, match=r"file/index\.sqlite3: .*exists"):
+    with pytest.raises(MediaError, match=r"/file: File exists$"):
         Index(tmp_path / "file")
     (tmp_path / "taken" / FILE_NAME).mkdir(parents=True)
     with pytest.raises(MediaError, match=r"index\.sqlite3: unable to open"):

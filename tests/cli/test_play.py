@@ -94,7 +94,8 @@ async def test_an_error_is_one_line(
     server.answers["DESCRIBE"] = reply(404)
     assert await run(monkeypatch, server.url) == 1
     expected = (
-        f"reelcast: {server.url}: the server answered 404 Not Found to DESCRIBE; check the path of the URL\n"
+        f"reelcast: {server.url}: the server answered 404 Not Found to DESCRIBE; check the path of the URL; "
+        "a live one is there while somebody publishes to it\n"
     )
     assert capsys.readouterr() == ("", expected)
 

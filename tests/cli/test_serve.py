@@ -170,6 +170,8 @@ def test_help() -> None:
             ["--publish", "a", "--key", "k"],
             "--key: tls.key: there is no certificate to it; give certificate too",
         ),
+        (["empty.mp4"], "empty.mp4: is empty; who asks for it is answered 415"),
+        (["--publish", "a", "--record", "empty.mp4"], "--record: record.folder: empty.mp4 is a file; name a"),
         (["--live", "a=none.mp4"], '--live: paths."/a": none.mp4: no such file'),
         (["--host", "localhost"], "--host: listen.host: must be a numeric address"),
         (["--config", "none.toml"], "none.toml: cannot be read: No such file or directory; look at --config"),
@@ -183,6 +185,7 @@ def test_flags_that_are_wrong_together(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("empty.mp4").touch()
     monkeypatch.setattr("sys.argv", ["reelcast", "serve", "--check", *arguments])
     with pytest.raises(SystemExit):
         main()

@@ -175,6 +175,8 @@ async def test_a_server_that_refuses(
     [
         (("nothing.mp4",), 1, "reelcast: nothing.mp4: no such file\n"),
         (("pattern", "--size", "large"), 2, "'large' is no size such as 1280x720"),
+        (("pattern", "--size", "1280x9000"), 2, "'1280x9000' is no size"),
+        (("pattern", "--timeout", "0"), 2, "'0' is no number of seconds"),
         (("pattern", "--bit-rate", "0"), 2, "'0' is no bit rate such as 2M or 800k"),
         (("pattern", "--codec", "mpeg4"), 2, "'mpeg4' is not one of"),
         (("webcam:/dev/none",), 1, "reelcast: webcam /dev/none cannot be had: "),

@@ -260,7 +260,7 @@ async def test_no_server() -> None:
     with pytest.raises(TransportError, match="cannot connect: Connection refused"):
         async with publishing(url):
             pass
-    with pytest.raises(ReelcastError, match="begins with rtsp://"):
+    with pytest.raises(ReelcastError, match="no RTSP URL"):
         async with publishing("/path"):
             pass
 

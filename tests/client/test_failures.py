@@ -101,6 +101,23 @@ def test_refused_logins(challenge: str, identified: bool, advice: str) -> None:
     assert error.advice == advice
 
 
+@pytest.mark.parametrize(
+    ("status", "method", "advice"),
+    [
+        (404, "DESCRIBE", "check the path of the URL; a live one is there while"),
+        (405, "ANNOUNCE", "what is served there cannot be used like this"),
+        (415, "DESCRIBE", "nothing in it can be carried, or it is broken; the server's log"),
+        (456, "PLAY", "it cannot be played like that: only what is recorded"),
+        (457, "PLAY", "there is nothing at that time"),
+        (551, "PLAY", ""),
+    ],
+)
+def test_what_to_do(status: int, method: str, advice: str) -> None:
+    told = refusal(Response(status, ""), method, "rtsp://host/p", URL).advice
+    assert told.startswith(advice)
+    assert bool(told) is bool(advice)
+
+
 def test_refusals() -> None:
     error = refusal(Response(453, "Not Enough Bandwidth"), "SETUP", "rtsp://host/p/1", URL)
     assert type(error) is not AuthenticationError

@@ -18,7 +18,7 @@ from reelcast.rtsp.authentication import Credentials
     ("url", "error", "text"),
     [
         ("http://host/", ProtocolError, "no RTSP URL"),
-        ("/movie", ProtocolError, "begins with rtsp://"),
+        ("/movie", ProtocolError, "'/movie' is no RTSP URL"),
         (
             "rtsp://127.0.0.1:1/x",
             TransportError,
@@ -54,7 +54,7 @@ async def test_describe_refused(server: ScriptedServer) -> None:
         await describe(server.url, 5.0)
     assert str(caught.value) == f"{server.url}: the server answered 404 Not Found to DESCRIBE"
     assert caught.value.peer == f"127.0.0.1:{server.port}"
-    assert caught.value.advice == "check the path of the URL"
+    assert caught.value.advice.startswith("check the path of the URL")
 
 
 async def test_redirections(server: ScriptedServer) -> None:

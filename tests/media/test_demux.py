@@ -51,7 +51,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 def test_empty_and_nonsense(tmp_path: Path) -> None:
     path = tmp_path / "film.mjpeg"
-    for data in (b"", b"nonsense" * 100):
+    for data, words in ((b"", "is empty"), (b"nonsense" * 100, "cannot be read")):
         path.write_bytes(data)
-        with pytest.raises(MediaError, match=r"film\.mjpeg: cannot be read"):
+        with pytest.raises(MediaError, match=rf"film\.mjpeg: {words}"):
             open_demuxer(path)

@@ -32,7 +32,7 @@ from tests.media.recordings import NOON, Units, received, recorded
 from reelcast.errors import MediaError
 from reelcast.media import record
 from reelcast.media.demux import open_demuxer
-from reelcast.media.output import RECORDING_SUFFIXES
+from reelcast.media.output import RECORDING_SUFFIXES, check_path
 from reelcast.media.record import Recorder
 from reelcast.track import Track
 
@@ -196,7 +196,7 @@ def test_advice_is_for_all_tracks(tmp_path: Path) -> None:
         ("a.avi", r"a\.avi: a recording is \.mp4, \.mov, \.mkv, \.webm or \.ts: not \.avi"),
         ("a", r"a: a recording is .* or \.ts: give the file such a name"),
         ("nowhere/a.mp4", r"nowhere/a\.mp4: there is no folder .*nowhere"),
-        ("folder.mp4", r"folder\.mp4: cannot be written; choose another place"),
+        ("folder.mp4", r"folder\.mp4: is a folder; choose another name"),
     ],
 )
 def test_names_that_will_not_do(tmp_path: Path, name: str, complaint: str) -> None:
@@ -205,6 +205,12 @@ def test_names_that_will_not_do(tmp_path: Path, name: str, complaint: str) -> No
         Recorder(tmp_path / name, [video("h264")[0]])
     with pytest.raises(MediaError, match="there is no track to record"):
         Recorder(tmp_path / "a.mp4", [])
+
+
+def test_a_place_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(MediaError, match=r"a\.mp4: cannot be written; choose another place"):
+        check_path(tmp_path / "a.mp4")
 
 
 def test_a_file_begins_with_a_keyframe(tmp_path: Path) -> None:

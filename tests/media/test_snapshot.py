@@ -61,11 +61,13 @@ def test_odd_sizes(tmp_path: Path) -> None:
         ("a.bmp", r"a\.bmp: a picture is saved as \.jpg or \.png, not as \.bmp"),
         ("a", r"a: a picture is saved as \.jpg or \.png: give the file such a name"),
         ("nowhere/a.png", r"nowhere/a\.png: there is no folder .*nowhere"),
-        ("folder.png", r"folder\.png: the picture cannot be saved: Is a directory"),
+        ("folder.png", r"folder\.png: is a folder; choose another name"),
+        ("full.png", r"full\.png: the picture cannot be saved: No space left on device"),
     ],
 )
 def test_what_cannot_be_saved(picture: Picture, tmp_path: Path, name: str, complaint: str) -> None:
     (tmp_path / "folder.png").mkdir()
+    (tmp_path / "full.png").symlink_to("/dev/full")
     with pytest.raises(MediaError, match=complaint) as caught:
         save_picture(picture, tmp_path / name)
     assert "\n" not in str(caught.value)

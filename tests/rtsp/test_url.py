@@ -80,6 +80,19 @@ def test_what_is_no_url(text: str) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize("text", ["/p", "*", "movie.mp4", "http://h/p", "rtsp:///p"])
+def test_what_is_no_url_of_a_server(text: str) -> None:
+    with pytest.raises(ProtocolError):
+        RtspUrl.of_server(text)
+
+
+def test_of_server() -> None:
+    assert RtspUrl.of_server("rtsp://h/p") == RtspUrl("rtsp", "h", 554, "/p")
+    with pytest.raises(ProtocolError, match=r"^'/p' is no RTSP URL$") as caught:
+        RtspUrl.of_server("/p")
+    assert caught.value.advice == "it begins with rtsp:// or rtsps:// and the name or address of a host"
+
+
 @pytest.mark.parametrize(
     "text", ["http://u:secret@h", "rtsp://u:sec/ret@h/", "rtsp://u:secret@h:0", "rtsp://u:ecret/"]
 )
@@ -87,7 +100,7 @@ def test_errors_and_text_tell_no_password(text: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         RtspUrl.parse(text)
     assert "ec" not in str(caught.value)
-    assert bool(caught.value.advice) is ("sec/ret" in text)
+    assert ("password" in caught.value.advice) is ("sec/ret" in text)
     url = RtspUrl.parse("rtsp://user:secret@h/p")
     assert "secret" not in f"{url} {url!r}"
     assert "user" not in str(url)

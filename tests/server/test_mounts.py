@@ -18,6 +18,7 @@ from reelcast.media.groups import GroupReader
 from reelcast.net.carrier import Carrier
 from reelcast.server import file_source
 from reelcast.server import mounts as module
+from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.live import Live, LivePolicy
 from reelcast.server.mounts import Found, Mounts
@@ -161,6 +162,10 @@ async def test_what_cannot_be_mounted(mounts: Mounts, tmp_path: Path) -> None:
         mounts.add("/x", tmp_path / "missing.mp4")
     with pytest.raises(MediaError, match="no media files in this folder"):
         mounts.add("/x", tmp_path)
+    with pytest.raises(MediaError, match=r"missing\.mp4: no such file"):
+        mounts.looped("/x", tmp_path / "missing.mp4", Era.now())
+    with pytest.raises(MediaError, match="not a regular file"):
+        mounts.looped("/x", tmp_path, Era.now())
     with pytest.raises(KeyError):
         mounts.remove("/x")
     assert list(mounts.paths()) == []

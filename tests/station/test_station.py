@@ -105,6 +105,19 @@ def test_what_cannot_be_served(tmp_path: Path, text: str, said: str) -> None:
         Station(told(text, tmp_path))
 
 
+async def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is served all the same: it may be mended before anybody asks for it."""
+    (tmp_path / "film.mp4").touch()
+    flaw = f"{tmp_path}/film.mp4: is empty; who asks for it is answered 415"
+    text = '[paths.film]\nfile = "film.mp4"\n[paths.ts]\nfile = "film.mp4"\nwhole_ts = true'
+    async with running(text, tmp_path) as station:
+        assert paths(station) == ["/film", "/ts"]
+        assert station.notices()[:-1] == station.flaws == [flaw]
+        await station.apply(told(text + '\n[paths.again]\nfile = "film.mp4"', tmp_path))
+        assert station.flaws == [flaw]
+        assert flaw in caplog.messages
+
+
 def test_what_a_flag_names_and_cannot_be_served(tmp_path: Path) -> None:
     flags = Flags({"paths": {"/x": {"file": tmp_path / "x"}}})
     with pytest.raises(MediaError, match=r"^[^:]*/x: no such file or folder$"):

@@ -310,6 +310,17 @@ def test_errors_name_the_flag(document: dict[str, Any], said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize("text", ['[record]\nfolder = "{}"', '[paths.cam]\npublish = true\nrecord = "{}"'])
+def test_recordings_take_a_folder(file: Path, text: str) -> None:
+    """It may be one that is not there yet."""
+    for name in ("nowhere", "."):
+        file.write_text(text.format(name))
+        read_configuration(file)
+    file.write_text(text.format("station.toml"))
+    with pytest.raises(ConfigurationError, match=r"station\.toml is a file; name a folder$"):
+        read_configuration(file)
+
+
 def test_errors_beside_flags_name_the_file(file: Path) -> None:
     file.write_text("\n[listen]\nport = -1")
     with pytest.raises(ConfigurationError, match=r"station\.toml:3: listen\.port"):

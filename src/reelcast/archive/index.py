@@ -286,7 +286,9 @@ class Index:
         with self._lock:
             try:
                 yield
-            except (sqlite3.Error, OSError) as error:
+            except OSError as error:
+                raise MediaError(f"{error.filename or self._path}: {error.strerror or error}") from error
+            except sqlite3.Error as error:
                 raise MediaError(f"{self._path}: {error}") from error
 
     def _open_to_write(self) -> sqlite3.Connection:

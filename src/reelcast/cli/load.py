@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reelcast.cli.verb import TRUST
+from reelcast.cli.verb import INTERRUPTED, TRUST, seconds_of, url_of
 from reelcast.client.trust import Trust
 from reelcast.load.plot import check_plot, save_plot
 from reelcast.load.readers import MAX_TRACKS
@@ -26,8 +26,6 @@ __all__ = ["Carriage", "load"]
 
 REFRESHES: Final = 4
 """Looks at the progress line in a second."""
-INTERRUPTED: Final = 130
-"""The exit code of a program that Ctrl-C ended (128 + SIGINT)."""
 MAX_READERS: Final = 20_000
 """Some 60,000 UDP ports are all that an address has, and two tracks take four."""
 FILES_A_TRACK: Final = 2
@@ -45,21 +43,31 @@ class Carriage(StrEnum):
 
 def load(
     url: Annotated[
-        str, typer.Argument(help='What to read; "%d" in it becomes the reader\'s number, from 0.')
+        str,
+        typer.Argument(
+            callback=url_of, help='What to read; "%d" in it becomes the reader\'s number, from 0.'
+        ),
     ],
     readers: Annotated[int, typer.Option("-n", "--readers", min=1, max=MAX_READERS, help="How many.")] = 1,
     transport: Annotated[
         Carriage, typer.Option(help="How the media comes; both: to every other reader over TCP.")
     ] = Carriage.UDP,
     duration: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to measure, from 2 s after the last has joined.")
+        float,
+        typer.Option(
+            parser=seconds_of,
+            metavar="SECONDS",
+            help="Seconds to measure, from 2 s after the last has joined.",
+        ),
     ] = 10.0,
     ramp: Annotated[float, typer.Option(min=0.1, help="Readers that join a second.")] = 200.0,
     tracks: Annotated[
         int, typer.Option(min=1, max=MAX_TRACKS, help="Of each presentation, at most.")
     ] = MAX_TRACKS,
     trust: Annotated[str | None, TRUST] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for each answer.")] = 10.0,
+    timeout: Annotated[
+        float, typer.Option(parser=seconds_of, metavar="SECONDS", help="Seconds to wait for each answer.")
+    ] = 10.0,
     server_pid: Annotated[
         int | None, typer.Option(help="The server's process: measure its processor time and memory too.")
     ] = None,

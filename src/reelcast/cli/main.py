@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -57,8 +58,23 @@ def _options(
 def main() -> None:
     """Run a verb; an error that was foreseen is one line on stderr, and exit code 1."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except ReelcastError as error:
         advice = f"; {error.advice}" if error.advice else ""
         print(f"reelcast: {error}{advice}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        # What is printed goes to a disk that is full, or to a program that wants no more of it (`| head`).
+        _drop_output()
+        if not isinstance(error, BrokenPipeError):
+            print(f"reelcast: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let nothing of stdout be written any more: Python would try again at its end, and say so at length."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

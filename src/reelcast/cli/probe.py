@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reelcast.cli.progress import clock
-from reelcast.cli.verb import TIMEOUT, TRANSPORT, TRUST, URL, Way, run
+from reelcast.cli.verb import TIMEOUT, TRANSPORT, TRUST, URL, Way, run, seconds_of
 from reelcast.client.stream import Stream, TrackStatistics, connect
 from reelcast.client.transcript import Utterance
 from reelcast.errors import MediaError, ReelcastError
@@ -37,7 +38,12 @@ _SERVER = re.compile(r"^Server *: *(.+)$", re.IGNORECASE | re.MULTILINE)
 def probe(
     url: Annotated[str, URL],
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="For how long to look at the media; 0 only asks the server.")
+        float,
+        typer.Option(
+            parser=partial(seconds_of, least=0.0),
+            metavar="SECONDS",
+            help="For how long to look at the media; 0 only asks the server.",
+        ),
     ] = MEASURED,
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     trust: Annotated[str | None, TRUST] = None,

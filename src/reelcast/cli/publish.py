@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final, NamedTuple, Protocol
 
 import typer
 from rich.console import Console
@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.text import Text
 
 from reelcast.cli.progress import clock, name_of
-from reelcast.cli.verb import TRANSPORT, TRUST, Way, run
+from reelcast.cli.verb import DURATION, TRANSPORT, TRUST, Way, run, seconds_of, url_of
 from reelcast.client import events
 from reelcast.client.departure import PublishedTrack
 from reelcast.client.options import Options, check
@@ -44,6 +44,8 @@ REFRESHES: Final = 4
 """Looks at the progress line in a second."""
 PATTERN_SIZE: Final = (1280, 720)
 PATTERN_FPS: Final = 25.0
+MAX_SIDE: Final = 8192
+"""Pixels: what the highest levels of H.264 and H.265 allow."""
 
 _SIZE: Final = re.compile(r"(\d{2,5})x(\d{2,5})")
 _BIT_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
@@ -73,11 +75,19 @@ class AudioCodec(StrEnum):
     L16 = "l16"
 
 
-def _size(text: str) -> tuple[int, int]:
+class Size(NamedTuple):
+    """Of pictures, in pixels."""
+
+    width: int
+    height: int
+
+
+def _size(text: str) -> Size:
     found = _SIZE.fullmatch(text)
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no size such as 1280x720")
-    return int(found[1]), int(found[2])
+    size = found and Size(int(found[1]), int(found[2]))
+    if not size or max(size) > MAX_SIDE:
+        raise typer.BadParameter(f"{text!r} is no size such as 1280x720, up to {MAX_SIDE}x{MAX_SIDE}")
+    return size
 
 
 def _bit_rate(text: str) -> int:
@@ -95,7 +105,7 @@ class _Order:
     codec: VideoCodec | None
     audio_codec: AudioCodec | None
     fps: float | None
-    size: tuple[int, int] | None
+    size: Size | None
     bit_rate: int | None
     audio: bool
     loop: bool
@@ -131,7 +141,10 @@ def publish(
         ),
     ],
     url: Annotated[
-        str, typer.Argument(help="Where to: rtsp://\\[user:password@]host[:port]/path, or rtsps://")
+        str,
+        typer.Argument(
+            callback=url_of, help="Where to: rtsp://\\[user:password@]host[:port]/path, or rtsps://"
+        ),
     ],
     codec: Annotated[
         VideoCodec | None, typer.Option(help="Of the pictures; a file's own, or h264, if not given.")
@@ -140,18 +153,22 @@ def publish(
         AudioCodec | None, typer.Option(help="Of the sound; a file's own, or aac, if not given.")
     ] = None,
     fps: Annotated[float | None, typer.Option(min=0.1, max=240, help="Pictures a second.")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Of the pictures.")] = None,
+    size: Annotated[
+        Size | None,
+        typer.Option(parser=_size, metavar="WxH", help="Of the pictures."),
+    ] = None,
     bit_rate: Annotated[
-        str | None, typer.Option(metavar="BITS", help="Of the pictures, a second: 2M or 800k.")
+        int | None,
+        typer.Option(parser=_bit_rate, metavar="BITS", help="Of the pictures, a second: 2M or 800k."),
     ] = None,
     audio: Annotated[bool, typer.Option(help="Publish sound too.")] = True,
     loop: Annotated[bool, typer.Option("--loop", help="Play a file over and over.")] = False,
-    duration: Annotated[
-        float | None, typer.Option(help="Seconds to publish; to the end if not given.")
-    ] = None,
+    duration: Annotated[float | None, DURATION] = None,
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     trust: Annotated[str | None, TRUST] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the server.")] = 10.0,
+    timeout: Annotated[
+        float, typer.Option(parser=seconds_of, metavar="SECONDS", help="Seconds to wait for the server.")
+    ] = 10.0,
     reconnect: Annotated[bool, typer.Option(help="Go on when the server was lost and is back.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -179,8 +196,8 @@ def publish(
         codec,
         audio_codec,
         fps,
-        None if size is None else _size(size),
-        None if bit_rate is None else _bit_rate(bit_rate),
+        size,
+        bit_rate,
         audio,
         loop,
         duration,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,20 @@ from rich.text import Text
 
 from reelcast.cli.progress import Progress, clock, name_of
 from reelcast.cli.targets import OneFile, Segments, Target, check_file, check_folder
-from reelcast.cli.verb import FROM, START, TIMEOUT, TO, TRANSPORT, TRUST, URL, Way, run, start_of
+from reelcast.cli.verb import (
+    DURATION,
+    FROM,
+    START,
+    TIMEOUT,
+    TO,
+    TRANSPORT,
+    TRUST,
+    URL,
+    Way,
+    run,
+    seconds_of,
+    start_of,
+)
 from reelcast.client import events
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import MediaError
@@ -52,9 +66,7 @@ def record(
         Path,
         typer.Argument(help="Where to: a name with .mp4, .mov, .mkv, .webm or .ts; with --segment, a folder"),
     ],
-    duration: Annotated[
-        float | None, typer.Option(help="Seconds to record; to the end if not given.")
-    ] = None,
+    duration: Annotated[float | None, DURATION] = None,
     transport: Annotated[Way, TRANSPORT] = Way.AUTO,
     start: Annotated[float | None, START] = None,
     since: Annotated[datetime | None, FROM] = None,
@@ -65,7 +77,7 @@ def record(
     segment: Annotated[
         float | None,
         typer.Option(
-            min=1.0,
+            parser=partial(seconds_of, least=1.0),
             metavar="SECONDS",
             help="Begin a file each so many seconds, in a folder that `reelcast serve --record` could play back.",
         ),

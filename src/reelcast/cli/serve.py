@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from reelcast.cli.command_line import CommandLine, named
+from reelcast.errors import MediaError
 from reelcast.server import Era, Limits, reserved_port, run_workers
 from reelcast.server.limits import RESERVED_DESCRIPTORS, raise_descriptors
 from reelcast.station.configuration import LimitSettings, ListenSettings, LiveSettings
@@ -67,7 +68,7 @@ def serve(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILES]...",
+            metavar="FILES",
             help="Files, and folders with all below them; this folder if nothing is said to be served.",
         ),
     ] = None,
@@ -308,7 +309,10 @@ class Serving:
 
     def check(self) -> None:
         """Say that all is in order, or raise what is not."""
-        self.operation().station.close()
+        station = self.operation().station
+        station.close()
+        if station.flaws:
+            raise MediaError(station.flaws[0])
         print(f"{self.config or 'all'} is in order")
 
 

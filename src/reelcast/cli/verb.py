@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from datetime import date, datetime, time
 from enum import StrEnum
+from pathlib import Path
 
 import typer
 
 from reelcast.client.options import Moment
 from reelcast.client.trust import Trust
-from reelcast.errors import ReelcastError
+from reelcast.errors import MediaError, ReelcastError
+from reelcast.rtsp.url import RtspUrl
 
 __all__ = [
     "DURATION",
     "FROM",
+    "INTERRUPTED",
     "START",
     "TIMEOUT",
     "TO",
@@ -24,11 +28,15 @@ __all__ = [
     "URL",
     "Way",
     "run",
+    "seconds_of",
     "start_of",
+    "url_of",
 ]
 
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended (128 + SIGINT)."""
+LEAST_SECONDS = 0.01
+"""Of what takes a while: less is a slip of the hand."""
 
 
 class Way(StrEnum):
@@ -48,6 +56,32 @@ def _moment(text: str) -> datetime:
         raise typer.BadParameter(f"{text!r} is no time such as 14:00 or 2026-11-22T14:00:00Z") from None
 
 
+def seconds_of(text: str, *, least: float = LEAST_SECONDS) -> float:
+    """A number of seconds that was typed; BadParameter for less than `least`, and for what is no number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number < math.inf:
+        raise typer.BadParameter(f"{text!r} is no number of seconds from {least:g} on")
+    return number
+
+
+def _start(text: str) -> float:
+    return seconds_of(text, least=0.0)
+
+
+def url_of(text: str | None) -> str | None:
+    """A URL of a server that was typed, as it is; ReelcastError, with what to do, for anything else."""
+    if text is None:
+        return None
+    if "://" not in text and Path(text).exists():
+        advice = f"`reelcast serve {text}` serves it, and prints its URL"
+        raise MediaError(f"{text} is a file, and no RTSP URL", advice=advice)
+    RtspUrl.of_server(text)
+    return text
+
+
 def start_of(start: float | None, moment: datetime | None) -> Moment | None:
     """Where to begin, by --start or --from; ReelcastError for both."""
     if start is not None and moment is not None:
@@ -63,10 +97,14 @@ def _trusted(what: str | None) -> str | None:
     return what
 
 
-URL = typer.Argument(help="What to receive: rtsp://\\[user:password@]host[:port]/path, or rtsps:// for TLS")
-TRANSPORT = typer.Option(help="How the media comes; auto tries UDP first.")
-DURATION = typer.Option(help="Seconds to receive; to the end if not given.")
-START = typer.Option(min=0.0, help="Seconds into the movie at which to start.")
+URL = typer.Argument(
+    callback=url_of, help="What to receive: rtsp://\\[user:password@]host[:port]/path, or rtsps:// for TLS"
+)
+TRANSPORT = typer.Option(help="How the media goes over the network; auto tries UDP first.")
+DURATION = typer.Option(
+    parser=seconds_of, metavar="SECONDS", help="How long, in seconds; to the end if not given."
+)
+START = typer.Option(parser=_start, metavar="SECONDS", help="Seconds into the movie at which to start.")
 FROM = typer.Option(
     "--from",
     parser=_moment,
@@ -80,7 +118,11 @@ TRUST = typer.Option(
     help="By what a server of rtsps:// is believed: the SHA-256 fingerprint of its certificate, a PEM file with it "
     "or its authority, or 'anyone'; by the authorities of this system if not given.",
 )
-TIMEOUT = typer.Option(min=0.1, help="Seconds to wait for the stream to begin, and for media later on.")
+TIMEOUT = typer.Option(
+    parser=seconds_of,
+    metavar="SECONDS",
+    help="Seconds to wait for the stream to begin, and for media later on.",
+)
 
 
 def run(work: Coroutine[object, object, None]) -> None:

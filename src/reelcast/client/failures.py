@@ -16,8 +16,12 @@ __all__ = ["distrusted", "lost", "no_connection", "peer_of", "refusal", "unanswe
 
 _ADVICE: Final = {
     403: "ask who runs the server whether this user and this address may have it",
-    404: "check the path of the URL",
+    404: "check the path of the URL; a live one is there while somebody publishes to it",
+    405: "what is served there cannot be used like this: check the path of the URL",
+    415: "nothing in it can be carried, or it is broken; the server's log says more",
     453: "try again when others have stopped",
+    456: "it cannot be played like that: only what is recorded has times of day",
+    457: "there is nothing at that time: choose one within the stream",
     461: "try another transport",
     503: "try again later",
 }

@@ -16,7 +16,7 @@ from reelcast.client.dialogue import Dialogue
 from reelcast.client.failures import peer_of
 from reelcast.client.options import Options
 from reelcast.client.outgoing import Exit, InterleavedExit, UdpExit
-from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, TransportError
+from reelcast.errors import DeadlineError, ReelcastError, TransportError
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.rtp.description import describe
 from reelcast.rtsp.states import State, after
@@ -80,9 +80,7 @@ class Publication:
 
         `deadline` bounds, by the event loop's clock, all that is said until media may be sent.
         """
-        place = RtspUrl.parse(url)
-        if not place.host:
-            raise ProtocolError(f"{place}: a URL of a server begins with rtsp:// and its host")
+        place = RtspUrl.of_server(url)
         dialogue = await Dialogue.connect(
             place,
             options.timeouts,

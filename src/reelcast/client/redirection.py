@@ -39,10 +39,8 @@ async def describe(
     RemoteError for a refusal, ReelcastError for too many redirections, ProtocolError for a URL or an answer
     that makes no sense.
     """
-    place = RtspUrl.parse(url)
+    place = RtspUrl.of_server(url)
     for _ in range(MAX_REDIRECTIONS + 1):
-        if not place.host:
-            raise ProtocolError(f"{place}: a URL of a server begins with rtsp:// and its host")
         dialogue = await Dialogue.connect(
             place, timeout, deadline=deadline, credentials=credentials, trust=trust, on_message=on_message
         )
@@ -68,7 +66,7 @@ def _redirected(place: RtspUrl, response: Response) -> RtspUrl:
     location = response.headers.get("Location")
     if location is None:
         raise refusal(response, "DESCRIBE", place.request_uri, place)
-    target = RtspUrl.parse(location)
+    target = RtspUrl.of_server(location)
     if place.scheme == "rtsps" and target.scheme != "rtsps":
         raise ProtocolError(f"redirected to an unencrypted connection, {target}", url=str(place))
     log.debug("= redirected to %s", target)

@@ -206,9 +206,7 @@ class Crowd:
                 port.close()
 
     async def _join(self, reader: Reader) -> None:
-        url = RtspUrl.parse(reader.url)
-        if not url.host:
-            raise ProtocolError("URL: a URL of a server begins with rtsp:// and its host")
+        url = RtspUrl.of_server(reader.url)
         connection = reader.connection = Connection(url, self._timeout, self._arena, self._trust)
         connection.on_lost = reader.lose
         await connection.open()

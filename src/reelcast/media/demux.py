@@ -92,6 +92,8 @@ def open_demuxer(path: Path, *, whole_ts: bool = False) -> Demuxer:
         # Before anything opens it: opening a FIFO would wait for its writer.
         if not path.is_file():
             raise MediaError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+        if not path.stat().st_size:
+            raise MediaError(f"{path}: is empty")
         if is_mjpeg(path):
             return MjpegDemuxer(path)
         framing = find_framing(path) if whole_ts else None

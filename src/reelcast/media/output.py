@@ -119,7 +119,9 @@ def check_path(path: Path) -> None:
         raise MediaError(f"{path}: a recording is {_listed(RECORDING_SUFFIXES)}: {given}")
     if not path.absolute().parent.is_dir():
         raise MediaError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder; choose another name")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise MediaError(f"{path}: cannot be written; choose another place")
 
 

@@ -30,6 +30,8 @@ def check_image(path: Path) -> None:
         raise MediaError(f"{path}: a picture is saved as .jpg or .png{rest}")
     if not path.absolute().parent.is_dir():
         raise MediaError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder; choose another name")
 
 
 def save_picture(picture: Picture, path: Path) -> None:

@@ -58,7 +58,7 @@ class RtspUrl:
             return cls("", "", DEFAULT_PORTS["rtsp"], path, query)
         scheme = _SCHEME.match(text)
         if scheme is None or scheme[1].lower() not in DEFAULT_PORTS:
-            raise ProtocolError(f"{_shown(text)!r} is no RTSP URL")
+            raise _no_url(text)
         rest = text[scheme.end() :]
         end = _AUTHORITY_END.search(rest)
         at = end.start() if end else len(rest)
@@ -81,6 +81,14 @@ class RtspUrl:
             _unquote(user) if userinfo else None,
             _unquote(password) if colon else None,
         )
+
+    @classmethod
+    def of_server(cls, text: str) -> RtspUrl:
+        """Read an absolute URL, as a person gives it; ProtocolError(400), with advice, for anything else."""
+        url = cls.parse(text)
+        if not url.host:
+            raise _no_url(text)
+        return url
 
     @property
     def request_uri(self) -> str:
@@ -194,6 +202,11 @@ def _port(text: str) -> int | None:
 
 def _unquote(text: str) -> str:
     return unquote_to_bytes(text).decode(errors="replace")
+
+
+def _no_url(text: str) -> ProtocolError:
+    advice = "it begins with rtsp:// or rtsps:// and the name or address of a host"
+    return ProtocolError(f"{_shown(text)!r} is no RTSP URL", advice=advice)
 
 
 def _shown(text: str) -> str:

@@ -21,7 +21,8 @@ from reelcast.station.relay import leads_back
 from reelcast.station.settings import (
     ADDRESS,
     FLAG,
-    FLAG_OR_PATH,
+    FLAG_OR_FOLDER,
+    FOLDER,
     PATH,
     RTSP_URL,
     SECONDS,
@@ -171,7 +172,7 @@ class LiveSettings:
 class RecordSettings:
     """How live paths are recorded."""
 
-    folder: Annotated[Path | None, Setting(PATH, "Folder of the recordings and their index.")] = None
+    folder: Annotated[Path | None, Setting(FOLDER, "Folder of the recordings and their index.")] = None
     every: Annotated[
         bool, Setting(FLAG, "Whether every live path is recorded that does not say `record = false`.")
     ] = False
@@ -226,7 +227,7 @@ class PathSettings:
     record: Annotated[
         bool | Path | None,
         Setting(
-            FLAG_OR_PATH,
+            FLAG_OR_FOLDER,
             "Of a relay or what is published: whether it is recorded, or the folder to record to.",
         ),
     ] = None

@@ -16,7 +16,8 @@ from reelcast.rtsp.url import RtspUrl
 __all__ = [
     "ADDRESS",
     "FLAG",
-    "FLAG_OR_PATH",
+    "FLAG_OR_FOLDER",
+    "FOLDER",
     "PATH",
     "RTSP_URL",
     "SECONDS",
@@ -136,8 +137,16 @@ def _path(value: object, folder: Path) -> Path | None:
     return folder / Path(value).expanduser() if isinstance(value, str) and value else None
 
 
-def _flag_or_path(value: object, folder: Path) -> bool | Path | None:
-    return value if isinstance(value, bool) else _path(value, folder)
+def _folder(value: object, folder: Path) -> Path | None:
+    path = _path(value, folder)
+    # One that is not there is made, or comes back: a disk may be away for a while.
+    if path is not None and path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; name a folder")
+    return path
+
+
+def _flag_or_folder(value: object, folder: Path) -> bool | Path | None:
+    return value if isinstance(value, bool) else _folder(value, folder)
 
 
 def _address(value: object, _: Path) -> str | None:
@@ -176,7 +185,8 @@ FLAG = Reader("true or false", _flag)
 TEXT = Reader("text", _text)
 TEXTS = Reader("a list of texts", _texts)
 PATH = Reader("a path", _path)
-FLAG_OR_PATH = Reader("true, false or a folder", _flag_or_path)
+FOLDER = Reader("a folder", _folder)
+FLAG_OR_FOLDER = Reader("true, false or a folder", _flag_or_folder)
 ADDRESS = Reader('a numeric address such as "192.168.1.5" or "::1"', _address)
 RTSP_URL = Reader('a URL such as "rtsp://user:password@camera/stream"', _rtsp_url)
 TRUST = Reader('a PEM file that is there, a SHA-256 fingerprint, or "anyone"', _trust)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from reelcast.archive.recording import RecordingPolicy, RecordingStatistics
 from reelcast.errors import ConfigurationError, MediaError, TransportError
+from reelcast.media.demux import open_demuxer
 from reelcast.media.library import Library
 from reelcast.server import Era, Server
 from reelcast.server.broadcast import Broadcast
@@ -49,6 +50,7 @@ class Station:
 
     told     the configuration that it is made by
     server   with all of it mounted
+    flaws    of the files that were opened last, each in a line; they are served all the same
     """
 
     def __init__(self, told: Configuration, *, worker: int | None = None, era: Era | None = None) -> None:
@@ -59,6 +61,7 @@ class Station:
         """
         listen = told.listen
         self.told = told
+        self.flaws: list[str] = []
         self._status = Status()
         self._recordings = Recordings()
         self._begun = False
@@ -97,8 +100,8 @@ class Station:
             self._unmount(name)
 
     def notices(self) -> list[str]:
-        """What who starts it is to know: who may do what."""
-        lines = [self.server.guard.describe()]
+        """What who starts it is to know: what is wrong with the files, and who may do what."""
+        lines = [*self.flaws, self.server.guard.describe()]
         if self.told.listen.workers > 1:
             lines.append("with several workers, nobody can publish")
         if self._tls is not None:
@@ -123,7 +126,10 @@ class Station:
             if name in before.paths and _source(before.paths[name]) != _source(settings)
         ]
         new = [name for name in told.paths if name not in before.paths]
+        self.flaws.clear()
         prepared = await asyncio.to_thread(self._prepare, told, [*changed, *new])
+        for flaw in self.flaws:
+            log.warning("%s", flaw)
         for name in [*ended, *changed]:
             self._unmount(name)
         self.told = told
@@ -165,7 +171,22 @@ class Station:
     def _open(self, name: str, settings: PathSettings) -> _Prepared:
         if settings.live_file is not None:
             return self.server.looped(quote(name), settings.live_file)
-        return None if settings.file is None else on_disk(settings.file)
+        if settings.file is None:
+            return None
+        there = on_disk(settings.file)
+        if isinstance(there, Path) and not settings.whole_ts:
+            self._look_at(there)
+        return there
+
+    def _look_at(self, file: Path) -> None:
+        """Note what is wrong with a file, which readers would only be told as 415; it may be mended meanwhile.
+
+        Not of a transport stream that is kept whole: opening one takes as long as reading it through.
+        """
+        try:
+            open_demuxer(file).close()
+        except MediaError as error:
+            self.flaws.append(f"{error}; who asks for it is answered 415")
 
     def _mount(self, name: str, what: _Prepared) -> None:
         settings = self.told.paths[name]
