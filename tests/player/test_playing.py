@@ -87,8 +87,8 @@ def test_a_movie(player: Window, wait: Wait, url: str, transport: str) -> None:
     player.engine.tear_down()
     wait(lambda: status().phase is Phase.IDLE)
     assert status().error is None
-    player.dialogue.refresh(player.engine)
-    text = player.dialogue.text.toPlainText()
+    player.panels.dialogue.refresh(player.engine)
+    text = player.panels.dialogue.text.toPlainText()
     for method in ("DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN"):
         assert f"{method} rtsp://" in text
     assert "RTSP/1.0 200 OK" in text

@@ -11,7 +11,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
 from reelcast.client.frame import Frame
 from reelcast.errors import ReelcastError
@@ -22,9 +22,7 @@ from reelcast.player.engine import Engine
 from reelcast.player.full_screen import FullScreen
 from reelcast.player.header import Header
 from reelcast.player.message import Message
-from reelcast.player.panes import DialoguePane, TracksPane
-from reelcast.player.parts import named
-from reelcast.player.plots import PlotsPane
+from reelcast.player.panels import Panels
 from reelcast.player.screen import Screen
 from reelcast.player.sound import Output
 from reelcast.player.source import Connect, Source
@@ -43,12 +41,6 @@ STEP: Final = 5.0
 VOLUME_STEP: Final = 0.05
 LEAST: Final = (720, 420)
 """Pixels of the window at least."""
-SIDE_SIZES: Final = (740, 380)
-"""Pixels for the picture, and for what stands beside it."""
-PANE_SIZES: Final = (300, 330)
-"""Pixels for the plots, and for the tracks below them."""
-DIALOGUE_SIZES: Final = (500, 220)
-"""Pixels for the picture, and for the dialogue below it."""
 
 
 class Bridge(QObject):
@@ -83,21 +75,17 @@ class Window(QWidget):
         self._status = Status()
         self._behind: float | None = None
         self._refreshed = 0.0
-        self._figures_shown = self._status.tracks
         self.picture = Screen(self.theme)
         self.message = Message(self.picture)
         self.controls = Controls()
         self.header = Header()
-        self.plots = PlotsPane(self.theme)
-        self.tracks = TracksPane()
-        self.dialogue = DialoguePane(self.theme)
-        self.side = named("side", QSplitter(Qt.Orientation.Vertical))
+        self.panels = Panels(self.engine, self.picture, self.theme)
         self._tick_timer = QTimer(self)
         self._tick_timer.setSingleShot(True)
         self._tick_timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._tick_timer.timeout.connect(self._tick)
         self._lay_out()
-        bars = (self.header, self.controls, self.side, self.dialogue)
+        bars = (self.header, self.controls, *self.panels.bars)
         self.full_screen = FullScreen(self, self.picture, bars, self._show_bars)
         self._wire()
         self._set_theme(self.theme)
@@ -191,10 +179,10 @@ class Window(QWidget):
         self._set_theme(LIGHT if self.theme is DARK else DARK)
 
     def _show_panels(self) -> None:
-        """Show or hide "plots", "tracks" or "dialogue" around the picture."""
+        """Show or hide what is around the picture."""
         self._show_bars()
         self.controls.set_theme(self.theme, muted=self.engine.playout.muted)
-        self._refresh_panels()
+        self.panels.refresh()
 
     # What is shown.
 
@@ -211,8 +199,7 @@ class Window(QWidget):
                 self._behind = None
             if status.phase is Phase.ENDED and before.phase is not Phase.ENDED:
                 self.ended.emit()
-        if self.dialogue.isVisible():
-            self.dialogue.refresh(self.engine)
+        self.panels.hear()
         wait = self.engine.playout.next_due(time.monotonic())
         if wait is None or wait < IDLE_TICK_MS / 1000:
             self._tick()
@@ -264,28 +251,14 @@ class Window(QWidget):
             self.controls.show_place(position or 0.0, self._behind, self._status)
         if self._status.waiting is not None:
             self._show_message(self._status)
-        if self._status.tracks is not self._figures_shown:
-            self._refresh_panels()
-
-    def _refresh_panels(self) -> None:
-        self._figures_shown = self._status.tracks
-        samples = self.engine.figures.samples
-        latest = samples[-1] if samples else None
-        if self.plots.isVisible():
-            self.plots.refresh(list(samples), latest.time if latest else 0.0)
-        if self.tracks.isVisible():
-            rate = latest.bit_rate if latest else None
-            self.tracks.refresh(self._status.tracks, self.engine.playout.counts, rate)
-        if self.dialogue.isVisible():
-            self.dialogue.refresh(self.engine)
+        self.panels.look()
 
     def _set_theme(self, theme: Theme) -> None:
         self.theme = theme
         self.setPalette(palette(theme))
         self.setStyleSheet(style_sheet(theme))
         self.picture.set_theme(theme)
-        self.plots.set_theme(theme)
-        self.dialogue.set_theme(theme, self.engine)
+        self.panels.set_theme(theme)
         self.controls.set_theme(theme, muted=self.engine.playout.muted)
         self.header.set_theme(theme)
 
@@ -296,23 +269,6 @@ class Window(QWidget):
     # How it is put together.
 
     def _lay_out(self) -> None:
-        for pane in (self.plots, self.tracks, self.dialogue, self.side):
-            pane.hide()
-        self.side.addWidget(self.plots)
-        self.side.addWidget(self.tracks)
-        self.side.setMinimumWidth(280)
-        self.side.setSizes(list(PANE_SIZES))
-        left = QSplitter(Qt.Orientation.Vertical)
-        left.addWidget(self.picture)
-        left.addWidget(self.dialogue)
-        middle = QSplitter(Qt.Orientation.Horizontal)
-        middle.addWidget(left)
-        middle.addWidget(self.side)
-        for splitter, sizes in ((middle, SIDE_SIZES), (left, DIALOGUE_SIZES)):
-            splitter.setStretchFactor(0, 1)
-            splitter.setSizes(list(sizes))
-        for splitter in (middle, left, self.side):
-            splitter.setChildrenCollapsible(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -320,7 +276,7 @@ class Window(QWidget):
         column.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         self.setMinimumSize(*LEAST)
         column.addWidget(self.header)
-        column.addWidget(middle, 1)
+        column.addWidget(self.panels.middle, 1)
         column.addWidget(self.controls)
         self.resize(1120, 760)
         self.picture.setFocus()
@@ -373,11 +329,7 @@ class Window(QWidget):
     def _show_bars(self) -> None:
         self.header.show()
         self.controls.show()
-        on = {name: button.isChecked() for name, button in self.controls.panels.items()}
-        self.plots.setVisible(on["plots"])
-        self.tracks.setVisible(on["tracks"])
-        self.side.setVisible(on["plots"] or on["tracks"])
-        self.dialogue.setVisible(on["dialogue"])
+        self.panels.show({name for name, button in self.controls.panels.items() if button.isChecked()})
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the session, unseen: a server may take its time to say goodbye."""
