@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 import typer
@@ -135,7 +136,7 @@ async def test_progress(server: ScriptedServer, sdp: bytes, place: str) -> None:
     server.on_play = play
     terminal = io.StringIO()
     console = Console(file=terminal, force_terminal=True, width=100)
-    await module._play(Source(server.url, "tcp", timeout=5.0), None, None, console)
+    await module._play(Source(server.url, "tcp", timeout=5.0), console)
     output = terminal.getvalue()
     assert place in output
     assert "  0.0 fps " in output
@@ -158,15 +159,24 @@ def test_summary_of_video_that_was_too_much() -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["--start", "--duration"])
-async def test_options_that_a_window_does_not_have(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+@pytest.mark.parametrize(
+    ("option", "value", "source"),
+    [
+        ("--start", "12.5", Source("rtsp://host/", at=12.5)),
+        ("--from", "2026-11-22T14:00:00Z", Source("rtsp://host/", at=datetime(2026, 11, 22, 14, tzinfo=UTC))),
+        ("--duration", "3", Source("rtsp://host/", duration=3.0)),
+    ],
+)
+def test_a_window_begins_and_ends_where_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, option: str, value: str, source: Source
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["reelcast", "play", "rtsp://host/", option, "3"])
-    with pytest.raises(SystemExit):
+    shown: list[Source | None] = []
+    monkeypatch.setattr(module, "show", lambda source, *, play_at_once: shown.append(source))
+    monkeypatch.setattr("sys.argv", ["reelcast", "play", "rtsp://host/", option, value])
+    with pytest.raises(SystemExit) as left:
         main()
-    error = "reelcast: a window has no --start, --from and --duration: use --headless with them\n"
-    assert capsys.readouterr().err == error
+    assert not left.value.code
+    assert shown == [source]
 
 
 async def test_without_a_window_there_must_be_a_url(

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from av.video.frame import VideoFrame
 
 from reelcast.client import events
 from reelcast.client.frame import Frame
+from reelcast.client.options import Moment
 from reelcast.client.stream import TrackStatistics
 from reelcast.client.transcript import Utterance
 from reelcast.errors import ReelcastError
@@ -25,6 +27,7 @@ from reelcast.track import Kind, Track
 VIDEO = Track("video", "h264", 90_000, 96, width=64, height=36, frame_rate=25.0)
 AUDIO = Track("audio", "pcmu", 8_000, 0, channels=1)
 FRAME_SECONDS = 0.04
+BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHANNELS = 1
 
 
@@ -104,10 +107,12 @@ class ReelStream:
             await self._reel.opening().wait()
         self._fail("open")
 
-    async def play(self, at: float | None = None, scale: float | None = None) -> None:
+    async def play(self, at: Moment | None = None, scale: float | None = None) -> None:
         self._note("play", at, scale)
         self._fail("play")
-        if at is not None:
+        if isinstance(at, datetime):
+            at = (at - BEGAN).total_seconds()
+        if isinstance(at, int | float):
             self._number = round(at / FRAME_SECONDS)
         if scale is not None and self._reel.scales:
             self.scale = scale

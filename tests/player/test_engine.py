@@ -6,12 +6,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from tests.player.conftest import PATIENCE, SOURCE
-from tests.player.reel import Reel
+from tests.player.reel import BEGAN, Reel
 
 from reelcast.client import events
+from reelcast.client.options import Moment
 from reelcast.errors import MediaError, ReelcastError
 from reelcast.player.engine import Engine
 from reelcast.player.sound import NullDevice, Pull
@@ -154,6 +157,60 @@ def test_the_end_and_again(engine: Engine, reel: Reel, watch: Watch) -> None:
     assert watch.shown.count(0.0) == 2
 
 
+@pytest.mark.parametrize("at", [6.0, BEGAN + timedelta(seconds=6.0)])
+def test_a_part_of_it(engine: Engine, reel: Reel, watch: Watch, at: Moment) -> None:
+    engine.load(replace(SOURCE, at=at, duration=0.4))
+    engine.set_up(play=True)
+    watch.phase(Phase.ENDED)
+    assert (watch.shown[0], watch.shown[-1]) == (6.0, 6.36)
+    watch.calls("open", "play", "pause")
+    assert engine.playout.position(time.monotonic()) == pytest.approx(6.4)
+    engine.play()
+    watch.phase(Phase.PLAYING)
+    watch.phase(Phase.ENDED)
+    assert watch.shown.count(6.0) == 2
+    assert watch.shown[-1] == 6.36
+    assert [call for call in reel.calls if call[0] == "play"] == [("play", at, None)] * 2
+
+
+def test_who_goes_behind_the_end_of_the_part_is_not_stopped(engine: Engine, reel: Reel, watch: Watch) -> None:
+    engine.load(replace(SOURCE, duration=2.0))
+    engine.set_up(play=True)
+    watch.until(lambda: len(watch.shown) >= 3)
+    engine.seek(1.6)
+    watch.phase(Phase.ENDED)
+    assert watch.shown[-1] == 1.96
+    engine.seek(3.0)
+    watch.until(lambda: watch.shown[-1] == 3.0)
+    engine.play()
+    watch.until(lambda: watch.shown[-1] >= 3.4)
+    assert engine.status.phase is Phase.PLAYING
+
+
+def test_a_part_of_what_is_live(engine: Engine, reel: Reel, watch: Watch) -> None:
+    reel.duration = None
+    reel.errors["pause"] = [ReelcastError("this camera cannot pause")]
+    engine.load(replace(SOURCE, duration=0.2))
+    engine.set_up(play=True)
+    watch.phase(Phase.ENDED)
+    watch.until(lambda: engine.status.error is not None)
+    before = watch.shown[-1]
+    engine.play()
+    watch.phase(Phase.PLAYING)
+    watch.phase(Phase.ENDED)
+    assert watch.shown[-1] > before
+
+
+def test_a_part_goes_on_where_it_was_lost(engine: Engine, reel: Reel, watch: Watch) -> None:
+    reel.lost_at = 170
+    engine.load(replace(SOURCE, at=6.0, duration=2.0))
+    engine.set_up(play=True)
+    watch.until(lambda: engine.status.error is not None)
+    engine.retry()
+    watch.phase(Phase.ENDED)
+    assert watch.shown[-1] == 7.96
+
+
 def test_a_seek_while_the_end_is_being_played(engine: Engine, reel: Reel, watch: Watch) -> None:
     reel.duration = 1.0
     engine.set_up(play=True)
@@ -182,9 +239,9 @@ def test_a_device_is_opened_anew_for_samples_of_another_kind(
     engine: Engine, reel: Reel, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.set_up(play=True)
-    watch.until(lambda: engine._sounding == (8000, 1))
+    watch.until(lambda: engine._sounding.device == (8000, 1))
     monkeypatch.setattr("tests.player.reel.CHANNELS", 2)
-    watch.until(lambda: engine._sounding == (8000, 2))
+    watch.until(lambda: engine._sounding.device == (8000, 2))
     count = len(watch.shown)
     watch.until(lambda: len(watch.shown) > count)
 

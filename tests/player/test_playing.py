@@ -6,12 +6,16 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication
+from tests.archive.takes import NOON, Takes
 from tests.player.conftest import Wait
 
+from reelcast.archive.shelf import Shelf
 from reelcast.player.application import connect_source
 from reelcast.player.sound import NullDevice
 from reelcast.player.source import Source
@@ -23,10 +27,16 @@ from reelcast.server import Server
 
 @pytest.fixture
 def url(movies: Path) -> Iterator[str]:
-    """A server in a thread of its own: that of the tests is the window's."""
     server = Server("127.0.0.1", 0)
     server.mount("/movie", movies / "movie.mp4")
     server.mount("/live", movies / "movie.mp4", live=True)
+    with served(server) as url:
+        yield url
+
+
+@contextmanager
+def served(server: Server) -> Iterator[str]:
+    """A server in a thread of its own: that of the tests is the window's."""
     loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
     async def serve() -> None:
@@ -41,6 +51,20 @@ def url(movies: Path) -> Iterator[str]:
     loop.call_soon_threadsafe(over.set)
     thread.join()
     loop.close()
+
+
+@pytest.fixture
+def recording(movies: Path, tmp_path: Path) -> Iterator[str]:
+    """What was recorded from noon on, for 20 s."""
+    takes = Takes(tmp_path / "recordings", movies / "movie.mp4")
+    takes.take(NOON, 0.0, 20.0)
+    shelf = Shelf(takes.index)
+    server = Server("127.0.0.1", 0)
+    server.play_back(shelf)
+    with served(server) as url:
+        yield f"{url}/cam?recorded"
+    shelf.close()
+    takes.index.close()
 
 
 @pytest.fixture
@@ -92,6 +116,23 @@ def test_a_movie(player: Window, wait: Wait, url: str, transport: str) -> None:
     for method in ("DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN"):
         assert f"{method} rtsp://" in text
     assert "RTSP/1.0 200 OK" in text
+
+
+def test_a_part_of_a_movie(player: Window, wait: Wait, url: str) -> None:
+    player.load(Source(f"{url}/movie", at=8.0, duration=1.0), play=True)
+    wait(lambda: player.engine.status.phase is Phase.ENDED)
+    assert place(player) == pytest.approx(9.0, abs=0.1)
+    wait(lambda: player.controls.time.text() in ("0:08", "0:09"))
+    assert player.controls.left.text() == "0:20"
+    player.engine.seek(12.0)
+    wait(lambda: place(player) >= 11.0 and player.engine.status.phase is Phase.PAUSED)
+
+
+def test_a_part_of_a_recording(player: Window, wait: Wait, recording: str) -> None:
+    player.load(Source(recording, at=datetime.fromtimestamp(NOON + 12.0, UTC), duration=0.5), play=True)
+    wait(lambda: player.engine.status.phase is Phase.ENDED)
+    assert place(player) == pytest.approx(12.5, abs=0.1)
+    assert player.controls.left.text() == "0:20"
 
 
 def test_a_live_stream(player: Window, wait: Wait, url: str) -> None:

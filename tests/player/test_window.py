@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reelcast.client import events
 from reelcast.errors import ReelcastError
 from reelcast.player.controls import enabled_buttons
 from reelcast.player.sound import NullDevice
+from reelcast.player.source import Source
 from reelcast.player.status import Phase, Status
 from reelcast.player.theme import DARK, LIGHT
 from reelcast.player.window import Window
@@ -339,6 +341,23 @@ def test_without_a_source_there_is_a_hint(application: QApplication, reel: Reel,
     finally:
         window.close()
         window.deleteLater()
+
+
+def test_a_password_is_shown_nowhere(window: Window, wait: Wait) -> None:
+    window.load(Source("rtsp://user:secret@reel/movie"), play=True)
+    wait(lambda: enabled(window) == {"pause", "teardown"})
+    assert window.windowTitle() == "rtsp://reel/movie – reelcast"
+    assert window.header.title.text() == window.header.title.toolTip() == "rtsp://reel/movie"
+
+
+def test_a_part_of_a_movie(window: Window, reel: Reel, wait: Wait) -> None:
+    window.load(replace(SOURCE, at=4.0, duration=0.4), play=True)
+    wait(partial(is_in, window, Phase.ENDED))
+    wait(lambda: window.controls.time.text() == "0:04")
+    assert reel.calls[1] == ("play", 4.0, None)
+    assert window.controls.seek_bar.value() == pytest.approx(440, abs=1)
+    assert window.controls.seek_bar.maximum() == 1000
+    assert enabled(window) == {"play", "teardown"}
 
 
 def test_closing_ends_the_session(window: Window, reel: Reel, wait: Wait) -> None:

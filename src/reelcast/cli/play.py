@@ -15,7 +15,6 @@ from rich.live import Live
 from reelcast import player
 from reelcast.cli.progress import Progress, summary
 from reelcast.cli.verb import DURATION, FROM, START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run, start_of
-from reelcast.client.options import Moment
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ReelcastError
 from reelcast.player.launcher import prompt
@@ -39,16 +38,16 @@ def play(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Play a stream in a window, or receive it without one and report rate, loss and delay."""
-    source = Source(url, transport.value, timeout=timeout, trust=trust) if url is not None else None
+    source: Source | None = None
+    if url is not None:
+        at = start_of(start, since)
+        source = Source(url, transport.value, timeout=timeout, trust=trust, at=at, duration=duration)
     if not headless:
-        if start is not None or since is not None or duration is not None:
-            raise ReelcastError("a window has no --start, --from and --duration: use --headless with them")
         show(source, play_at_once=True)
         return
     if source is None:
         raise ReelcastError("there is nothing to play: give a URL")
-    console = Console(quiet=quiet, highlight=False)
-    run(_play(source, duration, start_of(start, since), console))
+    run(_play(source, Console(quiet=quiet, highlight=False)))
 
 
 def show(source: Source | None, *, play_at_once: bool = False) -> None:
@@ -65,15 +64,15 @@ def show(source: Source | None, *, play_at_once: bool = False) -> None:
     if source is None:
         raise ReelcastError(f"{reason}, and nothing to play: name it on the command line")
     print(f"{reason}: playing without a window", file=sys.stderr)
-    run(_play(source, None, None, Console(highlight=False)))
+    run(_play(source, Console(highlight=False)))
 
 
-async def _play(source: Source, duration: float | None, start: Moment | None, console: Console) -> None:
+async def _play(source: Source, console: Console) -> None:
     stream = connect(
         source.url,
         transport=source.transport,
         timeout=source.timeout,
-        at=start,
+        at=source.at,
         reconnect=False,
         rtp_port=source.rtp_port,
         dialect=source.dialect,
@@ -82,7 +81,7 @@ async def _play(source: Source, duration: float | None, start: Moment | None, co
     async with stream:
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(duration):
+            async with asyncio.timeout(source.duration):
                 await _receive(stream, console)
         except TimeoutError as error:
             if isinstance(error, ReelcastError):

@@ -13,20 +13,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from reelcast.client import events
 from reelcast.client.frame import Frame
+from reelcast.client.options import Moment
 from reelcast.client.transcript import Utterance
 from reelcast.errors import ReelcastError
 from reelcast.media.decode import Samples
+from reelcast.player.extent import Extent
 from reelcast.player.figures import Figures
 from reelcast.player.orders import Action, Orders
 from reelcast.player.playout import Playout
 from reelcast.player.sound import Output
+from reelcast.player.sounding import Sounding
 from reelcast.player.source import Connect, Source, Stream
 from reelcast.player.status import Phase, Status, Waiting
 
@@ -42,8 +44,6 @@ JUMP: Final = 1.0
 """Seconds between two frames that are no mere gap: what is queued is not waited for any more."""
 MAX_LINES: Final = 2000
 """Messages of the dialogue that are kept: hours of keepalives."""
-MAX_CHANNELS: Final = 2
-"""Channels of the audio device: more are mixed by nobody, so the front ones are heard."""
 
 
 class Engine:
@@ -62,17 +62,15 @@ class Engine:
         self.spoken = 0
         self.status = Status()
         self._connect = connect
-        self._output = output
         self._notify = notify
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name="reelcast player", daemon=True)
         self._orders = Orders("load", self._failed)
         self._stream: Stream | None = None
         self._pump: asyncio.Task[None] | None = None
-        self._device_thread = ThreadPoolExecutor(1, "reelcast-device")
-        self._sounding: tuple[int, int] | None = None
-        self._mute = False
+        self._sounding = Sounding(output, self.playout)
         self._segment: int | None = None
+        self._extent = Extent(None)
         self._latest = 0.0
         self._plays = 0
         self._jumping = False
@@ -115,13 +113,18 @@ class Engine:
         async def retry() -> None:
             position = self.playout.position(time.monotonic())
             await self._end_stream()
+            extent = self._extent
             await self._open()
-            await self._play(position if self.status.duration is not None else None)
+            if position is None or self.status.duration is None:
+                await self._play()
+            else:
+                self._extent = extent
+                await self._jump(position, None, playing=True)
 
         self._order("retry", retry, urgent=True)
 
     def play(self) -> None:
-        """Play, from where we are; from the beginning, where we are at the end."""
+        """Play, from where we are; from where it began, where we are at the end."""
         self._order("play", self._play)
 
     def pause(self) -> None:
@@ -133,6 +136,7 @@ class Engine:
 
         async def seek() -> None:
             if self.status.phase in (Phase.PLAYING, Phase.PAUSED, Phase.ENDED, Phase.READY):
+                self._extent.seek(seconds)
                 await self._jump(max(0.0, seconds), None)
 
         self._order("seek", seek)
@@ -171,7 +175,7 @@ class Engine:
         looking = asyncio.create_task(self._look())
         await self._orders.obey()
         looking.cancel()
-        self._device_thread.shutdown(wait=False)
+        self._sounding.end()
 
     def _failed(self, error: Exception) -> None:
         phase = self.status.phase if self._stream is not None else Phase.IDLE
@@ -191,7 +195,8 @@ class Engine:
         self.figures.clear()
         self.status = Status(source, Phase.CONNECTING)
         self._notify()
-        self._segment, self._mute = None, False
+        self._sounding.begin()
+        self._segment, self._extent = None, Extent(source.duration)
         stream = self._connect(source, self._event, self._line)
         try:
             await stream.open()
@@ -210,12 +215,16 @@ class Engine:
             tracks=tuple(stream.statistics()),
         )
 
-    async def _play(self, at: float | None = None) -> None:
-        if self.status.phase is Phase.ENDED and at is None and self.status.duration is not None:
-            at = 0.0
-        if self.status.phase not in (Phase.READY, Phase.PAUSED, Phase.ENDED):
-            return
-        await self._jump(at, None, playing=True)
+    async def _play(self) -> None:
+        phase, source = self.status.phase, self.status.source
+        if phase is Phase.PAUSED:
+            await self._jump(None, None, playing=True)
+        elif phase in (Phase.READY, Phase.ENDED) and source is not None:
+            at = source.at
+            if at is None and phase is Phase.ENDED and self.status.duration is not None:
+                at = 0.0
+            self._extent.restart()
+            await self._jump(at, None, playing=True)
 
     async def _pause(self) -> None:
         if self.status.phase is not Phase.PLAYING or self._stream is None:
@@ -229,7 +238,7 @@ class Engine:
         self.figures.pause()
         self._tell(phase=Phase.PAUSED, error=None)
 
-    async def _jump(self, at: float | None, scale: float | None, *, playing: bool = False) -> None:
+    async def _jump(self, at: Moment | None, scale: float | None, *, playing: bool = False) -> None:
         """PLAY; a jump unless it goes on where it stood. A stream that does not play shows where it is."""
         assert self._stream is not None
         playing = playing or self.status.phase is Phase.PLAYING
@@ -244,7 +253,7 @@ class Engine:
             self.playout.run(self.status.phase is Phase.PLAYING, time.monotonic())
             raise
         self._plays += 1
-        if self._jumping:
+        if self._jumping or self.status.phase is Phase.ENDED:
             self.playout.flush()
         self.playout.change_rate(self._stream.scale, time.monotonic())
         self.playout.run(playing, time.monotonic())
@@ -258,8 +267,9 @@ class Engine:
             transport=self._stream.transport,
         )
 
-    async def _halt_behind_peek(self) -> None:
-        if self.status.phase is Phase.PAUSED and self._stream is not None:
+    async def _halt(self) -> None:
+        """What stands here need not be sent either."""
+        if self.status.phase in (Phase.PAUSED, Phase.ENDED) and self._stream is not None:
             await self._stream.pause()
 
     async def _end_stream(self) -> None:
@@ -269,9 +279,7 @@ class Engine:
             self._pump.cancel()
             await asyncio.wait((self._pump,))
             self._pump = None
-        if self._sounding is not None:
-            self._sounding = None
-            await self._device(self._output.close)
+        await self._sounding.stop()
         stream, self._stream = self._stream, None
         if stream is not None:
             with contextlib.suppress(ReelcastError):
@@ -281,12 +289,14 @@ class Engine:
 
     async def _receive(self, stream: Stream) -> None:
         try:
-            plays = 0
+            plays, more = 0, True
             while plays < self._plays:
                 # Once more where a PLAY has come while the end was still being played.
                 plays = self._plays
                 async for frame in stream.frames(("video", "audio"), every=True, corrupt="flag"):
-                    await self._take(frame)
+                    more = await self._take(frame)
+                    if not more:
+                        break
                 self.playout.finish()
                 await self._until(partial(self._is_played, plays))
         except Exception as error:
@@ -294,6 +304,8 @@ class Engine:
             return
         self.playout.run(False, time.monotonic())
         self._tell(phase=Phase.ENDED, waiting=None)
+        if not more:
+            self._order("halt", self._halt)
 
     def _is_played(self, plays: int) -> bool:
         """Whether all that will come was played, or another PLAY has come."""
@@ -304,26 +316,34 @@ class Engine:
         await self._end_stream()
         self._tell(phase=Phase.IDLE, error=error, waiting=None)
 
-    async def _take(self, frame: Frame) -> None:
+    async def _take(self, frame: Frame) -> bool:
+        """Queue a frame; whether more is wanted. Sound may come before pictures that are seen before it."""
         now = time.monotonic()
         if frame.segment != self._segment:
             if self._jumping or abs(frame.pts - self._latest) > JUMP:
                 self.playout.flush()
             self._segment, self._jumping = frame.segment, False
         elif self._jumping:
-            return
+            return True
+        behind = self._extent.behind(frame.pts)
+        if behind >= 0.0:
+            return behind < JUMP and isinstance(frame.picture, Samples)
         self._latest = frame.pts
         picture = frame.picture
         if isinstance(picture, Samples):
-            await self._sound(frame.pts, picture)
+            try:
+                await self._sounding.take(frame.pts, picture)
+            except ReelcastError as error:
+                self._tell(notice=str(error))
         else:
             self.figures.picture(now)
             self.playout.add_picture(frame.pts, frame, picture.width * picture.height * 3 // 2, now)
             self._notify()
         if self._peeking:
             self._peeking = False
-            self._order("halt", self._halt_behind_peek)
+            self._order("halt", self._halt)
         await self._until(lambda: self._jumping or self.playout.room())
+        return True
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait for what other threads bring about: they take a picture or some samples every few milliseconds."""
@@ -331,28 +351,6 @@ class Engine:
             if condition():
                 return
             await asyncio.sleep(FULL_WAIT)
-
-    async def _sound(self, pts: float, samples: Samples) -> None:
-        heard = samples.to_ndarray()
-        device = samples.rate, min(MAX_CHANNELS, heard.shape[1])
-        if device != self._sounding and not self._mute:
-            if self._sounding is not None:
-                await self._device(self._output.close)
-            self._sounding = device
-            try:
-                await self._device(partial(self._output.open, *device, self._pull))
-            except ReelcastError as error:
-                self._mute = True
-                self._tell(notice=str(error))
-        if not self._mute:
-            self.playout.add_samples(pts, heard, samples.rate, time.monotonic())
-
-    async def _device(self, work: Callable[[], None]) -> None:
-        """Opening a device takes its time. One thread does it all, in order, also where nobody waits any more."""
-        await self._loop.run_in_executor(self._device_thread, work)
-
-    def _pull(self, count: int, when: float) -> Any:
-        return self.playout.samples(count, self._sounding[1] if self._sounding else 1, when)
 
     def _event(self, event: events.Event) -> None:
         if isinstance(event, events.FellBack):

@@ -53,7 +53,7 @@ class Header(QWidget):
 
     def show_status(self, status: Status) -> None:
         """Say what is played, and how it stands."""
-        url = status.source.url if status.source else "No stream"
+        url = status.source.shown if status.source else "No stream"
         self.title.setText(url)
         self.title.setToolTip(url)
         self.phase.setText("Connecting again" if status.waiting else status.phase.value)

@@ -62,11 +62,12 @@ class Device:
                 backends=[miniaudio.Backend[name] for name in self._backends],
                 app_name="reelcast",
             )
+            feed = _feed(pull)
+            next(feed)
+            self._device.start(feed)
         except miniaudio.MiniaudioError as error:
+            self.close()
             raise MediaError("no audio device: the stream is played without sound") from error
-        feed = _feed(pull)
-        next(feed)
-        self._device.start(feed)
 
     def close(self) -> None:
         """Stop the device."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from reelcast.client.events import Event
-from reelcast.client.options import Dialect, Transport
+from reelcast.client.options import Dialect, Moment, Transport
 from reelcast.client.stream import TrackStatistics
 from reelcast.client.transcript import Utterance
+from reelcast.rtsp.url import without_userinfo
 from reelcast.track import Kind, Track
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Source:
     dialect    "auto" also plays servers of the classroom exercise
     timeout    seconds for the opening, and of silence later on
     trust      by what a server of rtsps:// is believed; see `reelcast.connect`
+    at         where to begin; None for the beginning, or for what is live
+    duration   seconds of it that are to be played; None for all
     """
 
     url: str
@@ -34,6 +37,13 @@ class Source:
     dialect: Dialect = "rtsp"
     timeout: float = 10.0
     trust: str | None = None
+    at: Moment | None = None
+    duration: float | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL for everyone to see: without user and password."""
+        return without_userinfo(self.url)
 
 
 class Stream(Protocol):
@@ -58,7 +68,7 @@ class Stream(Protocol):
     async def open(self) -> None:
         """Connect and set up."""
 
-    async def play(self, at: float | None = None, scale: float | None = None) -> None:
+    async def play(self, at: Moment | None = None, scale: float | None = None) -> None:
         """Play on, or from a place."""
 
     async def pause(self) -> None:

@@ -206,7 +206,7 @@ class Window(QWidget):
 
     def _show_status(self, status: Status) -> None:
         self.header.show_status(status)
-        self.setWindowTitle(f"{status.source.url} – reelcast" if status.source else "reelcast")
+        self.setWindowTitle(f"{status.source.shown} – reelcast" if status.source else "reelcast")
         self.controls.show_status(status, self.theme, muted=self.engine.playout.muted)
         self.picture.say(_hint(status))
         self._show_message(status)
