@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -112,6 +114,22 @@ async def test_one_that_was_never_started_is_stopped(tape: Tape, tmp_path: Path)
     folder = tmp_path / "archive"
     await recording_of(tape, folder).stop()
     assert not folder.exists()
+
+
+async def test_disks_that_hang_keep_nobody_else_waiting(
+    tape: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More recordings than the event loop has threads for what blocks."""
+    disk = threading.Event()
+    monkeypatch.setattr(Recording, "_run", lambda _: disk.wait())
+    recordings = [recording_of(tape, tmp_path) for _ in range(40)]
+    for each in recordings:
+        each.start()
+    stopping = [asyncio.create_task(each.stop()) for each in recordings]
+    assert await asyncio.to_thread(lambda: "read") == "read"
+    assert not any(task.done() for task in stopping)
+    disk.set()
+    await asyncio.gather(*stopping)
 
 
 async def test_what_came_is_on_disk_when_nothing_comes(

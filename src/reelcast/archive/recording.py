@@ -138,7 +138,7 @@ class Recording:
         self._clock = clock
         self._spool = Spool(self.policy.spool_bytes)
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._finished: asyncio.Future[None] | None = None
         self._untap: Callable[[], None] | None = None
         self._writer: Writer | None = None
         self._error = ""
@@ -147,19 +147,27 @@ class Recording:
     def start(self) -> None:
         """Begin to record. What goes wrong is told by the log and by `statistics`, and tried again."""
         self._untap = self._live.tap(self._take)
-        self._thread = threading.Thread(
-            target=self._run, name=f"reelcast-record {self._live.name}", daemon=True
-        )
-        self._thread.start()
+        loop = asyncio.get_running_loop()
+        finished = self._finished = loop.create_future()
+
+        def run() -> None:
+            try:
+                self._run()
+            finally:
+                with suppress(RuntimeError):  # the loop may be gone
+                    loop.call_soon_threadsafe(finished.set_result, None)
+
+        threading.Thread(target=run, name=f"reelcast-record {self._live.name}", daemon=True).start()
 
     async def stop(self) -> None:
         """Record what has come, and finish the file; returns when that is done, or cannot be."""
-        if self._untap is None or self._thread is None:
+        if self._untap is None or self._finished is None:
             return
         self._untap()
         self._untap = None
         self._stopping.set()
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        # Not joined in the loop's executor: a disk that hangs would take its threads from all who read files.
+        await asyncio.shield(self._finished)
 
     def statistics(self) -> RecordingStatistics:
         """What it has come to so far; may be asked from any thread."""
