@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -13,6 +16,7 @@ from tests.server.raw import Answer, Client, gaps
 
 from reelcast import sdp
 from reelcast.archive import shelf as module
+from reelcast.archive.index import Index
 from reelcast.archive.shelf import Shelf
 from reelcast.client.options import Moment
 from reelcast.client.stream import connect
@@ -80,6 +84,31 @@ async def test_a_description(server: Server, path: str) -> None:
 async def test_what_is_not_there(server: Server, path: str) -> None:
     async with await Client.connect(server.port) as client:
         assert (await client.ask("DESCRIBE", path)).status == 404
+
+
+async def test_the_event_loop_does_not_wait_for_the_disk(
+    takes: Takes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks at the same time is given the same."""
+    connected: set[threading.Thread] = set()
+    ask = Index._rows
+
+    def noted(index: Index, *asked: Any) -> list[tuple[Any, ...]]:
+        connected.add(threading.current_thread())
+        return ask(index, *asked)
+
+    monkeypatch.setattr(Index, "_rows", noted)
+    takes.take(NOON, 0.0, 1.6)
+    shelf = Shelf(takes.index)
+    first, second = await asyncio.gather(shelf.find("/cam"), shelf.find("/cam"))
+    assert first is second is await shelf.find("/cam")
+    assert first is not None
+    assert not first.closed
+    assert await shelf.find("/other") is None
+    assert connected
+    assert threading.main_thread() not in connected
+    shelf.close()
+    takes.index.close()
 
 
 async def test_tracks_in_the_query(server: Server) -> None:

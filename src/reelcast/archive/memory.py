@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from reelcast.archive.footage import Footage
@@ -37,7 +38,7 @@ class Memory:
         if known is not None:
             await known.refresh()
             return known
-        if self._index.beginning(self._name) is None:
+        if await asyncio.to_thread(self._index.beginning, self._name) is None:
             return None
         footage = await Footage.develop(self._index, self._name, self._cache, tracks)
         known = self._known(tracks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import Final
 
@@ -28,18 +29,29 @@ class Shelf:
 
     async def find(self, name: str) -> Footage | None:
         """The recordings of a live path ("/cam"); None where there are none. Raises MediaError."""
-        known = self._kept.get(name)
-        if known is not None and not known.closed:
-            self._kept.move_to_end(name)
+        known = self._known(name)
+        if known is not None:
             await known.refresh()
             return known
-        if self._index.beginning(name) is None:
+        if await asyncio.to_thread(self._index.beginning, name) is None:
             return None
         footage = await Footage.develop(self._index, name, self._cache)
+        known = self._known(name)
+        if known is not None:
+            # Another has asked meanwhile.
+            footage.close()
+            return known
         self._kept[name] = footage
         while len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return footage
+
+    def _known(self, name: str) -> Footage | None:
+        known = self._kept.get(name)
+        if known is None or known.closed:
+            return None
+        self._kept.move_to_end(name)
+        return known
 
     def memory(self, name: str, recording: Recorded) -> Memory:
         """What a live path is given as its `history` while it is recorded: with it, it can be rewound."""

@@ -107,7 +107,7 @@ class _Folder:
     async def shelf(self, *, make: bool = False) -> Shelf | None:
         """What is in it; None where there is no index, and none is to be made. Raises MediaError."""
         async with self._opening:
-            if self._shelf is None and (make or (self.path / FILE_NAME).exists()):
+            if self._shelf is None and (make or await asyncio.to_thread((self.path / FILE_NAME).exists)):
                 self._index = await asyncio.to_thread(Index, self.path, read_only=not make)
                 self._shelf = Shelf(self._index)
         return self._shelf
