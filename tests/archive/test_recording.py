@@ -262,7 +262,7 @@ async def test_a_folder_that_cannot_be_written_yet(
     recording = recording_of(tape, folder)
     recording.start()
     tape.play()
-    await until(lambda: "disk/index.sqlite3" in recording.statistics().error)
+    await until(lambda: "disk: " in recording.statistics().error)
     folder.unlink()
     await until(lambda: recording.statistics().segments > 1)
     assert recording.statistics().error == ""

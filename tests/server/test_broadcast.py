@@ -18,7 +18,7 @@ from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
 from reelcast.server import broadcast as broadcast_module
 from reelcast.server import tempo as tempo_module
-from reelcast.server.broadcast import MAX_LATE, PART_APART, Broadcast
+from reelcast.server.broadcast import KEYFRAME_SECONDS, MAX_LATE, PART_APART, Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.pacer import TICK
 from reelcast.server.subscription import CATCH_UP_SPEED
@@ -454,6 +454,24 @@ class TestRest:
             await asyncio.sleep(1)
             assert reader.told == []
             assert reader.packets(0) == []
+
+    @TRANSPORTS
+    @in_virtual_time
+    async def test_one_who_comes_long_before_anything_does(self, transport: str) -> None:
+        """It is answered, and sent what comes when it comes: a publisher may be there and send nothing."""
+        async with studio_of(feed()) as studio:
+            studio.feed.gate = asyncio.Event()
+            reader = studio.reader(transport)
+            asked = now()
+            answer = await reader.play()
+            assert now() - asked == pytest.approx(KEYFRAME_SECONDS, abs=0.1)
+            await asyncio.sleep(5)
+            assert reader.packets(0) == []
+            studio.feed.gate.set()
+            await asyncio.sleep(3)
+            for track in (0, 1):
+                assert reader.packets(track)[0].sequence == answer.first[track][0]
+                assert reader.gaps(track) == []
 
 
 class TestReports:

@@ -43,7 +43,7 @@ MAX_KEPT_BYTES = 32 << 20
 MAX_LATE = 0.5
 """Seconds by which late media is caught up on; what is later moves the whole timeline."""
 KEYFRAME_SECONDS = 10.0
-"""How long a new reader waits for a keyframe, where the last one is no longer kept."""
+"""How long a new reader waits for something, and for a keyframe, where the last one is no longer kept."""
 
 
 class Broadcast:
@@ -151,15 +151,16 @@ class Broadcast:
     # What its readers ask for
 
     async def enter(self, reader: Subscription, pacer: Pacer) -> None:
-        """Be on the air for a reader; returns when there is something to send."""
+        """Be on the air for a reader; returns when there is something to send, or does not come."""
         self._readers.add(reader)
         if self._producer is None:
             self._pacer = pacer
             self._producer = asyncio.get_running_loop().create_task(self._produce(pacer))
-        await self._on_air.wait()
-        # A track of the feed may have no keyframe for longer than that: then it begins anywhere.
+        # A feed may bring nothing, or no keyframe, for longer than that: then it begins anywhere.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._begun.wait(), KEYFRAME_SECONDS)
+            async with asyncio.timeout(KEYFRAME_SECONDS):
+                await self._on_air.wait()
+                await self._begun.wait()
 
     def exit(self, reader: Subscription) -> None:
         """A reader has gone."""
