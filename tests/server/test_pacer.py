@@ -6,11 +6,23 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from math import ceil
 
 import pytest
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
-from reelcast.server.pacer import ENOUGH, LOOK_AHEAD, STEP, TICK, TOGETHER, Pacer
+from reelcast.server.pacer import (
+    FEW,
+    FIRST_COST,
+    FULL,
+    LOOK_AHEAD,
+    MAX_EARLY,
+    SLOT,
+    STEP,
+    TICK,
+    TOGETHER,
+    Pacer,
+)
 
 HALF = TICK / 2
 
@@ -140,7 +152,7 @@ async def test_sooner_ones_go_first() -> None:
 
 
 @in_virtual_time
-async def test_what_is_due_already_comes_in_the_next_tick() -> None:
+async def test_what_is_due_already_comes_in_the_next_step() -> None:
     pacer, _, start = pacer_and_start()
     player = Player(start - 5, start - 5)
     pacer.add(player, start - 5)
@@ -149,7 +161,7 @@ async def test_what_is_due_already_comes_in_the_next_tick() -> None:
     assert player.called[0] - start <= 2 * TICK
     # A player that is behind does not keep the loop from others.
     gaps = [after - before for before, after in zip(player.called, player.called[1:], strict=False)]
-    assert gaps == pytest.approx([TICK, TICK])
+    assert gaps == pytest.approx([STEP, STEP])
 
 
 @in_virtual_time
@@ -312,38 +324,32 @@ async def test_all_begin_in_step() -> None:
         for _ in range(20):
             await asyncio.sleep(0.0137)
             begin = pacer.good_moment(period)
-            assert 0 < begin - loop.time() < (LOOK_AHEAD + 1) * TICK
-            assert begin / TICK == pytest.approx(round(begin / TICK))
+            assert 0 < begin - loop.time() < LOOK_AHEAD + SLOT
+            assert begin / SLOT == pytest.approx(round(begin / SLOT))
             if period == 0.04:
                 assert begin / period == pytest.approx(round(begin / period))
-            # In the tick that a multiple of the period falls into, or where that is too far off, in the next.
-            assert (begin + HALF) % period < 2 * TICK * 1.001
+            # In the slot that a multiple of the period falls into, or where that is too far off, in the next.
+            assert (begin + STEP) % period < 2 * SLOT * 1.001
     # What has no frames begins soon.
-    assert 0 < pacer.good_moment(0.0) - loop.time() < 1.001 * TICK
+    assert 0 < pacer.good_moment(0.0) - loop.time() < TICK + SLOT
 
 
 @in_virtual_time
-async def test_where_many_begin_others_do_not() -> None:
-    pacer, period = Pacer(lambda: None), LOOK_AHEAD * TICK
+async def test_where_many_begin_others_begin_behind_them() -> None:
+    pacer, period = Pacer(lambda: None), LOOK_AHEAD
     first = pacer.good_moment(period)
-    # The rest of somebody's keyframe, which may come sooner, is no frame's time.
-    for _ in range(ENOUGH - 1):
-        pacer.add(Player(), first)
-        pacer.add(Player(), first - TICK)
-        assert pacer.good_moment(period) == pytest.approx(first)
-    pacer.add(Player(), first)
-    # They are enough: the next one begins with the fewest of the others.
-    begins = {pacer.good_moment(period)}
-    assert begins != {first}
-    now = asyncio.get_running_loop().time()
-    ticks = [(int(now / TICK) + 1 + number) * TICK for number in range(LOOK_AHEAD)]
-    for tick in ticks:
-        for _ in range(ENOUGH):
-            pacer.add(Player(), tick)
-    pacer.add(Player(), first)
-    fewest = [tick for tick in ticks if tick != pytest.approx(first) and tick != pytest.approx(first - TICK)]
+    enough = ceil(FULL * SLOT / FIRST_COST)
+    slots = round(period / SLOT)
+    for number in range(slots):
+        for _ in range(enough):
+            # The next frame's time is as good as this one's.
+            assert (pacer.good_moment(period) - first) % period == pytest.approx(number * SLOT, abs=1e-6)
+            pacer.add(Player(), first + number * SLOT)
     # All have enough: where the fewest are.
-    assert pacer.good_moment(period) == pytest.approx(fewest[0])
+    for number in range(slots):
+        if number != 7:
+            pacer.add(Player(), first + number * SLOT)
+    assert (pacer.good_moment(period) - first) % period == pytest.approx(7 * SLOT, abs=1e-6)
     pacer.close()
 
 
@@ -352,14 +358,18 @@ class Film:
 
     lead = None
 
-    def __init__(self, begin: float, later: float, times: list[float]) -> None:
+    def __init__(self, begin: float, later: float, times: list[float], *, work: float = 0.0) -> None:
         self._next = begin + later
         self._times = times
+        self._work = work
 
     def advance(self, now: float) -> float | None:
-        self._times.append(asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._times.append(loop.time())
+        loop.hold_up(self._work)
         when = self._next
-        self._next += LOOK_AHEAD * TICK
+        self._next += LOOK_AHEAD
         return when
 
 
@@ -367,36 +377,89 @@ class Film:
 @in_virtual_time
 async def test_where_frames_fall_later_than_playing_begins_that_counts(later: float) -> None:
     """Where it begins, nobody waits any more; what counts is where it is sent."""
-    pacer, period, times = Pacer(lambda: None), LOOK_AHEAD * TICK, list[float]()
-    # Somebody is called in other steps of the same ticks, too.
-    start = asyncio.get_running_loop().time()
-    pacer.add(Player(*(start + number * STEP for number in range(10_000)), lead=0.0), start)
-    for _ in range(3 * ENOUGH):
+    dues: list[float] = []
+    pacer, period = Pacer(lambda: None, lambda due, begun, gone: dues.append(due)), LOOK_AHEAD
+    enough = ceil(FULL * SLOT / FIRST_COST)
+    for _ in range(3 * enough):
         begin = pacer.good_moment(period, later)
-        pacer.add(Film(begin, later, times), begin)
+        pacer.add(Film(begin, later, [], work=FIRST_COST), begin)
         await asyncio.sleep(TICK * 1.1)
-    times.clear()
+    dues.clear()
     await asyncio.sleep(period)
     pacer.close()
-    called = Counter(round(time / TICK) % LOOK_AHEAD for time in times)
-    assert len(times) >= 3 * ENOUGH
+    called = Counter(round(due / SLOT) for due in dues)
+    assert 3 * enough - 2 <= len(dues) <= 3 * enough + 2
     # Who began within the latest frame's time has not been called then yet.
-    assert max(called.values()) <= ENOUGH + LOOK_AHEAD
+    assert max(called.values()) <= enough + period / TICK + 1
 
 
-@pytest.mark.parametrize(("work", "early"), [(0.0, 0.0), (0.004, 0.002), (0.020, 0.003)])
+@pytest.mark.parametrize(
+    ("count", "cost", "steps"),
+    [
+        (1, 100e-6, 0),
+        (FEW, 25e-6, 0),
+        (20, 35e-6, 1),
+        (50, 23e-6, 2),
+        (50, 33e-6, 3),
+        (60, 100e-6, MAX_EARLY),
+    ],
+)
 @in_virtual_time
-async def test_what_takes_long_is_begun_early(work: float, early: float) -> None:
-    """By half of what a tick takes, so that as much is early as is late; never by half a tick."""
+async def test_what_takes_long_is_begun_early(count: int, cost: float, steps: int) -> None:
+    """By twice of what it takes, but never by more than half a tick."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    told: list[tuple[float, float, float]] = []
-    pacer = Pacer(partial(loop.hold_up, work), lambda *times: told.append(times))
+    pacer = Pacer(lambda: None)
     start = pacer.good_moment()
-    for _ in range(TOGETHER - 1):
-        pacer.add(Film(start, LOOK_AHEAD * TICK, []), start)
-    await asyncio.sleep(5)
+    times: list[float] = []
+    for _ in range(count):
+        pacer.add(Film(start, 0.0, times, work=cost), start)
+    # To learn from a thousand is to know nearly for certain.
+    await asyncio.sleep(start + 400 * LOOK_AHEAD - loop.time() - HALF - STEP)
+    times.clear()
+    await asyncio.sleep(2 * HALF)
     pacer.close()
-    due, begun, gone = told[-1]
-    assert due - begun == pytest.approx(early, abs=1e-9)
-    assert gone - begun == pytest.approx(work, abs=1e-9)
+    assert len(times) == count
+    assert times[0] == pytest.approx(start + 400 * LOOK_AHEAD - steps * STEP, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("others", "distance", "joins"),
+    [(1, 0.003, True), (1, -0.003, True), (FEW - 1, 0.001, True), (FEW, 0.001, False), (1, 0.004, False)],
+)
+@in_virtual_time
+async def test_who_is_nearly_due_joins_a_few_others(others: int, distance: float, joins: bool) -> None:
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(lambda: None)
+    start = pacer.good_moment()
+    for _ in range(others):
+        pacer.add(Player(), start)
+    times: list[float] = []
+    player = Player(call=lambda: times.append(loop.time()))
+    pacer.add(player, start + distance)
+    await asyncio.sleep(0.1)
+    pacer.close()
+    assert times == pytest.approx([start + (0.0 if joins else distance)], abs=1e-6)
+    # Whenever it is called, what is due for it is due.
+    assert player.called[0] >= start + distance
+
+
+@pytest.mark.parametrize("work", [20e-6, 33e-6, 100e-6])
+@in_virtual_time
+async def test_slots_are_filled_by_the_work_in_them(work: float) -> None:
+    """What a call takes is learned."""
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(lambda: None)
+    start = pacer.good_moment()
+    for _ in range(FEW):
+        pacer.add(Film(start, LOOK_AHEAD, [], work=work), start)
+    await asyncio.sleep(20)
+    first = pacer.good_moment() + LOOK_AHEAD
+    # All but the films have stopped.
+    count = 0
+    while (pacer.good_moment() - first) % LOOK_AHEAD == pytest.approx(0.0, abs=1e-6):
+        pacer.add(Player(), first)
+        count += 1
+    pacer.close()
+    assert start <= loop.time()
+    assert count == pytest.approx(FULL * SLOT / work, rel=0.05, abs=FEW + 1)

@@ -16,7 +16,7 @@ from reelcast.net import clock as clock_module
 from reelcast.rtp.clock import unix_to_ntp
 from reelcast.rtp.group import MAX_AUDIO_LEAD
 from reelcast.rtp.rtcp import Bye, SenderReport, SourceDescription
-from reelcast.server.pacer import TICK
+from reelcast.server.pacer import LOOK_AHEAD, SLOT, TICK
 from reelcast.server.playhead import GOODBYE_WAIT, RETRY
 
 
@@ -53,7 +53,7 @@ class TestPlayOut:
             assert begun + due - MAX_AUDIO_LEAD - TICK <= one.time <= begun + due + 0.05 + 2 * TICK
 
     @in_virtual_time
-    async def test_frames_fall_on_ticks(self) -> None:
+    async def test_frames_fall_into_slots(self) -> None:
         """Also where playing goes on with audio from between two of them."""
         room = theater()
         await room.play()
@@ -67,7 +67,7 @@ class TestPlayOut:
             await asyncio.sleep(0.2)
             begun_with.add(room.carrier.sent[since].track)
             first = room.carrier.of(0, since)[0]
-            assert first.time / TICK == pytest.approx(round(first.time / TICK), abs=0.01)
+            assert first.time / SLOT == pytest.approx(round(first.time / SLOT), abs=0.01)
             assert first.time == pytest.approx(room.head._epoch + first.label.pts / RATES[0], abs=0.001)
         assert 1 in begun_with
 
@@ -705,7 +705,7 @@ class TestTrouble:
         else:
             # What is later moves everything behind it.
             moved = last - 5.9
-            assert stall - 0.1 - RETRY - TICK <= moved <= stall + RETRY + TICK
+            assert stall - 0.1 - RETRY - TICK <= moved <= stall + RETRY + TICK + LOOK_AHEAD
 
     @in_virtual_time
     async def test_a_connection_that_always_lags_a_little(self) -> None:
@@ -727,9 +727,14 @@ class TestTrouble:
         await asyncio.sleep(1.0)
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
+        epoch = room.head._epoch
         loop.hold_up(2.0)
         count, resumed = len(room.carrier.sent), now()
         await room.until_the_end()
+        # Whose timelines move together, theirs stay as far apart as they were.
+        frames = (room.head._epoch - epoch) / LOOK_AHEAD
+        assert frames == pytest.approx(round(frames), abs=1e-6)
+        assert round(frames) >= 2.0 / LOOK_AHEAD - 3
         assert room.labels(0) == room.film.labels(0)
         early = [one for one in room.carrier.of(0, count) if one.time < resumed + 0.05]
         # No more than a reader's buffer holds.

@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that reads a file lets the pacer have the interpreter (Python's own: 0.005)."""
 
-COLLECTOR = (10_000, 10, 1_000)
-"""Thresholds of the garbage collector's three generations (Python's own: 700, 10, 10)."""
+COLLECTOR = (1_000, 5, 20_000)
+"""Thresholds of the garbage collector's three generations (Python's own: 700, 10, 10): the young ones take a
+millisecond, all of them are looked at seldom."""
 
 _NONE = Flags()
 _LISTEN, _LIMITS, _LIVE = ListenSettings(), LimitSettings(), LiveSettings()

@@ -36,6 +36,7 @@ from reelcast.server.ports import Ports
 from reelcast.server.roster import Roster
 from reelcast.server.session import DEFAULT_TIMEOUT, Session, Sessions
 from reelcast.server.source import Recordings, Source
+from reelcast.server.turns import Turns
 from reelcast.server.writers import Writers
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Server:
         self._services: Services | None = None
         self._drained: asyncio.Event | None = None
         self._writers = Writers()
+        self._turns = Turns()
 
     def mount(
         self,
@@ -324,10 +326,12 @@ class Server:
     # What a connection asks for (see `connection.Handler`)
 
     async def answer(self, connection: Connection, request: Request) -> Reply:
-        """Answer one request."""
-        assert self._services is not None
+        """Answer one request, when it is its turn."""
+        services = self._services
+        assert services is not None
+        await self._turns.take()
         speak = classroom.answer if connection.classroom else answer
-        return await speak(self._services, connection, request)
+        return await speak(services, connection, request)
 
     def opened(self, connection: Connection) -> bool:
         """Note a connection, if there is room for it."""

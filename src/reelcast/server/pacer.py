@@ -1,7 +1,7 @@
-"""The pacer: what is due within one tick is sent together.
+"""The pacer: what is due at about the same time is sent together.
 
-Players are kept in a wheel of ticks rather than each behind a timer of its own, so that the work of a
-thousand sessions is one wake-up, and their datagrams are one batch.
+Players are kept in a wheel of steps rather than each behind a timer of its own, so that the work of a
+thousand sessions is a few wake-ups, and their datagrams are few batches.
 """
 
 from __future__ import annotations
@@ -16,23 +16,31 @@ __all__ = ["TICK", "OnSent", "Paced", "Pacer"]
 log = logging.getLogger(__name__)
 
 TICK = 0.008
-"""Seconds: media leaves at most half of it early or late, and half of what sending all of a tick takes. A wake-up
-costs as much as sending to a dozen readers, so that half of this would cost a fifth more with 100 of them."""
-STEPS = 8
-"""Parts of a tick that players which have much to send are called in: one of them fills a wake-up."""
-STEP = TICK / STEPS
-LOOK_AHEAD = 5
-"""Ticks within which a player may begin: a frame's time at 25 frames a second."""
-ENOUGH = 128
-"""Players called in one tick, before others are rather called in a tick of their own: 3 ms of work."""
+"""Seconds: media leaves at most half of it early or late, where that spares a wake-up."""
+STEP = 0.001
+"""Seconds: players are called at multiples of this; an event loop does not wake up more exactly."""
+NEAREST = (-1, 1, -2, 2, -3, 3)
+"""Steps around a player's own in which others may be called whom it joins; no more than half a tick."""
+FEW = 16
+"""Players called together whom others join though it is not quite their time: a wake-up costs as much as sending
+to a dozen of them."""
+SLOT = 0.002
+"""Seconds: players begin at multiples of this. Those of one slot are called together, and take a part of it."""
+LOOK_AHEAD = 0.04
+"""Seconds within which a player may begin: a frame's time at 25 frames a second."""
+FULL = 0.6
+"""The part of a slot that sending to its players may take before others rather begin in the next one."""
+EARLY = 2.0
+"""Those of a step are called early by so many times what they take: once for themselves, once for what goes wrong.
+Where the machine has little time to spare, it takes long to catch up with that."""
+MAX_EARLY = 4
+"""Steps by which they are called early at most: half a tick."""
+FIRST_COST = 33e-6
+"""Seconds that it takes to call a player, until more is known;"""
+MEMORY = 1000
+"""that, and what was seen later, counts for as much as so many players that are called."""
 TOGETHER = 64
 """Players after which what they have put into batches is sent: what the first of them had due is 2 ms old."""
-MAX_EARLY = 3
-"""Steps by which a tick is begun early at most: half of a tick whose work leaves hardly any time for others."""
-MEMORY = 1000
-"""Players by whom it is judged how long a tick takes: what a thousand before them saw counts for half."""
-SWAY = 0.75
-"""Steps by which that has to differ from what is allowed for, so that a tick is not torn in two for nothing."""
 
 OnSent = Callable[[float, float, float], None]
 """Takes when a player's media was due, when it was begun, and when all of it had been handed to the kernel."""
@@ -43,7 +51,7 @@ class Paced(Protocol):
 
     @property
     def lead(self) -> float | None:
-        """Seconds before its time at which who has much to send is called; None: in a tick with others."""
+        """Seconds before its time at which who has much to send is called; None: with others, at about its time."""
 
     def advance(self, now: float) -> float | None:
         """Send what is due by `now`; the time of what comes next, None where that will be said later."""
@@ -60,54 +68,48 @@ class Pacer:
         self._dues: dict[Paced, float] = {}
         # When their media was due, and when they were called.
         self._called: list[tuple[float, float]] = []
-        # By the step, of 1 ms, at which they are called.
+        # By the step at which they are called.
         self._wheel: dict[int, list[Paced]] = {}
         self._after: list[Callable[[], None]] = []
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0
         self._ticking = False
         self._last = int(self._loop.time() / STEP)
-        # Seconds that the work of a tick takes, and steps by which ticks are begun early for it.
-        self._work = 0.0
-        self._early = 0
-        # The latest ticks, and how many players were called in each.
-        self._lately = [(0, 0)] * LOOK_AHEAD
+        self._cost = FIRST_COST
 
-    def good_moment(self, period: float = LOOK_AHEAD * TICK, later: float = 0.0) -> float:
+    def good_moment(self, period: float = LOOK_AHEAD, later: float = 0.0) -> float:
         """When a player had best begin whose frames are `period` seconds apart: soon, and in step with others.
 
         `later` is how long behind its beginning its frames come, in seconds: the first may be an exception.
 
-        All begin at multiples of the period, as long as those are not too many: a hundred readers are then called
-        in one tick of each frame's time, not in all of them.
+        All begin at multiples of the period until there is enough to do, others in the slot behind that, and so
+        on: a hundred readers are then called one after the other once in each frame's time, and of a thousand
+        nobody waits for more than a few dozens.
         """
         period = max(period, TICK)
-        ticks = min(int(period / TICK + 0.01), LOOK_AHEAD)
-        now, ahead = int(self._loop.time() / TICK), round(later / TICK)
-        sizes = {tick: self._crowd(tick + ahead, now) for tick in range(now + 1, now + 1 + ticks)}
-        in_step = sorted(sizes, key=lambda tick: ((tick + 0.5) * TICK + later) % period)
-        fewest = min(sizes, key=sizes.__getitem__)
-        return next((tick for tick in in_step if sizes[tick] < ENOUGH), fewest) * TICK
-
-    def _crowd(self, tick: int, now: int) -> int:
-        """How many wait for a tick, or were called a frame's time before it, or a multiple of that."""
-        before, called = self._lately[tick % LOOK_AHEAD]
-        waiting = len(self._wheel.get(tick * STEPS - self._early, ()))
-        # Between two frames, players wait for the rest of a keyframe, or for sound.
-        return max(waiting, called if now - before <= LOOK_AHEAD else 0)
+        crowds = [0] * (int(period / SLOT) + 1)
+        for step, waiting in self._wheel.items():
+            crowds[_slot(step * STEP, period)] += len(waiting)
+        soon = int(self._loop.time() / SLOT) + 1
+        slots = range(soon, soon + int(min(period, LOOK_AHEAD) / SLOT + 0.01))
+        in_step = sorted((_slot(slot * SLOT + later, period), slot) for slot in slots)
+        enough = FULL * SLOT / self._cost
+        _, chosen = next(
+            (place for place in in_step if crowds[place[0]] < enough),
+            min(in_step, key=lambda place: crowds[place[0]]),
+        )
+        return chosen * SLOT
 
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""
-        lead = player.lead
-        if lead is None:
-            next_tick = (self._last + self._early) // STEPS + 1
-            step = max(int(when / TICK + 0.5), next_tick) * STEPS - self._early
-        else:
-            # Rounded down, for an event loop wakes up as much as a millisecond late.
-            step = max(int((when - lead) / STEP), self._last + 1)
-        waiting = self._wheel.get(step)
+        lead, wheel = player.lead, self._wheel
+        # Rounded down where it matters, for an event loop wakes up as much as a millisecond late.
+        step = max(int(when / STEP + 0.5 if lead is None else (when - lead) / STEP), self._last + 1)
+        waiting = wheel.get(step)
+        if waiting is None and lead is None:
+            waiting = self._near(step)
         if waiting is None:
-            self._wheel[step] = [player]
+            wheel[step] = [player]
             self._arm(step)
         else:
             waiting.append(player)
@@ -141,6 +143,18 @@ class Pacer:
         self._wheel.clear()
         self._after.clear()
 
+    def _near(self, step: int) -> list[Paced] | None:
+        """Those who are called nearest to a step at which nobody is, where they are few enough to be joined."""
+        for distance in NEAREST:
+            waiting = self._wheel.get(step + distance)
+            if waiting is not None and len(waiting) < FEW and step + distance > self._last:
+                return waiting
+        return None
+
+    def _begin(self, step: int) -> int:
+        """When those of a step are called: earlier by what they take, and as much for what goes wrong."""
+        return step - min(int(EARLY * len(self._wheel[step]) * self._cost / STEP), MAX_EARLY)
+
     def _arm(self, step: int) -> None:
         """Be called at a step, where that is sooner than now agreed; in a tick, that is seen to at its end."""
         if self._ticking or (self._handle is not None and self._armed <= step):
@@ -155,17 +169,20 @@ class Pacer:
         time = self._loop.time()
         current = int(time / STEP + 0.5)
         wheel = self._wheel
-        due = [step for step in wheel if step <= current] if wheel else []
+        due = sorted(step for step in wheel if step <= current + MAX_EARLY and self._begin(step) <= current)
         self._last = current
         called = 0
-        for step in sorted(due):
+        for step in due:
+            now = max(time, step * STEP)
             for player in wheel.pop(step):
-                self._advance(player, time)
+                self._advance(player, now)
                 called += 1
                 if called % TOGETHER == 0:
                     self._send()
         self._send()
-        self._remember((current + self._early) // STEPS, called, self._loop.time() - time)
+        if called >= FEW:
+            cost = (self._loop.time() - time) / called
+            self._cost += (cost - self._cost) * called / (called + MEMORY)
         after, self._after = self._after, []
         for call in after:
             try:
@@ -174,7 +191,7 @@ class Pacer:
                 log.exception("a call behind a tick failed: %r", call)
         self._ticking = False
         if wheel or self._after:
-            self._arm(current + 1 if self._after else min(wheel))
+            self._arm(current + 1 if self._after else self._begin(min(wheel)))
 
     def _advance(self, player: Paced, time: float) -> None:
         if self._on_sent is not None:
@@ -182,22 +199,13 @@ class Pacer:
             self._called.append((self._dues.pop(player, began), began))
         try:
             lead = player.lead
-            when = player.advance(time + (TICK / 2 + self._early * STEP if lead is None else lead + STEP))
+            when = player.advance(time + (TICK / 2 if lead is None else lead + STEP))
         except Exception:
             # A fault in one player must not stop all the others.
             log.exception("a player failed and is dropped: %r", player)
             return
         if when is not None:
             self.add(player, when)
-
-    def _remember(self, tick: int, called: int, seconds: float) -> None:
-        """In a tick, or a step of it, so many players took so long together: ticks begin early by half of that."""
-        before, others = self._lately[tick % LOOK_AHEAD]
-        self._lately[tick % LOOK_AHEAD] = tick, called + (others if before == tick else 0)
-        self._work += (seconds - self._work) * called / (called + MEMORY)
-        early = min(self._work / 2 / STEP, MAX_EARLY)
-        if abs(early - self._early) > SWAY:
-            self._early = round(early)
 
     def _send(self) -> None:
         self._flush()
@@ -206,3 +214,8 @@ class Pacer:
             for due, began in self._called:
                 self._on_sent(due, began, done)
             self._called.clear()
+
+
+def _slot(time: float, period: float) -> int:
+    """How many slots a time is behind the latest multiple of a period; what is just before the next is that."""
+    return int((time + STEP / 2) % period / SLOT)

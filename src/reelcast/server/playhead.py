@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 from reelcast.errors import ProtocolError
 from reelcast.media.groups import leading_track
@@ -19,7 +20,7 @@ from reelcast.net.carrier import Carrier
 from reelcast.net.flight import Flight
 from reelcast.rtp.group import Group, Run
 from reelcast.rtp.sender import Sender, stamp, tally
-from reelcast.server.pacer import TICK, Pacer
+from reelcast.server.pacer import LOOK_AHEAD, TICK, Pacer
 from reelcast.server.reel import Groups, Reel, Start, honoured
 from reelcast.server.reports import Reporter
 from reelcast.server.source import Pace, Playing
@@ -155,7 +156,9 @@ class Playhead:
             played = now - self._epoch
             late = played - dues[first]
             if late > self._carrier.max_lag:
-                # Too much to catch up on at once: the rest of the timeline moves instead.
+                # Too much to catch up on at once: the rest of the timeline moves instead, by a time that lets all
+                # whom this has befallen keep their places behind each other.
+                late = ceil(late / LOOK_AHEAD) * LOOK_AHEAD
                 self._epoch += late
                 self._reporter.restart()
                 played -= late
