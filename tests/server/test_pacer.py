@@ -12,11 +12,11 @@ import pytest
 from tests.server.virtual import VirtualLoop, in_virtual_time
 
 from reelcast.server.pacer import (
+    AHEAD,
     FEW,
     FIRST_COST,
     FULL,
     LOOK_AHEAD,
-    MAX_EARLY,
     SLOT,
     STEP,
     TICK,
@@ -397,16 +397,16 @@ async def test_where_frames_fall_later_than_playing_begins_that_counts(later: fl
     ("count", "cost", "steps"),
     [
         (1, 100e-6, 0),
-        (FEW, 25e-6, 0),
-        (20, 35e-6, 1),
-        (50, 23e-6, 2),
-        (50, 33e-6, 3),
-        (60, 100e-6, MAX_EARLY),
+        (FEW, 50e-6, 0),
+        (FEW, 70e-6, 1),
+        (40, 35e-6, 1),
+        (50, 45e-6, 2),
+        (60, 100e-6, AHEAD),
     ],
 )
 @in_virtual_time
 async def test_what_takes_long_is_begun_early(count: int, cost: float, steps: int) -> None:
-    """By twice of what it takes, but never by more than half a tick."""
+    """By what it takes, so that all are in time; but never by half a tick."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     pacer = Pacer(lambda: None)
@@ -424,24 +424,66 @@ async def test_what_takes_long_is_begun_early(count: int, cost: float, steps: in
 
 
 @pytest.mark.parametrize(
-    ("others", "distance", "joins"),
-    [(1, 0.003, True), (1, -0.003, True), (FEW - 1, 0.001, True), (FEW, 0.001, False), (1, 0.004, False)],
+    ("steps", "joins"), [(-1, False), (0, True), (1, True), (AHEAD, True), (AHEAD + 1, False)]
 )
 @in_virtual_time
-async def test_who_is_nearly_due_joins_a_few_others(others: int, distance: float, joins: bool) -> None:
+async def test_who_is_nearly_due_is_called_with_others(steps: int, joins: bool) -> None:
     loop = asyncio.get_running_loop()
     pacer = Pacer(lambda: None)
     start = pacer.good_moment()
-    for _ in range(others):
-        pacer.add(Player(), start)
+    pacer.add(Player(), start - 0.1)
+    pacer.add(Player(), start)
     times: list[float] = []
     player = Player(call=lambda: times.append(loop.time()))
-    pacer.add(player, start + distance)
+    pacer.add(player, start + steps * STEP)
     await asyncio.sleep(0.1)
     pacer.close()
-    assert times == pytest.approx([start + (0.0 if joins else distance)], abs=1e-6)
+    assert times == pytest.approx([start if joins else start + steps * STEP], abs=1e-6)
     # Whenever it is called, what is due for it is due.
-    assert player.called[0] >= start + distance
+    assert player.called[0] >= start + steps * STEP
+
+
+@in_virtual_time
+async def test_a_head_start_leaves_others_their_turn() -> None:
+    """Of those who are not yet due, a few are called before the event loop does what else there is."""
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(lambda: None)
+    start = pacer.good_moment()
+    order: list[str] = []
+
+    def call(name: str) -> None:
+        order.append(name)
+        if order.count(name) == 1:
+            loop.call_soon(order.append, "others")
+
+    for step in range(AHEAD + 1):
+        for _ in range(TOGETHER):
+            pacer.add(Player(call=partial(call, str(step))), start + step * STEP)
+    await asyncio.sleep(0.1)
+    pacer.close()
+    turns = [[str(step)] * TOGETHER + ["others"] for step in range(AHEAD + 1)]
+    assert order == [name for turn in turns for name in turn]
+
+
+@in_virtual_time
+async def test_one_with_a_lead_gets_no_head_start() -> None:
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(lambda: None)
+    start = pacer.good_moment()
+    pacer.add(Player(), start)
+    times: list[float] = []
+    pacer.add(Player(call=lambda: times.append(loop.time()), lead=0.0), start + 2 * STEP)
+    gone = Player(lead=0.001)
+    pacer.add(gone, start + 2 * STEP)
+    pacer.discard(gone)
+    closed = Player(lead=0.001)
+    pacer.add(closed, start + 1.0)
+    await asyncio.sleep(0.1)
+    pacer.close()
+    await asyncio.sleep(2)
+    assert times == pytest.approx([start + 2 * STEP], abs=STEP)
+    assert not gone.called
+    assert not closed.called
 
 
 @pytest.mark.parametrize("work", [20e-6, 33e-6, 100e-6])

@@ -1,7 +1,8 @@
 """The pacer: what is due at about the same time is sent together.
 
-Players are kept in a wheel of steps rather than each behind a timer of its own, so that the work of a
-thousand sessions is a few wake-ups, and their datagrams are few batches.
+Players are kept in a wheel of steps rather than each behind a timer of its own. A wake-up calls all that are due
+within a few steps, so that the work of a thousand sessions is few wake-ups and few batches; and where there is
+much to do, that is a head start, which makes up for what comes between.
 """
 
 from __future__ import annotations
@@ -16,31 +17,27 @@ __all__ = ["TICK", "OnSent", "Paced", "Pacer"]
 log = logging.getLogger(__name__)
 
 TICK = 0.008
-"""Seconds: media leaves at most half of it early or late, where that spares a wake-up."""
+"""Seconds: media leaves at most half of it early."""
 STEP = 0.001
 """Seconds: players are called at multiples of this; an event loop does not wake up more exactly."""
-NEAREST = (-1, 1, -2, 2, -3, 3)
-"""Steps around a player's own in which others may be called whom it joins; no more than half a tick."""
-FEW = 16
-"""Players called together whom others join though it is not quite their time: a wake-up costs as much as sending
-to a dozen of them."""
+AHEAD = 3
+"""Steps before their time at which players are called where somebody else is due: no more than half a tick. A
+wake-up costs as much as sending to a dozen readers."""
+TOGETHER = 64
+"""Players after which what they have put into batches is sent, and those who are not yet due wait for the event
+loop's next turn: 2 ms of work."""
 SLOT = 0.002
-"""Seconds: players begin at multiples of this. Those of one slot are called together, and take a part of it."""
+"""Seconds: players begin at multiples of this. Those of one slot are called together."""
+FULL = 0.6
+"""The part of a slot that calling its players may take before others rather begin in the next one."""
 LOOK_AHEAD = 0.04
 """Seconds within which a player may begin: a frame's time at 25 frames a second."""
-FULL = 0.6
-"""The part of a slot that sending to its players may take before others rather begin in the next one."""
-EARLY = 2.0
-"""Those of a step are called early by so many times what they take: once for themselves, once for what goes wrong.
-Where the machine has little time to spare, it takes long to catch up with that."""
-MAX_EARLY = 4
-"""Steps by which they are called early at most: half a tick."""
 FIRST_COST = 33e-6
 """Seconds that it takes to call a player, until more is known;"""
 MEMORY = 1000
 """that, and what was seen later, counts for as much as so many players that are called."""
-TOGETHER = 64
-"""Players after which what they have put into batches is sent: what the first of them had due is 2 ms old."""
+FEW = 16
+"""Of fewer players that are called together, most of what it takes is the wake-up."""
 
 OnSent = Callable[[float, float, float], None]
 """Takes when a player's media was due, when it was begun, and when all of it had been handed to the kernel."""
@@ -51,7 +48,7 @@ class Paced(Protocol):
 
     @property
     def lead(self) -> float | None:
-        """Seconds before its time at which who has much to send is called; None: with others, at about its time."""
+        """Seconds before its time at which who has much to send is called; None: with others, near its time."""
 
     def advance(self, now: float) -> float | None:
         """Send what is due by `now`; the time of what comes next, None where that will be said later."""
@@ -68,13 +65,15 @@ class Pacer:
         self._dues: dict[Paced, float] = {}
         # When their media was due, and when they were called.
         self._called: list[tuple[float, float]] = []
-        # By the step at which they are called.
+        # By the step in which they are due; and those who have much to send, each called by itself.
         self._wheel: dict[int, list[Paced]] = {}
+        self._alone: dict[Paced, asyncio.TimerHandle] = {}
         self._after: list[Callable[[], None]] = []
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0
         self._ticking = False
         self._last = int(self._loop.time() / STEP)
+        # Seconds that it takes to call a player.
         self._cost = FIRST_COST
 
     def good_moment(self, period: float = LOOK_AHEAD, later: float = 0.0) -> float:
@@ -102,22 +101,25 @@ class Pacer:
 
     def add(self, player: Paced, when: float) -> None:
         """Have `player.advance` called at `when`."""
-        lead, wheel = player.lead, self._wheel
-        # Rounded down where it matters, for an event loop wakes up as much as a millisecond late.
-        step = max(int(when / STEP + 0.5 if lead is None else (when - lead) / STEP), self._last + 1)
-        waiting = wheel.get(step)
-        if waiting is None and lead is None:
-            waiting = self._near(step)
+        if self._on_sent is not None:
+            self._dues[player] = when
+        lead = player.lead
+        if lead is not None:
+            # Rounded down, for an event loop wakes up as much as a millisecond late.
+            step = max(int((when - lead) / STEP), int(self._loop.time() / STEP) + 1)
+            self._alone[player] = self._loop.call_at(step * STEP, self.call_now, player)
+            return
+        step = max(int(when / STEP + 0.5), self._last + 1)
+        waiting = self._wheel.get(step)
         if waiting is None:
-            wheel[step] = [player]
+            self._wheel[step] = [player]
             self._arm(step)
         else:
             waiting.append(player)
-        if self._on_sent is not None:
-            self._dues[player] = when
 
     def call_now(self, player: Paced) -> None:
         """Call `player.advance` at once, outside any tick: what comes as it happens is due when it comes."""
+        self._alone.pop(player, None)
         self._advance(player, self._loop.time())
         self._send()
 
@@ -128,6 +130,9 @@ class Pacer:
 
     def discard(self, player: Paced) -> None:
         """No longer call this player."""
+        alone = self._alone.pop(player, None)
+        if alone is not None:
+            alone.cancel()
         for waiting in self._wheel.values():
             if player in waiting:
                 waiting.remove(player)
@@ -140,20 +145,11 @@ class Pacer:
         """Stop calling anybody."""
         if self._handle is not None:
             self._handle.cancel()
+        for alone in self._alone.values():
+            alone.cancel()
+        self._alone.clear()
         self._wheel.clear()
         self._after.clear()
-
-    def _near(self, step: int) -> list[Paced] | None:
-        """Those who are called nearest to a step at which nobody is, where they are few enough to be joined."""
-        for distance in NEAREST:
-            waiting = self._wheel.get(step + distance)
-            if waiting is not None and len(waiting) < FEW and step + distance > self._last:
-                return waiting
-        return None
-
-    def _begin(self, step: int) -> int:
-        """When those of a step are called: earlier by what they take, and as much for what goes wrong."""
-        return step - min(int(EARLY * len(self._wheel[step]) * self._cost / STEP), MAX_EARLY)
 
     def _arm(self, step: int) -> None:
         """Be called at a step, where that is sooner than now agreed; in a tick, that is seen to at its end."""
@@ -169,13 +165,14 @@ class Pacer:
         time = self._loop.time()
         current = int(time / STEP + 0.5)
         wheel = self._wheel
-        due = sorted(step for step in wheel if step <= current + MAX_EARLY and self._begin(step) <= current)
         self._last = current
-        called = 0
-        for step in due:
-            now = max(time, step * STEP)
+        called, waits = 0, False
+        for step in sorted(step for step in wheel if step <= current + AHEAD):
+            waits = step > current and called >= TOGETHER
+            if waits:
+                break
             for player in wheel.pop(step):
-                self._advance(player, now)
+                self._advance(player, time)
                 called += 1
                 if called % TOGETHER == 0:
                     self._send()
@@ -190,8 +187,14 @@ class Pacer:
             except Exception:
                 log.exception("a call behind a tick failed: %r", call)
         self._ticking = False
-        if wheel or self._after:
-            self._arm(current + 1 if self._after else self._begin(min(wheel)))
+        if waits:
+            self._arm(current)
+        elif self._after:
+            self._arm(current + 1)
+        elif wheel:
+            # As early as is needed for all of them to be in time.
+            first = min(wheel)
+            self._arm(first - min(int(len(wheel[first]) * self._cost / STEP), AHEAD))
 
     def _advance(self, player: Paced, time: float) -> None:
         if self._on_sent is not None:
