@@ -19,8 +19,11 @@ def main() -> None:
     try:
         show(parse(sys.argv[1:]))
     except ReelcastError as error:
-        sys.exit(f"clientlauncher.py: {error}")
+        sys.exit(f"clientlauncher.py: {error.line}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT

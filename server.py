@@ -24,7 +24,7 @@ def main() -> None:
     try:
         run(Serving(flags=Flags({"listen": {"port": port}, "paths": {"/": {"file": HERE}}})))
     except ReelcastError as error:
-        sys.exit(f"server.py: {error}")
+        sys.exit(f"server.py: {error.line}")
 
 
 def _port(arguments: list[str]) -> int | None:
@@ -45,4 +45,7 @@ def run_in_environment(script: str, error: ModuleNotFoundError) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT

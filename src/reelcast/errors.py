@@ -68,6 +68,11 @@ class ReelcastError(Exception):
     def __str__(self) -> str:
         return f"{self.url}: {self.message}" if self.url else self.message
 
+    @property
+    def line(self) -> str:
+        """What was wrong, and what to do about it, as a command says it on a terminal."""
+        return f"{self}; {self.advice}" if self.advice else str(self)
+
 
 class ProtocolError(ReelcastError):
     """A peer broke the protocol, or asked for what it may not have.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reelcast.__main__ import main as entry
 from reelcast.cli import main as module
 
 
@@ -59,3 +60,13 @@ def test_who_reads_no_more_is_told_nothing() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        entry()
+    assert ended.value.code == 130

@@ -245,7 +245,10 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-async def test_ctrl_c_ends_a_recording_in_good_order(movies: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+async def test_a_signal_ends_a_recording_in_good_order(
+    movies: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     path = tmp_path / "a.mp4"
     async with serving(movies / "movie-bframes.mp4", live=True) as url:
         process = await asyncio.create_subprocess_exec(
@@ -254,9 +257,9 @@ async def test_ctrl_c_ends_a_recording_in_good_order(movies: Path, tmp_path: Pat
         assert process.stdout is not None
         assert await process.stdout.readline() == f"recording {path} over udp\n".encode()
         await asyncio.to_thread(wait_for, path)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = await process.stdout.read()
-        assert await process.wait() == 130
+        assert await process.wait() == code
     assert rest.startswith(f"{path}: 0:00:0".encode())
     found = marks(path)
     assert len(found) >= 20

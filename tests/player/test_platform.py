@@ -18,6 +18,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about L
 def test_a_platform_that_is_chosen_is_not_doubted() -> None:
     assert player.available() is None
     assert platform.missing_library() is None
+    assert platform.refusal() is None
 
 
 @linux
@@ -43,6 +44,9 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert player.available() == "no"
     errors["wayland"] = None
+    monkeypatch.setattr(platform, "refusal", lambda: "it does not answer")
+    assert player.available() == "it does not answer"
+    monkeypatch.setattr(platform, "refusal", lambda: None)
     assert player.available() is None
     monkeypatch.delenv("WAYLAND_DISPLAY")
     assert player.available() == errors["xcb"]
@@ -72,6 +76,39 @@ def test_what_the_loader_says(said: str, error: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(platform, "QLibrary", Library)
     assert platform._load_error("/q/libqxcb.so") == error
+
+
+@linux
+@pytest.mark.parametrize(
+    ("trial", "reason"),
+    [
+        ("", None),
+        ("raise SystemExit(1)", "Qt cannot open a window here: it does not say why"),
+        (
+            "raise SystemExit('qt.qpa.xcb: could not connect to display :7\\nThis application failed to start')",
+            "Qt cannot open a window here: could not connect to display :7",
+        ),
+    ],
+)
+def test_a_display_that_takes_no_window(
+    trial: str, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QT_QPA_PLATFORM")
+    monkeypatch.setattr(platform, "TRIAL", trial)
+    assert platform.refusal() == reason
+
+
+@linux
+def test_a_display_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QT_QPA_PLATFORM")
+    monkeypatch.setattr(platform, "TRIAL", "import time; time.sleep(60)")
+    monkeypatch.setattr(platform, "TRIAL_SECONDS", 0.1)
+    assert platform.refusal() == "the display does not answer within 0.1 s"
+
+
+@linux
+def test_the_trial_opens_what_can_be_opened() -> None:
+    subprocess.run([sys.executable, "-c", platform.TRIAL], check=True)
 
 
 def test_a_plugin_that_loads_lacks_nothing() -> None:

@@ -63,8 +63,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except ReelcastError as error:
-        advice = f"; {error.advice}" if error.advice else ""
-        print(f"reelcast: {error}{advice}", file=sys.stderr)
+        print(f"reelcast: {error.line}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         # What is printed goes to a disk that is full, or to a program that wants no more of it (`| head`).

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+import signal
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
@@ -126,8 +130,31 @@ TIMEOUT = typer.Option(
 
 
 def run(work: Coroutine[object, object, None]) -> None:
-    """Do the work of a verb in an event loop; Ctrl-C ends it, and the program, in good order."""
+    """Do the work of a verb in an event loop; Ctrl-C and SIGTERM end it, and the program, in good order."""
+    with _terminated_in_order():
+        try:
+            asyncio.run(work)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Let SIGTERM end what is being done as Ctrl-C does, and then the process, as whoever sent it expects."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        came.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        asyncio.run(work)
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            sys.stdout.flush()
+            signal.raise_signal(signal.SIGTERM)

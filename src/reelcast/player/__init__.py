@@ -34,9 +34,9 @@ def available() -> str | None:
         return str(error)
     if not _has_display():
         return "there is no display to open a window on"
-    from reelcast.player.platform import missing_library
+    from reelcast.player.platform import missing_library, refusal
 
-    return missing_library()
+    return missing_library() or refusal()
 
 
 def run(source: Source | None = None, *, play: bool = True, leave_at_end: bool = False) -> int:
