@@ -94,6 +94,19 @@ def test_without_a_display_and_a_terminal_it_says_what_to_do(monkeypatch: pytest
     )
 
 
+@pytest.mark.parametrize("script", [SCRIPT, ROOT / "server.py"])
+def test_an_interruption_is_no_traceback(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "show", interrupted)
+    monkeypatch.setattr("reelcast.cli.serve.run", interrupted)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(script), run_name="__main__")
+    assert left.value.code == 130
+
+
 def test_without_its_environment_it_says_what_to_do(tmp_path: Path) -> None:
     for script in (SCRIPT, ROOT / "server.py"):
         shutil.copy(script, tmp_path)

@@ -51,6 +51,7 @@ def test_facts() -> None:
     assert (error.status, error.advice) == (None, "look at the cable")
     bare = ReelcastError("odd")
     assert (bare.url, bare.peer, bare.status, bare.advice) == ("", "", None, "")
+    assert (error.line, bare.line) == ("rtsp://h/p: lost; look at the cable", "odd")
     assert ProtocolError("odd").status == 400
     assert (RemoteError(461, "No").status, RemoteError(461, "No").reason) == (461, "No")
     assert (DeadlineError("connect", 3).step, DeadlineError("connect", 3).seconds) == ("connect", 3)

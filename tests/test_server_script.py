@@ -72,7 +72,7 @@ def test_a_port_in_use(place: Path) -> None:
         number = taken.getsockname()[1]
         result = run(place, str(number))
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f"server.py: all addresses port {number} is in use")
+    assert result.stderr.splitlines()[-1].startswith(f"server.py: port {number} of all addresses is in use")
     assert "Traceback" not in result.stderr
 
 

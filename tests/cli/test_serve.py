@@ -100,7 +100,7 @@ def test_a_folder_without_media(tmp_path: Path) -> None:
 
 def test_a_port_in_use(folder: Path, taken: int) -> None:
     line = one_line(run("serve", folder, "--host", "127.0.0.1", "--port", str(taken)))
-    assert f"127.0.0.1 port {taken} is in use" in line
+    assert f"port {taken} of 127.0.0.1 is in use" in line
     assert "--port" in line
 
 

@@ -497,7 +497,7 @@ async def test_what_is_mounted_may_change(server: Server, folder: Path, tmp_path
 async def test_ports_in_use(folder: Path) -> None:
     """Conformance H15."""
     async with Server("127.0.0.1", 0) as server:
-        with pytest.raises(TransportError, match=rf"127.0.0.1 port {server.port} is in use: .* --port"):
+        with pytest.raises(TransportError, match=rf"port {server.port} of 127.0.0.1 is in use: .* --port"):
             await Server("127.0.0.1", server.port).start()
     with Ports() as taken:
         for number in taken.pair:

@@ -106,7 +106,7 @@ class Ports:
                 return listeners
 
     def _refused(self, error: OSError, port: int, option: str) -> TransportError:
-        where = f"{self._host or 'all addresses'} port {port}"
+        where = f"port {port} of {self._host or 'all addresses'}"
         if error.errno == errno.EADDRINUSE:
             return TransportError(f"{where} is in use: choose another with {option}")
         if error.errno in (errno.EACCES, errno.EPERM):
