@@ -110,6 +110,16 @@ async def test_the_server_may_ask_too(
     assert ("Public" in response.headers) is (method == "OPTIONS")
 
 
+async def test_a_server_that_asks_and_does_not_listen(
+    server: ScriptedServer, dialogue: Dialogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_UNSENT", 0)
+    await dialogue.ask("OPTIONS", "*")
+    server.send(b"OPTIONS * RTSP/1.0\r\nCSeq: 77\r\n\r\n")
+    await dialogue.ask("OPTIONS", "*")
+    assert server.responses == []
+
+
 async def test_demand(server: ScriptedServer, dialogue: Dialogue) -> None:
     with pytest.raises(RemoteError, match="the server answered 501 Not Implemented") as caught:
         await dialogue.demand("RECORD", "rtsp://h/p")

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.client.scripted import SDP, ScriptedServer, audio, goodbye, reply
+from tests.client.scripted import SDP, Answer, ScriptedServer, audio, goodbye, reply
 from tests.server.raw import until
 
 from reelcast.client import lifetime, reception, session
@@ -262,6 +262,24 @@ async def test_a_description_of_nothing(server: ScriptedServer) -> None:
     with pytest.raises(ReelcastError, match="no track"):
         await started(server.url, timeout=5.0)
     await server.until(lambda: server.connections == 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "message"),
+    [
+        ("DESCRIBE", reply(200, body=b"nothing"), "the description holds no line of SDP"),
+        ("DESCRIBE", reply(302, ("Location", "http://other/")), "'http://other/' is no RTSP URL"),
+        ("SETUP", reply(200, ("Transport", "RTP/AVP;unicast")), "the server insists on RTP/AVP"),
+        ("SETUP", reply(200, ("Session", ";timeout=9")), "the server names a session that can be none"),
+    ],
+)
+async def test_every_error_says_whose_it_is(
+    server: ScriptedServer, method: str, answer: Answer, message: str
+) -> None:
+    server.answers[method] = answer
+    with pytest.raises(ProtocolError, match=message) as caught:
+        await started(server.url, transport="tcp", timeout=5.0)
+    assert str(caught.value).startswith(server.url)
 
 
 async def test_a_track_that_is_refused_is_left_out(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -71,6 +74,39 @@ def test_half_of_a_fragment_is_taken_back(tmp_path: Path, monkeypatch: pytest.Mo
     sink.sync()
     sink.close()
     assert (path.read_bytes(), sink.size) == (b"abcdef", 6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be removed there")
+def test_a_file_that_is_removed_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    sink = _Sink(path)
+    fstat = os.fstat
+    with monkeypatch.context() as patch:
+        # As some file systems have it, which count no links.
+        patch.setattr(os, "fstat", lambda fd: os.stat_result((*fstat(fd)[:3], 0, *fstat(fd)[4:])))
+        sink.write(b"abc")
+        sink.sync()
+        assert sink.failure is None
+    path.unlink()
+    sink.write(b"def")
+    sink.sync()
+    assert sink.failure is not None
+    assert sink.failure.strerror == "somebody has removed the file"
+    sink.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be removed there")
+def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
+    track, units = audio("aac")
+    path = tmp_path / "folder" / "a.ts"
+    path.parent.mkdir()
+    output = Output(path)
+    number = output.add(track, template(track, None))
+    output.put(number, units[0], Fraction(1, track.clock_rate))
+    shutil.rmtree(path.parent)
+    with pytest.raises(MediaError, match=r"recording stopped: somebody has removed the file$"):
+        output.close()
+    output.abandon()
 
 
 def test_a_broken_unit_is_passed_over(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +20,7 @@ from reelcast.load.plot import check_plot, save_plot
 from reelcast.load.readers import MAX_TRACKS
 from reelcast.load.report import as_json, as_text
 from reelcast.load.run import Measurement, Plan, Run
+from reelcast.server.limits import descriptors, raise_descriptors
 
 __all__ = ["Carriage", "load"]
 
@@ -57,7 +57,7 @@ def load(
         typer.Option(
             parser=seconds_of,
             metavar="SECONDS",
-            help="Seconds to measure, from 2 s after the last has joined.",
+            help="Seconds to measure, from 1 s after the last has joined.",
         ),
     ] = 10.0,
     ramp: Annotated[float, typer.Option(min=0.1, help="Readers that join a second.")] = 200.0,
@@ -127,17 +127,13 @@ class _Progress:
 
 
 def _warn_of_files(plan: Plan, notices: Console) -> None:
-    """Take all file descriptors that may be had; say so in one line if they cannot be enough."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Take the file descriptors that are needed, as far as they may be had; say so if they cannot be enough."""
     least = plan.readers * (1 if plan.transport == "tcp" else 1 + FILES_A_TRACK) + SPARE_FILES
-    if hard != resource.RLIM_INFINITY and least > hard:
+    raise_descriptors(plan.readers * (1 + plan.tracks * FILES_A_TRACK) + SPARE_FILES)
+    allowed = descriptors()
+    if allowed is not None and least > allowed:
         notices.print(
-            f"{plan.readers:,} readers need {least:,} files or more, {hard:,} are allowed: raise `ulimit -Hn`",
+            f"{plan.readers:,} readers need {least:,} files or more, {allowed:,} are allowed: raise `ulimit -Hn`",
             style="yellow",
             soft_wrap=True,
         )

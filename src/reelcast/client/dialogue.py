@@ -35,6 +35,8 @@ __all__ = ["Dialogue"]
 log = logging.getLogger(__name__)
 
 USER_AGENT: Final = "reelcast"
+MAX_UNSENT: Final = 1 << 20
+"""Bytes waiting to be sent behind which the server's own requests go unanswered: it would not read that either."""
 _ANSWERED: Final = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
 
 
@@ -136,7 +138,11 @@ class Dialogue(Wire):
             raise refusal(response, method, uri, self.url, identified=self._authenticator is not None)
         if method == "SETUP" and (value := response.headers.get("Session")):
             # Not once for all: Reolink changes it from one SETUP to the next.
-            self.session = SessionHeader.parse(value)
+            try:
+                self.session = SessionHeader.parse(value)
+            except ProtocolError:
+                message = f"the server names a session that can be none: {value[:80]!r}"
+                raise ProtocolError(message, url=uri, peer=peer_of(self.url)) from None
         return response
 
     async def options(self, uri: str) -> None:
@@ -312,7 +318,7 @@ class Dialogue(Wire):
         known = request.method in _ANSWERED
         headers = [("Public", format_tokens(_ANSWERED))] if request.method == "OPTIONS" else []
         response = Response.to(request, 200 if known else 501, headers)
-        if self._transport is not None:
+        if self._transport is not None and self._transport.get_write_buffer_size() < MAX_UNSENT:
             self._transport.write(response.to_bytes())
             self._note(response, sent=True)
 

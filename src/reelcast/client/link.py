@@ -17,7 +17,7 @@ from reelcast.client.session import Session
 from reelcast.client.statistics import Counted, Ledger, TrackStatistics
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.rtsp.states import State
-from reelcast.rtsp.url import RtspUrl
+from reelcast.rtsp.url import RtspUrl, without_userinfo
 
 __all__ = ["Link", "Start"]
 
@@ -98,7 +98,10 @@ class Link:
                 await session.play(*start, self.segment, deadline)
                 await session.first(self._patience(deadline, last))
                 self.tell_connected()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, ReelcastError):
+                # Who reads messages does not know whose they are.
+                error.url = error.url or without_userinfo(self._url)
             await self.drop()
             raise
 

@@ -44,7 +44,8 @@ class Presentation:
         tracks = tuple(tracks_of(description))
         if not tracks:
             kinds = ", ".join(media.kind for media in description.media) or "no media at all"
-            raise ReelcastError(f"{url.request_uri}: no track has a codec that can be received ({kinds})")
+            message = f"no track has a codec that can be received ({kinds})"
+            raise ReelcastError(message, url=url.request_uri)
         base = url.base(response.headers.get("Content-Base") or response.headers.get("Content-Location"))
         control = description.attribute("control") or "*"
         aggregate = _joined(base, control)

@@ -186,6 +186,7 @@ class Uplink:
                 return
             except (ProtocolError, RemoteError, DeadlineError, TransportError) as error:
                 await self._drop()
+                error.url = error.url or self.url
                 self._ways = tuple(others) if error.status == UNSUPPORTED_TRANSPORT else ()
                 if not self._ways:
                     self._ways = self._all_ways

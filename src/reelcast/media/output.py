@@ -7,6 +7,7 @@ when it is closed.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -218,8 +219,8 @@ class Output:
             self.skipped += 1
         self._sink.sync()
         if self._sink.failure is not None:
-            reason = reason_of(self._sink.failure)
-            raise MediaError(f"{self._path}: recording stopped: {reason}; what is there can be played")
+            rest = "; what is there can be played" if self._path.exists() else ""
+            raise MediaError(f"{self._path}: recording stopped: {reason_of(self._sink.failure)}{rest}")
 
 
 class _Sink:
@@ -235,6 +236,7 @@ class _Sink:
     def __init__(self, path: Path) -> None:
         self.size = 0
         self.failure: OSError | None = None
+        self._path = path
         self._file = path.open("wb", buffering=0)
         self._waiting = bytearray()
 
@@ -273,11 +275,23 @@ class _Sink:
             while self._waiting:
                 del self._waiting[: self._file.write(self._waiting)]
             self.size = max(self.size, self._file.tell())
+            if self._is_gone():
+                raise FileNotFoundError(errno.ENOENT, "somebody has removed the file")
         except OSError as error:
             self.failure = error
             self._waiting.clear()
             with suppress(OSError):
                 self._file.truncate(max(start, self.size))
+
+    def _is_gone(self) -> bool:
+        """Whether the file has no name any more: what is written to it is lost when it is closed."""
+        here = os.fstat(self._file.fileno())
+        if here.st_nlink:
+            return False
+        try:  # some file systems count no links
+            return not os.path.samestat(here, self._path.stat())
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Close the file, when it is where no loss of power can harm it."""
