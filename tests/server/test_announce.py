@@ -34,6 +34,7 @@ from reelcast.rtp import intake
 from reelcast.rtsp.states import State
 from reelcast.server import Guard, Limits, Password, Rights, Server, User, announce, publication
 from reelcast.server.publication import Publication
+from reelcast.track import Track
 
 
 @pytest.fixture
@@ -516,6 +517,46 @@ async def test_readers_go_on_with_the_next(server: Server, tapped: Tapped) -> No
     times = [packet.timestamp for packet in packets]
     assert all(0 < (after - before) % 2**32 < 90_000 for before, after in pairwise(times))
     assert all(203 not in rtcp_kinds(data) for data in reader.frames[1])
+
+
+class Slow:
+    """A recording whose index answers when it is let to: see `reelcast.server.history.History`."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def past(self, tracks: tuple[Track, ...]) -> None:
+        self.asked.set()
+        await self.answers.wait()
+
+    def clock(self, media: float) -> float | None:
+        return None
+
+
+@pytest.mark.parametrize("times", [0, 1])
+async def test_a_reader_that_goes_while_its_play_waits_for_the_disk(
+    server: Server, publisher: Publisher, tapped: Tapped, times: int
+) -> None:
+    """Conformance H18, H20: nobody is left to be sent anything."""
+    await publisher.record(SOUND)
+    publisher.send(0, bytes(160))
+    await until(lambda: bool(tapped.units))
+    slow = tapped.live.history = Slow()
+    async with await Client.connect(server.port) as client, await Client.connect(server.port) as other:
+        session = f"Session: {(await client.setup('/cam/trackID=1')).session}"
+        for _ in range(times):
+            slow.answers.set()
+            assert (await client.ask("PLAY", "/cam", session)).status == 200
+            assert (await client.ask("PAUSE", "/cam", session)).status == 200
+            slow.answers.clear()
+            slow.asked.clear()
+        client.say("PLAY", "/cam", session)
+        await slow.asked.wait()
+        assert (await other.ask("TEARDOWN", "/cam", session)).status == 200
+        slow.answers.set()
+        assert (await client.answer()).status == 454
+        assert tapped.live.statistics().readers == 0
 
 
 async def test_announcing_twice_is_one_session(server: Server, publisher: Publisher) -> None:

@@ -8,7 +8,9 @@ import struct
 import pytest
 from tests.server.raw import Answer, Client, Ports, Rtp, gaps, rtcp_kinds, until
 
+from reelcast.rtp.group import Group, Run
 from reelcast.server import Server
+from reelcast.server.file_source import FileSource
 from reelcast.server.playback import Playback
 from reelcast.server.session import Sessions
 
@@ -429,6 +431,29 @@ async def test_a_pause_is_gone_on_from(server: Server, ports: Ports, more_ports:
         ):
             assert forward(before, after) == pytest.approx(moved * rate, abs=rate / 1000)
         assert video[0].timestamp == first.rtp_info[0][2]
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [("/short.mp4", 454), ("/short.mp4/trackID=2", 200)])
+async def test_what_another_connection_does_while_a_place_is_looked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, meanwhile: str, status: int
+) -> None:
+    """Conformance H18, H20: what is answered is what is there then."""
+    start_before = FileSource.start_before
+    async with await Client.connect(server.port) as client, await Client.connect(server.port) as other:
+        session = await set_up(client)
+
+        async def found_slowly(source: FileSource, seconds: float) -> tuple[Group, Run | None]:
+            found = await start_before(source, seconds)
+            assert (await other.ask("TEARDOWN", meanwhile, session)).status == 200
+            return found
+
+        monkeypatch.setattr(FileSource, "start_before", found_slowly)
+        answer = await client.ask("PLAY", "/short.mp4", session)
+        assert answer.status == status
+        if status == 200:
+            assert [url.rpartition("/")[2] for url, _, _ in answer.rtp_info] == ["trackID=1"]
+            await client.packets(0, 5)
+        assert not client.frames[2]
 
 
 async def test_play_while_playing_changes_nothing(server: Server) -> None:

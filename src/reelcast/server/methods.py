@@ -289,15 +289,20 @@ async def _play(call: Call) -> Reply:
     header, pace = call.request.headers.get("Range"), _pace(call.request)
     wanted = Range.parse(header, backwards=pace.scale < 0) if header is not None else Range()
     times = Times(session.source.calendar)
+    sessions = call.services.sessions
     start, end = await times.wanted(wanted)
+    # Whenever something is waited for, another connection may end the session, or change its tracks.
+    sessions.find(session.id, session.host)
     player = session.ready(call.services.pacer)
     # While it plays, a PLAY that asks for nothing asks whether the session is still there.
     asks = session.state is not State.PLAYING or any(name in call.request.headers for name in _ASKING)
     playing = await player.play(start, end, pace if asks else None)
-    # Meanwhile another connection may have ended the session, or changed its tracks.
-    call.services.sessions.find(session.id, session.host)
-    if session.player is not player:
-        raise ProtocolError("the tracks of this session have changed", 455)
+    try:
+        sessions.find(session.id, session.host)
+    except ProtocolError:
+        # It was stopped before it had got so far.
+        player.stop()
+        raise
     session.state = after(session.state, "PLAY")
     headers = [("Range", str(answered)) for answered in _answered(times, wanted.unit, playing)]
     headers.append(("RTP-Info", _rtp_info(session, playing)))
