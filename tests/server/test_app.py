@@ -18,6 +18,7 @@ from tests.server.raw import PATIENCE, Client, Ports, gaps, receiver_report, rtc
 from reelcast.errors import MediaError, TransportError
 from reelcast.net.messages import Batching
 from reelcast.server import Limits, Server, app, care
+from reelcast.server import connection as connection_module
 from reelcast.server import session as session_module
 from reelcast.server.session import Session, Sessions
 
@@ -352,6 +353,17 @@ async def test_the_time_of_day_may_jump(
             assert (await client.ask("OPTIONS", "*", session)).status == 200
         assert gaps(packets) == []
         assert len(sessions) == 1
+
+
+@pytest.mark.parametrize("crowd", [1, 2])
+async def test_in_a_crowd_reports_wait(server: Server, monkeypatch: pytest.MonkeyPatch, crowd: int) -> None:
+    deferred: list[int] = []
+    monkeypatch.setattr(connection_module, "defer", deferred.append)
+    monkeypatch.setattr(app, "CROWD", crowd)
+    async with await Client.connect(server.port) as client:
+        client.send(b"$\1\0\4abcd")
+        assert (await client.ask("OPTIONS", "*")).status == 200
+    assert len(deferred) == (crowd == 1)
 
 
 # How readers leave

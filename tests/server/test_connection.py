@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.server.raw import Client, until
 
+from reelcast.net import event_loop
 from reelcast.net.udp import Address
 from reelcast.rtsp.message import Request, Response
+from reelcast.server import connection as connection_module
 from reelcast.server.connection import MAX_WAITING, Connection, Reply
 
 OPTIONS = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
@@ -23,6 +25,7 @@ class Handler:
 
     def __init__(self) -> None:
         self.room = True
+        self.patient = False
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.asked: list[Request] = []
@@ -39,6 +42,8 @@ class Handler:
 
     def alive(self, connection: Connection) -> None:
         self.frames += 1
+        if self.patient:
+            connection.be_patient()
 
     def opened(self, connection: Connection) -> bool:
         if self.room:
@@ -90,6 +95,33 @@ async def test_frames_are_a_sign_of_life_and_no_request() -> None:
         assert (await client.answer()).status == 200
         assert handler.frames >= 1
         assert len(handler.asked) == 1
+
+
+async def test_who_reports_may_be_patient_who_publishes_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    deferred: list[int] = []
+    monkeypatch.setattr(connection_module, "defer", deferred.append)
+    handler = Handler()
+    handler.patient = True
+    async with connected(handler) as client:
+        for inlets, expected in (({0: lambda _: None}, 0), ({}, 1), ({}, 1)):
+            await until(lambda: bool(handler.connections))
+            handler.connections[0].inlets = inlets
+            client.send(b"$\0\0\4abcd" + OPTIONS)
+            assert (await client.answer()).status == 200
+            assert len(deferred) == expected
+
+
+def test_who_is_patient_is_answered_and_may_leave() -> None:
+    async def talk() -> None:
+        handler = Handler()
+        handler.patient = True
+        async with connected(handler) as client:
+            for number in range(1, 4):
+                client.send(b"$\0\0\4abcd" + OPTIONS)
+                assert (await client.answer()).status == 200
+                assert len(handler.asked) == number
+
+    event_loop.run(talk())
 
 
 async def test_responses_are_passed_over() -> None:

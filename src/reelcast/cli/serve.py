@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import logging
@@ -15,6 +14,7 @@ import typer
 
 from reelcast.cli.command_line import CommandLine, named
 from reelcast.errors import MediaError
+from reelcast.net import event_loop
 from reelcast.server import Era, Limits, reserved_port, run_workers
 from reelcast.server.limits import RESERVED_DESCRIPTORS, raise_descriptors
 from reelcast.station.configuration import LimitSettings, ListenSettings, LiveSettings
@@ -327,7 +327,7 @@ def run(serving: Serving) -> None:
     operation = serving.operation()
     station, listen = operation.station, operation.station.told.listen
     if listen.workers == 1:
-        asyncio.run(operation.serve_until_signal(lambda: _announce(operation)))
+        event_loop.run(operation.serve_until_signal(lambda: _announce(operation)))
         return
     server, document = station.server, dict(serving.flags.document)
     with contextlib.ExitStack() as ports:

@@ -12,6 +12,7 @@ from typing import Any
 
 from reelcast.errors import TransportError
 from reelcast.net.batch import batch_for
+from reelcast.net.event_loop import defer
 from reelcast.net.messages import Batching, Destination, MessageSocket
 
 __all__ = ["DRAIN", "Datagrams", "UdpPair", "bind_pair"]
@@ -57,6 +58,7 @@ class Datagrams(asyncio.DatagramProtocol):
         """Begin to receive; where the loop has no `add_reader` (Windows), through a datagram endpoint."""
         try:
             self._loop.add_reader(self.socket, self._drain)
+            defer(self.socket.fileno())
         except NotImplementedError:
             self._endpoint, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=self.socket)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from reelcast.errors import MediaError, TransportError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES
 from reelcast.media.library import Library
+from reelcast.net import event_loop
 from reelcast.net.messages import Batching
 from reelcast.net.tls import Tls
 from reelcast.net.udp import Address, UdpPair
@@ -49,6 +50,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8554
 """Where RTSP servers listen that have no rights to port 554."""
+CROWD = 32
+"""Connections from which on their reports wait until the event loop is awake: before, what that spares is little,
+and who seeks is answered sooner."""
 CLOSE_SECONDS = 1.0
 """How long connections may take to drain when the server stops."""
 NO_SIGNALS: Mapping[int, Callable[[], None]] = MappingProxyType({})
@@ -290,7 +294,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM. Raises what `start` raises."""
-        asyncio.run(self.serve_until_signal())
+        event_loop.run(self.serve_until_signal())
 
     async def serve_until_signal(
         self,
@@ -344,6 +348,8 @@ class Server:
         """Its sessions are alive."""
         for session in connection.sessions:
             session.touch()
+        if len(self._connections) >= CROWD:
+            connection.be_patient()
 
     def closed(self, connection: Connection) -> None:
         """Interleaved sessions end with their connection; those over UDP outlive it (RFC 2326 1.1)."""

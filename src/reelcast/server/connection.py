@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from reelcast.errors import ProtocolError
+from reelcast.net.event_loop import defer
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.rtsp import classroom
 from reelcast.rtsp.message import Request, Response
@@ -92,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._full = False
+        self._patient = False
         self._queued = 0
         self._taken = self.heard
 
@@ -128,6 +130,12 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._ended = True
         self._transport.abort()
+
+    def be_patient(self) -> None:
+        """What comes may wait until the event loop is awake anyway; not so where it is media."""
+        if not self._patient and not self.inlets:
+            self._patient = True
+            defer(self._transport.get_extra_info("socket").fileno())
 
     def probe(self, seconds: int) -> None:
         """Have the kernel ask after a client that is silent for so long, and close where it is gone."""

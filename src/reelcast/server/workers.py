@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Protocol
 
 from reelcast.errors import ReelcastError, TransportError
+from reelcast.net import event_loop
 
 __all__ = ["Servant", "reserved_port", "run_workers"]
 
@@ -150,7 +151,7 @@ def _stop_all(workers: dict[int, BaseProcess]) -> None:
 def _work(make: Callable[[int], Servant], number: int, ready: Semaphore) -> None:
     """What a worker does: serve until it is told to stop, or its parent is gone."""
     try:
-        asyncio.run(_serve(make(number), ready))
+        event_loop.run(_serve(make(number), ready))
     except ReelcastError as error:
         print(f"reelcast: worker {number}: {error}", file=sys.stderr)
         sys.exit(1)
