@@ -22,10 +22,11 @@ from reelcast.track import AccessUnit, Track
 if TYPE_CHECKING:
     from reelcast.client.departure import PublishedTrack
     from reelcast.client.frame import Frame
-    from reelcast.client.publish import Publisher, SyncPublisher, publish, publishing
+    from reelcast.client.publish import Publisher, publishing
     from reelcast.client.reconnect import Reconnect
     from reelcast.client.stream import Stream, TrackStatistics, connect
     from reelcast.client.sync import SyncStream, open
+    from reelcast.client.sync_publish import SyncPublisher, publish
     from reelcast.client.timeouts import Timeouts
     from reelcast.client.transcript import Utterance
     from reelcast.client.trust import Trust
@@ -91,7 +92,7 @@ _LAZY = {
     "Rights": "reelcast.server.rights",
     "Server": "reelcast.server.app",
     "Stream": "reelcast.client.stream",
-    "SyncPublisher": "reelcast.client.publish",
+    "SyncPublisher": "reelcast.client.sync_publish",
     "SyncStream": "reelcast.client.sync",
     "Timeouts": "reelcast.client.timeouts",
     "Tls": "reelcast.net.tls",
@@ -101,7 +102,7 @@ _LAZY = {
     "Utterance": "reelcast.client.transcript",
     "connect": "reelcast.client.stream",
     "open": "reelcast.client.sync",
-    "publish": "reelcast.client.publish",
+    "publish": "reelcast.client.sync_publish",
     "publishing": "reelcast.client.publish",
 }
 

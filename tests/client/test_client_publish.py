@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
@@ -281,6 +280,23 @@ async def test_a_server_that_says_nothing(server: RecordingServer) -> None:
     await out.close()
 
 
+async def test_who_does_not_wait_for_the_end(
+    server: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = publishing(server.url, transport="tcp")
+    await out.open()
+    await fed(out, lambda: out.state is State.RECORDING)
+    monkeypatch.setattr(out._ended, "wait", asyncio.Event().wait)
+    closing = asyncio.create_task(out.close())
+    await asyncio.sleep(0)
+    monkeypatch.undo()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert out.state is State.INIT
+    assert server.methods[-1] == "TEARDOWN"
+
+
 async def test_nothing_was_written(server: RecordingServer) -> None:
     async with publishing(server.url) as out:
         assert out.tracks == ()
@@ -362,56 +378,3 @@ async def test_what_is_written_last_is_waited_for_only_so_long(
 def test_options_that_make_no_sense(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         publishing("rtsp://127.0.0.1/x", **options)
-
-
-async def test_programs_without_an_event_loop(server: RecordingServer) -> None:
-    def program() -> None:
-        with reelcast.publish(server.url, transport="tcp", sample_rate=8_000, audio_codec="pcmu") as out:
-            assert out.url == server.url
-            assert out.state is State.INIT
-            for number in range(5):
-                out.write(picture(number), pts=number / 25, wait=True)
-                out.write_audio(np.zeros((320, 1), np.float32), pts=number / 25)
-            while not out.statistics() or out.statistics()[0].units < 5:
-                time.sleep(0.01)
-            assert out.transport == "tcp"
-            assert [track.codec for track in out.tracks] == ["h264", "pcmu"]
-            assert repr(out).startswith("<SyncPublisher rtsp://")
-        assert out.dropped == 0
-        out.close()
-
-    await asyncio.to_thread(program)
-    assert len(server.units(0)) == 5
-    assert server.methods[-1] == "TEARDOWN"
-
-
-async def test_errors_reach_programs_without_an_event_loop(server: RecordingServer) -> None:
-    server.answers["ANNOUNCE"] = reply(403)
-
-    def program() -> None:
-        with reelcast.publish(server.url) as out:
-            while True:
-                out.write(picture())
-
-    with pytest.raises(RemoteError, match="403"):
-        await asyncio.to_thread(program)
-
-
-async def test_many_threads_may_write(server: RecordingServer) -> None:
-    def program() -> None:
-        with reelcast.publish(server.url, transport="tcp") as out:
-
-            def write() -> None:
-                for _ in range(5):
-                    out.write(picture(), wait=True)
-
-            threads = [threading.Thread(target=write) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-    await asyncio.to_thread(program)
-    times = [unit.pts for unit in server.units()]
-    assert len(times) == 20
-    assert all((later - earlier) & 0xFFFFFFFF < 1 << 31 for earlier, later in pairwise(times))

@@ -15,14 +15,12 @@ network. The server hears of the stream with the first picture, which says how l
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from reelcast.client import events
 from reelcast.client.departure import PublishedTrack
-from reelcast.client.loop import shared, with_options_of
 from reelcast.client.options import Options, Transport, check
 from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.timeouts import Timeouts
@@ -40,7 +38,7 @@ from reelcast.track import AccessUnit, Codec, Track
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Publisher", "SyncPublisher", "publish", "publishing"]
+__all__ = ["Publisher", "publishing"]
 
 CLOSE_SECONDS: Final = 5.0
 """For what was written last to be encoded, and for the server to come back if it is away."""
@@ -113,16 +111,6 @@ def publishing(
         audio_bit_rate,
     )
     return Publisher(url, options, programme)
-
-
-@with_options_of(publishing)
-def publish(*arguments: Any, **options: Any) -> SyncPublisher:
-    """Publish what this program makes; takes the options of `reelcast.publishing` and raises as `Publisher.open`.
-
-    Returns when the server is connected. What watches it (`on_event`, `on_message`) is called in another thread,
-    and must not wait for the publisher there.
-    """
-    return SyncPublisher(publishing(*arguments, **options))
 
 
 class Publisher:
@@ -242,29 +230,33 @@ class Publisher:
 
         Raises what went wrong since the last call, if nobody was told yet.
         """
-        studio = self._studio
-        if studio is not None:
-            studio.finish()
-            try:
-                async with asyncio.timeout(0.0 if self._uplink.recovering else self._patience):
-                    await self._all_sent()
-            except TimeoutError:
-                if not self._uplink.recovering:
-                    self._fail(DeadlineError("sending", self._patience, url=self.url))
-                studio.fail(ReelcastError("it is closed", url=self.url))
-                await self._ended.wait()
-        if self._beginning is not None:
-            self._beginning.cancel()
-            await asyncio.wait([self._beginning])
-        await self._uplink.close()
+        try:
+            if self._studio is not None:
+                await self._send_all(self._studio)
+        finally:
+            if self._beginning is not None:
+                self._beginning.cancel()
+                await asyncio.wait([self._beginning])
+            await self._uplink.close()
         if self._failure is not None and not self._told:
             self._told = True
             raise self._failure
 
-    async def _all_sent(self) -> None:
-        await self._ended.wait()
-        if self._beginning is not None:
-            await asyncio.wait([self._beginning])
+    async def _send_all(self, studio: Studio) -> None:
+        """Send what was written; what cannot be sent in time, or for whom nobody waits any more, is given up."""
+        studio.finish()
+        try:
+            async with asyncio.timeout(0.0 if self._uplink.recovering else self._patience):
+                await self._ended.wait()
+                if self._beginning is not None:
+                    await asyncio.wait([self._beginning])
+        except (TimeoutError, asyncio.CancelledError) as end:
+            if isinstance(end, TimeoutError) and not self._uplink.recovering:
+                self._fail(DeadlineError("sending", self._patience, url=self.url))
+            studio.fail(ReelcastError("it is closed", url=self.url))
+            await self._ended.wait()
+            if not isinstance(end, TimeoutError):
+                raise
 
     async def _hand_in(self, work: Callable[[Studio], None], wait: bool) -> None:
         if wait:
@@ -323,77 +315,3 @@ class Publisher:
         self._failure = self._failure or error
         if self._studio is not None:
             self._studio.fail(error)
-
-
-class SyncPublisher:
-    """A `Publisher` whose methods wait; `publish` makes it. Any thread may write."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._loop = shared()
-        self._loop.run(publisher.open)
-        weakref.finalize(self, self._loop.start, publisher.close).atexit = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *of_block: Any) -> None:
-        self._loop.run(lambda: self._publisher.__aexit__(*of_block))
-
-    def __repr__(self) -> str:
-        return f"<Sync{repr(self._publisher)[1:]}"
-
-    @property
-    def url(self) -> str:
-        """What it was made for, without user and password."""
-        return self._publisher.url
-
-    @property
-    def tracks(self) -> tuple[Track, ...]:
-        """See `Publisher.tracks`."""
-        return self._publisher.tracks
-
-    @property
-    def transport(self) -> str:
-        """How media goes: "udp" or "tcp"."""
-        return self._publisher.transport
-
-    @property
-    def state(self) -> State:
-        """See `Publisher.state`."""
-        return self._publisher.state
-
-    @property
-    def dropped(self) -> int:
-        """See `Publisher.dropped`."""
-        return self._publisher.dropped
-
-    def statistics(self) -> tuple[PublishedTrack, ...]:
-        """What was sent so far, by track, and what the server says of it."""
-        return self._publisher.statistics()
-
-    def write(
-        self,
-        picture: AnyPicture,
-        *,
-        time: float | None = None,
-        pts: float | None = None,
-        wait: bool = False,
-    ) -> None:
-        """See `Publisher.write`."""
-        self._publisher.hand_in(lambda studio: studio.write(picture, time=time, pts=pts, wait=wait))
-
-    def write_audio(
-        self,
-        samples: NDArray[Any],
-        *,
-        time: float | None = None,
-        pts: float | None = None,
-        wait: bool = False,
-    ) -> None:
-        """See `Publisher.write_audio`."""
-        self._publisher.hand_in(lambda studio: studio.write_audio(samples, time=time, pts=pts, wait=wait))
-
-    def close(self) -> None:
-        """See `Publisher.close`."""
-        self._loop.run(self._publisher.close)
