@@ -108,6 +108,22 @@ async def test_none_is_left_when_the_supervisor_is_killed(folder: Path) -> None:
         await until(lambda: not any(os.path.exists(f"/proc/{worker}/cmdline") for worker in workers))
 
 
+async def test_ctrl_c_while_they_are_loaded_is_no_traceback(folder: Path) -> None:
+    """A terminal sends it to all of them."""
+    command = [sys.executable, "-m", "reelcast", "serve", str(folder), "--workers=3", "--port=0"]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stderr=pipe, start_new_session=True)
+    try:
+        await until(lambda: bool(children(process)), PATIENCE)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

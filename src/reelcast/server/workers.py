@@ -116,7 +116,13 @@ def run_workers(
 
 def _start(make: Callable[[int], Servant], number: int, ready: Semaphore) -> BaseProcess:
     worker = _SPAWN.Process(target=_work, args=(make, number, ready), name=f"reelcast-{number}", daemon=True)
-    worker.start()
+    # Ctrl-C goes to all of a terminal's processes. A worker inherits that it does not hear it: it would break off
+    # its loading, with a traceback. It is told by us to end.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        worker.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return worker
 
 
