@@ -115,6 +115,10 @@ class TestAired:
         assert aired.contiguous(LAYOUT) is aired.contiguous(((0, 2, 3), (1, 254, 255)))
         assert bytes(aired.contiguous().data) == b"".join(aired.flight().packets(0, 5))
         assert bytes(aired.contiguous(LAYOUT).data) == b"".join(aired.flight(LAYOUT).packets(0, 5))
+        before = aired.contiguous()
+        aired.settle()
+        assert aired.contiguous() is not before
+        assert aired.contiguous().data == before.data
 
 
 @settings(max_examples=50)

@@ -665,6 +665,17 @@ class TestMemory:
                 assert len(studio.broadcast._aired) <= 3 + broadcast_module.AHEAD
 
     @in_virtual_time
+    async def test_what_was_made_for_all_is_let_go(self) -> None:
+        """Readers choose their channels: what is kept for who comes later is not kept for each choice."""
+        async with studio_of(Loop(Film(30.0, gop=250))) as studio:
+            for tracks in ((0, 1), (0,), (1,)):
+                await studio.tcp(*tracks).play()
+            await asyncio.sleep(8.0)
+            kept = studio.broadcast._aired
+            assert len(kept) > 6
+            assert 0 < sum(bool(aired._contiguous) for aired in kept) <= broadcast_module.SETTLED + 1
+
+    @in_virtual_time
     async def test_what_is_kept_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         film = Film(30.0, gop=250)
         group = film.cached(1)

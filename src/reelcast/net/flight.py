@@ -106,6 +106,10 @@ class Aired:
             contiguous = self._contiguous[layout] = Contiguous(whole)
         return contiguous
 
+    def settle(self) -> None:
+        """All have been sent it: who comes later is sent it by itself, and each layout's memory is free again."""
+        self._contiguous.clear()
+
 
 class Contiguous:
     """What is sent to many in one piece of memory.

@@ -36,6 +36,8 @@ AHEAD = 2
 """Groups prepared before they are due."""
 PART_APART = 0.004
 """Seconds from part to part of what takes long to send to all: a little more than each takes."""
+SETTLED = 2
+"""Groups behind what is being sent that all have been sent, however long that takes."""
 ALONE = 32
 """Readers from which on their media is sent when it is due, not when that of other streams is too."""
 MAX_KEPT_BYTES = 32 << 20
@@ -306,6 +308,9 @@ class Broadcast:
     def _let_go(self) -> None:
         """Drop what no reader will be sent by itself, and have more prepared."""
         self._room.set()
+        sent = self.at((self._edge[0] - SETTLED, 0))
+        if sent is not None:
+            sent.settle()
         start = self._edge[0] if self._start is None else self._start[0]
         if self._kept_bytes <= MAX_KEPT_BYTES and self._aired and self._aired[0].number >= start:
             return  # all of it is kept for who comes next: what is live comes frame by frame, and readers are many
