@@ -238,6 +238,8 @@ async def test_frames_of_other_channels_are_passed_over(publisher: Publisher, ta
         (403, "/cam/trackID=1", [SDP], description(SOUND)),
         (403, "/cam/recorded", [SDP], description(SOUND)),
         (405, "/short.mp4", [SDP], description(SOUND)),
+        (403, "/cam%0D%0Aroot:%20accepted", [SDP], description(SOUND)),
+        (403, "/%1B[2J", [SDP], description(SOUND)),
         (405, "/sub/a%20movie%20%231.mp4", [SDP], description(SOUND)),
         (413, "/cam", [SDP], description(*[SOUND] * 100)),
         (415, "/cam", ["Content-Type: text/parameters"], description(SOUND)),

@@ -16,6 +16,7 @@ from reelcast.errors import MediaError, ProtocolError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
 from reelcast.media.groups import GroupReader
 from reelcast.media.library import Library
+from reelcast.rtsp.authentication import unspeakable
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
@@ -142,7 +143,8 @@ class Mounts:
         """Whether there is any sense in announcing what is to be published there.
 
         Raises ProtocolError 405 where something else than a live path is served; 403 where another publisher is at
-        it and may not be displaced, where no live path is made, and for names that mean something else.
+        it and may not be displaced, where no live path is made, and for names that mean something else, or cannot
+        be shown.
         """
         segments = _segments(path)
         what = self._mounted.get(segments)
@@ -154,6 +156,9 @@ class Mounts:
             raise ProtocolError(f"{path} is none of the paths that can be published to", 403)
         elif not segments or segments[-1] == RECORDED or segments[-1].startswith(TRACK_PREFIX):
             raise ProtocolError(f"{path} cannot be published to: it names what is behind a path", 403)
+        elif any(map(unspeakable, segments)):
+            # Its name stands in the log, where a line's end would begin what looks like another.
+            raise ProtocolError(f"{path} cannot be published to: a name is without control characters", 403)
 
     def _forget(self, segments: tuple[str, ...], live: Live) -> None:
         if self._mounted.get(segments) is live:
