@@ -29,7 +29,7 @@ from tests.rtp.payload.wire import packets_of, receive, send
 
 from reelcast.errors import MediaError, ReelcastError
 from reelcast.media import decode
-from reelcast.media.decode import AudioDecoder, Picture, VideoDecoder, decoder_for
+from reelcast.media.decode import AudioDecoder, Picture, PixelFormat, VideoDecoder, decoder_for
 from reelcast.media.demux import open_demuxer
 from reelcast.rtp.payload import depacketizer_for, packetizer_for
 from reelcast.track import AccessUnit, Track
@@ -90,6 +90,14 @@ def test_video(codec: str) -> None:
         assert [picture.key for picture in pictures] == [unit.keyframe for unit in units]
         assert not any(picture.corrupt for picture in pictures)
     assert decoder.errors == 0
+
+
+@pytest.mark.parametrize("size", [(130, 66), (98, 50)])
+def test_arrays_have_no_margins(size: tuple[int, int]) -> None:
+    track, units = video("h264", size)
+    (picture,) = VideoDecoder(track).decode(units[0])
+    formats: tuple[PixelFormat, ...] = ("bgr24", "rgb24", "bgra", "rgba", "gray8")
+    assert all(picture.to_ndarray(format).flags.c_contiguous for format in formats)
 
 
 def test_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,8 @@ class Picture:
         """
         # More threads are started anew for each picture, and cost more than they bring.
         array = self.frame.to_ndarray(format=_PYAV_FORMATS.get(format, format), threads=1)
-        return array.astype(np.uint8, copy=False)
+        # Rows of widths that are no multiple of a power of two come with a margin.
+        return np.ascontiguousarray(array, np.uint8)
 
     def to_image(self) -> Image:
         """The pixels as an RGB image of Pillow; ReelcastError where Pillow is not installed."""

@@ -157,21 +157,23 @@ def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
 
     Raises TransportError where there is none.
     """
+    hint = "; choose another with --rtp-port" if port else ""
+    reason = "none is free"
     for _ in range(1 if port else PAIR_ATTEMPTS):
         try:
             rtp = _bind(host, port)
         except OSError as error:
-            hint = "; choose another with --rtp-port" if port else ""
-            raise TransportError(f"cannot bind UDP port {port} on {host}: {error.strerror}{hint}") from error
+            wanted = f"UDP port {port}" if port else "a UDP port"
+            raise TransportError(f"cannot bind {wanted} on {host}: {error.strerror}{hint}") from error
         number = rtp.getsockname()[1]
         if number % 2 == 0 or port:
             try:
                 return rtp, _bind(host, number + 1)
-            except OSError:
-                pass
+            except OSError as error:
+                reason = error.strerror or reason
         rtp.close()
     wanted = f"UDP port {port} and the one above it" if port else "a pair of UDP ports"
-    raise TransportError(f"cannot bind {wanted} on {host}; choose another with --rtp-port")
+    raise TransportError(f"cannot bind {wanted} on {host}: {reason}{hint}")
 
 
 def _bind(host: str, port: int) -> socket.socket:
