@@ -49,7 +49,19 @@ def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None
             check=False,
         )
     assert ended.returncode == 1
-    assert ended.stderr.decode() == "reelcast: [Errno 28] No space left on device\n"
+    assert ended.stderr.decode() == "reelcast: No space left on device\n"
+
+
+def test_a_file_without_a_right_to_it_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied", "secret/a.mp4")
+
+    monkeypatch.setattr(module, "app", refused)
+    monkeypatch.setattr(module, "_drop_output", lambda: None)
+    assert run(monkeypatch) == 1
+    assert capfd.readouterr().err == "reelcast: secret/a.mp4: Permission denied\n"
 
 
 def test_who_reads_no_more_is_told_nothing() -> None:

@@ -160,6 +160,8 @@ async def test_what_can_be_asked_for_is_listed(mounts: Mounts, folder: Path) -> 
 async def test_what_cannot_be_mounted(mounts: Mounts, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no such file or folder"):
         mounts.add("/x", tmp_path / "missing.mp4")
+    with pytest.raises(MediaError, match="File name too long"):
+        mounts.add("/x", tmp_path / ("x" * 300))
     with pytest.raises(MediaError, match="no media files in this folder"):
         mounts.add("/x", tmp_path)
     with pytest.raises(MediaError, match=r"missing\.mp4: no such file"):

@@ -66,10 +66,11 @@ def main() -> None:
         print(f"reelcast: {error.line}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        # What is printed goes to a disk that is full, or to a program that wants no more of it (`| head`).
+        # A file without a right to it; or what is printed goes to a full disk, or to who wants no more (`| head`).
         _drop_output()
         if not isinstance(error, BrokenPipeError):
-            print(f"reelcast: {error}", file=sys.stderr)
+            where = "" if error.filename is None else f"{error.filename}: "
+            print(f"reelcast: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -72,13 +72,17 @@ class Found:
 
 def on_disk(path: Path) -> Path | Library:
     """A file, or the library that a folder is; MediaError where there is neither, or no media in the folder."""
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise MediaError(f"{path}: {error.strerror}") from error
+    if is_folder:
         library = Library(path)
         if not library.paths():
             advice = "name another, or --publish NAME to serve what is published"
             raise MediaError(f"{path}: no media files in this folder", advice=advice)
         return library
-    if not path.is_file():
+    if not is_file:
         raise MediaError(f"{path}: no such file or folder")
     return path
 

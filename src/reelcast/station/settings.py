@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ def _path(value: object, folder: Path) -> Path | None:
 def _folder(value: object, folder: Path) -> Path | None:
     path = _path(value, folder)
     # One that is not there is made, or comes back: a disk may be away for a while.
-    if path is not None and path.exists() and not path.is_dir():
+    if path is not None and os.path.exists(path) and not os.path.isdir(path):
         raise ValueError(f"{path} is a file; name a folder")
     return path
 
