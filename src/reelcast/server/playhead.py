@@ -12,7 +12,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from math import ceil
 
 from reelcast.errors import ProtocolError
 from reelcast.media.groups import leading_track
@@ -156,9 +155,9 @@ class Playhead:
             played = now - self._epoch
             late = played - dues[first]
             if late > self._carrier.max_lag:
-                # Too much to catch up on at once: the rest of the timeline moves instead, by a time that lets all
-                # whom this has befallen keep their places behind each other.
-                late = ceil(late / LOOK_AHEAD) * LOOK_AHEAD
+                # Too much to catch up on at once: the rest of the timeline moves instead, by whole frames' times,
+                # so that all whom this has befallen keep their places behind each other.
+                late -= late % LOOK_AHEAD
                 self._epoch += late
                 self._reporter.restart()
                 played -= late
