@@ -55,6 +55,17 @@ def test_what_was_played_before_is_offered(application: QApplication) -> None:
     assert dialog.source.url == before.url
 
 
+@pytest.mark.parametrize("host", ["rtsps://other/stream", "other"])
+def test_how_it_comes_and_whom_to_trust_stays(application: QApplication, host: str) -> None:
+    before = Source("rtsps://camera/stream", "tcp", timeout=3.0, trust="anyone", at=5.0, duration=1.0)
+    dialog = OpenDialog(before, LIGHT)
+    dialog.fields["Host"].setText(host)
+    found = dialog.source
+    assert found is not None
+    assert (found.transport, found.timeout, found.trust) == ("tcp", 3.0, "anyone")
+    assert (found.at, found.duration) == (None, None)
+
+
 @pytest.mark.parametrize("accepted", [True, False])
 def test_asking(application: QApplication, accepted: bool) -> None:
     def answer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -34,11 +35,15 @@ def ask(parent: QWidget | None, before: Source | None = None, theme: Theme | Non
 
 
 class OpenDialog(QDialog):
-    """Host, port, RTP port and file; or a whole URL in place of the host."""
+    """Host, port, RTP port and file; or a whole URL in place of the host.
+
+    How media comes, how long is waited, and whom to trust, stays as it was `before`.
+    """
 
     def __init__(self, before: Source | None, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.source: Source | None = None
+        self._before = before or Source("")
         self.setWindowTitle("Open a stream")
         self.setPalette(palette(theme))
         self.setStyleSheet(style_sheet(theme))
@@ -81,10 +86,16 @@ class OpenDialog(QDialog):
         try:
             if whole:
                 RtspUrl.parse(host)
-                self.source = Source(host)
+                source = Source(host)
             else:
-                self.source = source_of(*(self.fields[name].text() for name in NAMES))
-            self.preview.setText(self.source.url)
+                source = source_of(*(self.fields[name].text() for name in NAMES))
+            self.source = replace(
+                source,
+                transport=self._before.transport,
+                timeout=self._before.timeout,
+                trust=self._before.trust,
+            )
+            self.preview.setText(source.url)
         except ReelcastError as error:
             self.source = None
             self.preview.setText(str(error))
