@@ -101,6 +101,14 @@ def test_without_loss_all_of_it(movie: Movie) -> None:
     assert not any(frame.corrupt for frame in frames)
 
 
+def test_no_picture_is_lost_where_times_stand_still(movie: Movie) -> None:
+    decoding = _Decoding(("video",), False)
+    units = [replace(unit, pts=round(unit.pts * 25) // 2 / 12.5) for unit in received(movie, 0.0)]
+    frames = [frame for unit in units for frame in decoding.decode(unit)] + decoding.flush()
+    assert [mark(frame) for frame in frames] == list(range(COUNT))
+    assert [frame.pts for frame in frames] == [pytest.approx(number // 2 / 12.5) for number in range(COUNT)]
+
+
 @pytest.mark.parametrize("flag", [False, True], ids=["drop", "flag"])
 def test_what_is_not_called_corrupt_is_whole(movie: Movie, flag: bool) -> None:
     """Two packets of a hundred are lost: each picture is as it was coded, to the pixel, or is said not to be."""

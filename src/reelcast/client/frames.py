@@ -188,6 +188,8 @@ class _Decoding:
             # Nothing is decoded until the next keyframe; what was decoded before is still shown.
             return self._frames(track, decoder.flush())
         ticks = round(received.pts * track.clock_rate)
+        while (track, ticks) in self._units:  # a camera's times may stand still
+            ticks += 1
         if len(self._units) >= MAX_UNDECODED:
             del self._units[next(iter(self._units))]
         self._units[track, ticks] = received
