@@ -105,9 +105,7 @@ class Pacer:
             self._dues[player] = when
         lead = player.lead
         if lead is not None:
-            # Rounded down, for an event loop wakes up as much as a millisecond late.
-            step = max(int((when - lead) / STEP), int(self._loop.time() / STEP) + 1)
-            self._alone[player] = self._loop.call_at(step * STEP, self.call_now, player)
+            self._alone[player] = self._loop.call_at(when - lead, self.call_now, player)
             return
         step = max(int(when / STEP + 0.5), self._last + 1)
         waiting = self._wheel.get(step)
