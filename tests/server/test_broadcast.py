@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ from reelcast.errors import MediaError, ProtocolError
 from reelcast.net import fanout as fanout_module
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtp.clock import unix_to_ntp
-from reelcast.rtp.group import MAX_AUDIO_LEAD
+from reelcast.rtp.group import MAX_AUDIO_LEAD, Run
 from reelcast.server import broadcast as broadcast_module
 from reelcast.server import tempo as tempo_module
 from reelcast.server.broadcast import KEYFRAME_SECONDS, MAX_LATE, PART_APART, Broadcast
@@ -137,6 +138,30 @@ class TestParts:
             for reader in readers:
                 assert_whole(reader)
         assert len(calls) == len(set(calls))
+
+    @pytest.mark.parametrize(("step", "several"), [(0.0, False), (0.15, True)])
+    @in_virtual_time
+    async def test_what_is_called_together_is_weighed_together(
+        self, monkeypatch: pytest.MonkeyPatch, step: float, several: bool
+    ) -> None:
+        """Or a keyframe would be begun in time for its parameter sets alone."""
+        monkeypatch.setattr(broadcast_module, "STEP", step)
+        weighed: list[list[float]] = []
+        async with studio_of(feed()) as studio:
+            fan_out = studio.broadcast.fan_out
+            weight = fan_out.weight
+
+            def noted(runs: Sequence[Run]) -> int:
+                weighed.append([run.spread for run in runs])
+                return weight(runs)
+
+            monkeypatch.setattr(fan_out, "weight", noted)
+            readers = [studio.reader("tcp") for _ in range(3)]
+            for reader in readers:
+                await reader.play()
+            await asyncio.sleep(4.0)
+        assert all(times[-1] - times[0] <= step for times in weighed)
+        assert any(times[-1] > times[0] for times in weighed) is several
 
 
 class TestOneReader:

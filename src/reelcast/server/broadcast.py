@@ -21,7 +21,7 @@ from reelcast.net.flight import Aired
 from reelcast.rtp.group import Run
 from reelcast.rtp.sender import Sender, tally
 from reelcast.server.feed import Era, Feed
-from reelcast.server.pacer import Pacer
+from reelcast.server.pacer import STEP, Pacer
 from reelcast.server.reports import Reporter, Wall
 from reelcast.server.source import Calendar
 from reelcast.server.subscription import Place, Subscription
@@ -239,12 +239,12 @@ class Broadcast:
         return due
 
     def _due_next(self) -> tuple[Run, ...]:
-        """Runs that come next and are due at the same time."""
+        """Runs that come next and are called together: parameter sets alone would have no lead to speak of."""
         aired = self.at(self._edge)
         assert aired is not None
         runs, first = aired.group.runs, self._edge[1]
-        stop = first + 1
-        while stop < len(runs) and runs[stop].spread <= runs[first].spread:
+        stop, last = first + 1, runs[first].spread + STEP
+        while stop < len(runs) and runs[stop].spread <= last:
             stop += 1
         return runs[first:stop]
 

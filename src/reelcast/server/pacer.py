@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["TICK", "OnSent", "Paced", "Pacer"]
+__all__ = ["STEP", "TICK", "OnSent", "Paced", "Pacer"]
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ GO_SECONDS: Final = 0.005
 """What takes no longer goes out in one go, some of it early and some of it late."""
 PART_SECONDS: Final = 0.003
 """What takes longer goes out in parts of so much work."""
-EARLY: Final = 0.65
-"""The part of what a go takes that is before its time: more than half, for what goes wrong takes longer."""
+EARLY: Final = 0.8
+"""The part of what a go takes that is before its time: most of it, for what goes wrong takes longer."""
 FIRST_RATE: Final = 1.2e-9
 """Seconds that a byte for a reader takes, until more is known;"""
 FIRST_WEIGHT: Final = 1 << 20
