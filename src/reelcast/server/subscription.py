@@ -251,8 +251,10 @@ class Subscription:
                     return now + wait
                 stop = first + 1
             if stop > first:
+                if self._reporter.due <= now:
+                    # Before what is sent faster than life: its arrival does not say when it was.
+                    self._report()
                 self._send(aired, first, stop)
-                self._report_soon(now)
             self._place = (number, stop) if stop < len(aired.group.runs) else (number + 1, 0)
             if not self._carrier.ready:
                 return now + RETRY
