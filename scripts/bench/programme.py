@@ -27,7 +27,7 @@ from scripts.bench.clients import (
 )
 from scripts.bench.delays import DELAY_CASES, READERS, measure_delays
 from scripts.bench.limit import run_limit
-from scripts.bench.measure import Figures, Load, measure_pacing, measure_server
+from scripts.bench.measure import LEAVING, Figures, Load, measure_pacing, measure_server
 from scripts.bench.published import published
 from scripts.bench.receivers import RECEIVERS, measure_receiver
 from scripts.bench.rows import LIMIT, OURS, ROWS, VIDEO_LIMIT, Row, Stream, Transport
@@ -257,7 +257,7 @@ def _curve_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
 def _pacing_steps(movies: Movies, effort: Effort) -> Iterator[Step]:
     for case, stream, transport, count, tracks in PACED:
         readers = effort.readers(count)
-        load = Load(stream, transport, readers, tracks, effort.seconds)
+        load = Load(stream, transport, readers, tracks, 2 * effort.seconds + LEAVING)
 
         def clocked(load: Load = load) -> Figures:
             return measure_pacing(movies, load)

@@ -48,8 +48,9 @@ METHOD = """\
 - **The limit** (scripts/bench/limit.c): a bare C loop that sends the same frames, and where the row has audio the
   same audio packets, in packets of the same size: GSO and `sendmmsg`, or one `send` a frame. Its receivers only
   read. No RTSP, no headers to make, no reports, no spreading of keyframes.
-- **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own: how far
-  from due the kernel began to take a player's media, or had taken all of it, whichever is further, early or late.
+- **Pacing** is measured in our server (scripts/bench/paced_server.py), in runs of its own, longer ones, in which
+  it has one processor and the readers have the others, for they would be elsewhere: how far from due the kernel
+  began to take a player's media, or had taken all of it, whichever is further, early or late.
   The runs of a keyframe, and the parts in which what is much is sent to all readers of a live stream, have due
   times of their own. Live streams are in their first round there.
 """
