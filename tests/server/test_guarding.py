@@ -14,8 +14,8 @@ from tests.server.logins import ODD, Login, ask_as, basic, offered
 from tests.server.raw import Answer, Client, Ports, gaps
 
 from reelcast.server import Guard, Password, Rights, Server, User, throttle
-from reelcast.server.methods import MAX_FAILURES
 from reelcast.server.mounts import Found
+from reelcast.server.refusal import MAX_FAILURES
 from reelcast.server.source import Source
 
 TCP = "Transport: RTP/AVP/TCP;unicast"

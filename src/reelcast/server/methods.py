@@ -25,16 +25,16 @@ from reelcast.rtsp.headers import (
 )
 from reelcast.rtsp.message import Request, Response
 from reelcast.rtsp.ranges import Range, Unit
-from reelcast.rtsp.states import State, after, allowed, check_method
+from reelcast.rtsp.states import State, after, check_method
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.admission import identify, join
 from reelcast.server.announce import announce, publication_of, record, set_up
 from reelcast.server.call import Call, Services
 from reelcast.server.connection import Connection, Reply
-from reelcast.server.guard import BusyError, LoginError
 from reelcast.server.mounts import RECORDED, Found, Mounts
 from reelcast.server.negotiation import agree
 from reelcast.server.playback import Playback
+from reelcast.server.refusal import UnsupportedError, refuse
 from reelcast.server.rights import Right
 from reelcast.server.source import Pace, Playing
 from reelcast.server.times import Times
@@ -47,8 +47,6 @@ FEATURES = frozenset({"play.basic"})
 """Feature tags that a Require header may name (RFC 7826 section 11.1)."""
 _ASKING = ("Range", "Scale", "Speed")
 """Headers by which a PLAY asks for another way of playing."""
-MAX_FAILURES = 5
-"""Logins that may fail in a row before the connection is closed: players try every way that is offered once."""
 _SERVER = f"reelcast/{version('reelcast')}"
 _UNREAD = RtspUrl("", "", 554, "*")
 """The URL of a request that has not been looked at."""
@@ -64,9 +62,10 @@ async def answer(services: Services, connection: Connection, request: Request) -
         reply = await METHODS[request.method](call)
         level = logging.DEBUG if request.method in _QUIET else logging.INFO
     except ProtocolError as error:
-        reply, level = _refusal(call, error), logging.INFO
+        reply, level = refuse(call, error, tuple(METHODS)), logging.INFO
     except MediaError as error:
-        reply, level = _refusal(call, ProtocolError(str(error), 415)), logging.WARNING
+        refused = ProtocolError(str(error), 415)
+        reply, level = refuse(call, refused, tuple(METHODS)), logging.WARNING
     except Exception as error:
         log.error("%s: %s failed: %r", connection, request.method, error)
         log.debug("the traceback:", exc_info=error)
@@ -104,7 +103,7 @@ def _check(call: Call) -> None:
     unknown = [tag for tag in parse_tokens(*headers.get_all("Require")) if tag not in FEATURES]
     unknown += [tag for tag in parse_tokens(*headers.get_all("Proxy-Require")) if tag not in FEATURES]
     if unknown:
-        raise _UnsupportedError(unknown)
+        raise UnsupportedError(unknown)
 
 
 def _plain(url: RtspUrl, mounts: Mounts) -> RtspUrl:
@@ -119,47 +118,6 @@ def _plain(url: RtspUrl, mounts: Mounts) -> RtspUrl:
         return url
     path = url.path.rstrip("/").removesuffix(f"/{RECORDED}")
     return replace(url, path=f"{path}/{asked}", query=None)
-
-
-class _UnsupportedError(ProtocolError):
-    def __init__(self, tags: list[str]) -> None:
-        super().__init__(f"unknown feature: {', '.join(tags)[:200]}", 551)
-        self.tags = tags
-
-
-def _refusal(call: Call, error: ProtocolError) -> Reply:
-    call.outcome = f"({error})"
-    response = Response.to(call.request, error.status)
-    if isinstance(error, _UnsupportedError):
-        response.headers.add("Unsupported", format_tokens(error.tags))
-    if isinstance(error, LoginError):
-        return _challenge(call, error, response)
-    if isinstance(error, BusyError):
-        response.headers.add("Retry-After", str(error.seconds))
-    if error.status in (405, 455):
-        session = call.session
-        foreign: frozenset[str] = frozenset() if session is None else session.foreign
-        spoken = tuple(method for method in METHODS if method not in foreign)
-        state = State.INIT if session is None else session.state
-        response.headers.add("Allow", format_tokens(allowed(state, spoken)))
-    if error.status == 457 and isinstance(call.session, Playback):
-        there = Times(call.session.source.calendar).there(call.request.headers.get("Range"))
-        if there is not None:
-            response.headers.add("Range", str(there))
-    if error.status == 501:
-        response.headers.add("Public", format_tokens(METHODS))
-    return Reply(response)
-
-
-def _challenge(call: Call, error: LoginError, response: Response) -> Reply:
-    """Ask who it is; who has said it wrong too often is shown out."""
-    for challenge in error.challenges:
-        response.headers.add("WWW-Authenticate", str(challenge))
-    call.connection.failures += error.failed
-    if call.connection.failures < MAX_FAILURES:
-        return Reply(response)
-    response.headers.add("Connection", "close")
-    return Reply(response, call.connection.close)
 
 
 async def _find(call: Call) -> Found:
