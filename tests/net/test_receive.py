@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from reelcast.net import receive as module
+from reelcast.net import udp
 from reelcast.net.messages import Batching
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp.rtcp import ReceiverReport, compound
@@ -77,6 +78,16 @@ async def test_a_packet_from_our_media_port() -> None:
         ports.send_media(b"punch")
         assert server.recvfrom(100) == (b"punch", ("127.0.0.1", rtp))
     ports.close()
+
+
+async def test_media_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As reports to a server may, until its event loop is awake."""
+    deferred: list[int] = []
+    monkeypatch.setattr(udp, "defer", deferred.append)
+    ports = MediaPorts(lambda _: None, lambda _: None)
+    await ports.open("127.0.0.1")
+    ports.close()
+    assert deferred == []
 
 
 @pytest.mark.parametrize("offload", [True, False], ids=["receive offload", "one by one"])

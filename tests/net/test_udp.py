@@ -196,6 +196,13 @@ async def test_tells_who_is_unreachable_over_ipv6() -> None:
         assert (await asyncio.wait_for(ears.unreachable.get(), 20))[:2] == address[:2]
 
 
+async def test_what_is_reported_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    deferred: list[int] = []
+    monkeypatch.setattr(udp_module, "defer", deferred.append)
+    async with opened() as (pair, _):
+        assert deferred == [pair.rtp.socket.fileno(), pair.rtcp.socket.fileno()]
+
+
 async def test_closed_ports_hear_nothing() -> None:
     async with opened() as (pair, ears):
         ports = pair.ports

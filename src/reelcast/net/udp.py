@@ -58,7 +58,6 @@ class Datagrams(asyncio.DatagramProtocol):
         """Begin to receive; where the loop has no `add_reader` (Windows), through a datagram endpoint."""
         try:
             self._loop.add_reader(self.socket, self._drain)
-            defer(self.socket.fileno())
         except NotImplementedError:
             self._endpoint, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=self.socket)
 
@@ -137,8 +136,10 @@ class UdpPair:
             Datagrams(rtcp, on_datagram, on_unreachable),
             batching,
         )
-        await pair.rtp.start()
-        await pair.rtcp.start()
+        for datagrams in (pair.rtp, pair.rtcp):
+            await datagrams.start()
+            # Nothing but reports comes here.
+            defer(datagrams.socket.fileno())
         return pair
 
     @property
