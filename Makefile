@@ -1,7 +1,7 @@
 # make demo   serve the sample movies and play one
 # make test   all tests, with the peers they need
 # make check  ruff and mypy
-# make bench  measure against other servers, write docs/benchmarks.md (17 minutes; leave the machine alone)
+# make bench  measure against other servers, write docs/benchmarks.md (20 minutes; leave the machine alone)
 # make fuzz   feed everything that takes bytes from strangers with any bytes, for SECONDS each (60); TARGETS="url sdp"
 # make soak   be hard on a server: connections by the thousand, readers that vanish or stop reading (4 minutes)
 # make lock   pin the development environment anew
