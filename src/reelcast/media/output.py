@@ -34,6 +34,7 @@ __all__ = [
     "RECORDING_SUFFIXES",
     "Output",
     "check_path",
+    "check_place",
     "check_tracks",
     "held_as",
     "plays_with_all",
@@ -113,15 +114,20 @@ def plays_with_all(suffix: str) -> bool:
     return _FORMATS[suffix].options is _MP4
 
 
+def check_place(path: Path) -> None:
+    """MediaError where a file of this name could not be made: for want of its folder, or it is one itself."""
+    if not path.absolute().parent.is_dir():
+        raise MediaError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder; choose another name")
+
+
 def check_path(path: Path) -> None:
     """MediaError where no recording can be written under this name; to be asked before anything comes."""
     if path.suffix.lower() not in _FORMATS:
         given = f"not {path.suffix}" if path.suffix else "give the file such a name"
         raise MediaError(f"{path}: a recording is {_listed(RECORDING_SUFFIXES)}: {given}")
-    if not path.absolute().parent.is_dir():
-        raise MediaError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder; choose another name")
+    check_place(path)
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise MediaError(f"{path}: cannot be written; choose another place")
 

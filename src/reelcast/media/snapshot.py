@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from reelcast.errors import MediaError
 from reelcast.media.decode import Picture
+from reelcast.media.output import check_place
 
 __all__ = ["IMAGE_SUFFIXES", "check_image", "save_picture"]
 
@@ -28,10 +29,7 @@ def check_image(path: Path) -> None:
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         rest = f", not as {path.suffix}" if path.suffix else ": give the file such a name"
         raise MediaError(f"{path}: a picture is saved as .jpg or .png{rest}")
-    if not path.absolute().parent.is_dir():
-        raise MediaError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder; choose another name")
+    check_place(path)
 
 
 def save_picture(picture: Picture, path: Path) -> None:

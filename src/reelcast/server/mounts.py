@@ -119,8 +119,6 @@ class Mounts:
 
     def looped(self, path: str, file: Path, era: Era) -> Broadcast:
         """A file as an endless live stream, for `path`. Raises MediaError where it cannot be served."""
-        if not file.is_file():
-            raise MediaError(f"{file}: {'not a regular file' if file.exists() else 'no such file'}")
         return Broadcast(LoopingFile(FileSource(GroupReader(file), self._cache)), era, path)
 
     def publish_to(self, path: str, policy: LivePolicy | None = None) -> Live:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 TICK = 0.008
 """Seconds: media leaves at most half of it early."""
 STEP = 0.001
-"""Seconds: players are called at multiples of this; an event loop does not wake up more exactly."""
+"""Seconds: players are called at multiples of this; asyncio's own event loop does not wake up more exactly."""
 AHEAD = 3
 """Steps before their time at which players are called where somebody else is due: no more than half a tick. A
 wake-up costs as much as sending to a dozen readers."""

@@ -49,7 +49,7 @@ class Playback(Session):
 
     def track_at(self, url: RtspUrl) -> int | None:
         """By the control attribute, which stands behind the path."""
-        control = url.segments()[len(RtspUrl.parse(self.path).segments()) :]
+        control = url.segments()[len(self.presentation) :]
         if not control:
             return None
         for track in self.deliveries:
