@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from scripts.make_movies import ROOT
+from tests.free_port import free_port
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Client
 
@@ -28,19 +29,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
-def free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def run(place: Path, *arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *python, str(place / "server.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
-async def test_it_prints_the_url_of_each_movie_and_serves_it(place: Path, free: int) -> None:
+async def test_it_prints_the_url_of_each_movie_and_serves_it(place: Path) -> None:
+    free = free_port()
     command = [sys.executable, str(place / "server.py"), str(free)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, cwd="/")

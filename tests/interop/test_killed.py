@@ -11,7 +11,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +23,7 @@ import numpy as np
 import pytest
 from scripts.movies.marks import read_mark
 from tests.archive.tape import marks_in
+from tests.free_port import free_port
 from tests.interop.conftest import FRAME_RATE, SHORT_SECONDS
 from tests.interop.peers import ROOT, find_program
 from tests.interop.test_live import REORDERED
@@ -70,15 +70,6 @@ def started(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    """A TCP port that nobody has, and that no connection is given by chance while its server is away."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
 
 
 def reelcast(*arguments: str | Path) -> tuple[str | Path, ...]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.free_port import free_port
 from tests.interop.peers import DEBIAN_PYTHON, find_program, run, waiting_lines
 
 from reelcast.media.demux import open_demuxer
-from reelcast.net.udp import bind_pair
 from reelcast.rtp.payload.h264 import SYNTAX
 from reelcast.rtp.payload.nal_units import split_nal_units
 
@@ -19,6 +18,8 @@ pytestmark = pytest.mark.interop
 
 RECORDER = Path(__file__).with_name("gst_recorder.py")
 TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp"])
+PATIENCE = 20.0
+"""Seconds for ffmpeg to begin to listen, and to end behind its publisher."""
 LEAST = 25
 """Pictures of more than a second: the last of them may be lost on the way through a peer's queues."""
 
@@ -53,47 +54,40 @@ async def publish(*arguments: str | Path) -> str:
     return await run(sys.executable, "-m", "reelcast", "publish", "--no-reconnect", *arguments)
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    pair = bind_pair("127.0.0.1", 0)
-    port: int = pair[0].getsockname()[1]
-    for sock in pair:
-        sock.close()
-    return port
-
-
 async def listening(port: int, *output: str | Path) -> asyncio.subprocess.Process:
     """An ffmpeg that waits to be published to; it says so to nobody, so it is asked until it answers."""
     process = await asyncio.create_subprocess_exec(
         *(find_program("ffmpeg"), "-hide_banner", "-loglevel", "error", "-y", "-rtsp_flags", "listen"),
         *("-timeout", "30", "-i", f"rtsp://127.0.0.1:{port}/movie", *map(str, output)),
         stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
-    await asyncio.to_thread(_wait_for, port)
-    return process
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while process.returncode is None:
+                if await asyncio.to_thread(is_listened_to, port):
+                    return process
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        process.kill()
+    _, errors = await process.communicate()
+    pytest.fail(f"ffmpeg does not listen on port {port}: {errors.decode(errors='replace')[-2000:]}")
 
 
-def _wait_for(port: int) -> None:
-    """Until something listens on a TCP port; without a connection, which would count as the publisher's."""
-    wanted = f"0100007F:{port:04X}"
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        if any(line[1] == wanted and line[3] == "0A" for line in lines):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"nobody listens on port {port}")
+def is_listened_to(port: int) -> bool:
+    """Whether something listens on a TCP port; without a connection, which would count as the publisher's."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(line[1] == f"0100007F:{port:04X}" and line[3] == "0A" for line in lines)
 
 
 async def ended(process: asyncio.subprocess.Process) -> None:
     try:
-        async with asyncio.timeout(20):
-            await process.wait()
+        async with asyncio.timeout(PATIENCE):
+            await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()
 
 
 @TRANSPORTS

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.free_port import free_port
 from tests.server.raw import PATIENCE, Client, Ports, gaps, receiver_report, rtcp_kinds, until
 
 from reelcast.errors import MediaError, TransportError
@@ -173,10 +174,7 @@ async def test_ipv6(folder: Path) -> None:
 
 
 async def test_all_addresses_without_a_host(folder: Path, ports: Ports) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    server = Server(None, free)
+    server = Server(None, free_port())
     server.mount("/one", folder / "video.mp4")
     async with server:
         assert server.urls() == [f"rtsp://127.0.0.1:{server.port}/one"]
