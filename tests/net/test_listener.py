@@ -121,6 +121,25 @@ async def test_who_has_gone_again_concerns_nobody(
     await guests.come(2)
 
 
+async def test_who_has_gone_before_it_is_looked_at_is_let_in_all_the_same(
+    listener: Listener, guests: Guests, knocking: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS sets nothing of a connection whose other side has gone; the next in the row are not to wait for it."""
+
+    class Gone(socket.socket):
+        def setsockopt(self, *_: object) -> None:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    class Accepting(Exhausted):
+        def accept(self) -> tuple[socket.socket, object]:
+            sock, address = super().accept()
+            return Gone(sock.family, sock.type, sock.proto, fileno=sock.detach()), address
+
+    monkeypatch.setattr(listener, "_socket", Accepting(listener._socket, 0))
+    knock(knocking, listener, 2)
+    await guests.come(2)
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 async def test_without_descriptors_they_wait(
     listener: Listener,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(file_source, "GroupReader", Counting)
     return opened
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Whether files can be opened: until it is set, whoever opens one waits, as for a disk that is far away."""
+    gate = threading.Event()
+
+    class Waiting(GroupReader):
+        def __init__(self, path: Path, *, whole_ts: bool = False) -> None:
+            gate.wait()
+            super().__init__(path, whole_ts=whole_ts)
+
+    monkeypatch.setattr(file_source, "GroupReader", Waiting)
+    yield gate
+    gate.set()
 
 
 @pytest.fixture
@@ -276,16 +292,49 @@ async def test_a_file_that_has_changed_is_closed_behind_its_last_session(
 
 
 async def test_a_file_that_changes_while_it_is_opened(
-    mounts: Mounts, folder: Path, tmp_path: Path, opened: list[Path]
+    mounts: Mounts, folder: Path, tmp_path: Path, gate: threading.Event, closed: list[FileSource]
 ) -> None:
+    """What somebody waits for stays open; who asks behind that has it as it is now."""
     path = tmp_path / "movie.mp4"
     shutil.copy(folder / "brief.mp4", path)
     mounts.add("/movie", path)
     early = asyncio.create_task(find(mounts, "/movie"))
-    await until(lambda: bool(opened))
+    await until(lambda: bool(mounts._open))
     os.utime(path, ns=(1, 1))
-    late = await find(mounts, "/movie")
-    assert (await early).source is not late.source
+    late = asyncio.create_task(find(mounts, "/movie"))
+    await until(lambda: any(held.wanted == 2 for held in mounts._open.values()))
+    gate.set()
+    first = (await early).source
+    assert (await late).source is first
+    assert closed == []
+    mounts.hold(first)
+    assert (await find(mounts, "/movie")).source is not first
+    assert closed == []
+    mounts.release(first)
+    assert closed == [first]
+
+
+async def test_what_somebody_waits_for_is_not_one_too_many(
+    mounts: Mounts,
+    folder: Path,
+    tmp_path: Path,
+    gate: threading.Event,
+    closed: list[FileSource],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between an opening's end and the turn of who waits for it, others may look what need not stay open."""
+    monkeypatch.setattr(module, "MAX_OPEN_FILES", 0)
+    shutil.copy(folder / "brief.mp4", tmp_path / "a.mp4")
+    mounts.add("/", tmp_path)
+    waiter = asyncio.create_task(find(mounts, "/a.mp4"))
+    await until(lambda: bool(mounts._open))
+    (held,) = mounts._open.values()
+    held.task.add_done_callback(lambda _: mounts._tidy())
+    gate.set()
+    source = (await waiter).source
+    assert closed == []
+    mounts._tidy()
+    assert closed == [source]
 
 
 async def test_few_files_are_kept_open(

@@ -10,6 +10,7 @@ MAX_ENTERING places for HANDSHAKE_SECONDS at most, and less where others need it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -112,7 +113,9 @@ class Listener:
             self._exhausted = False
             sock.setblocking(False)
             # asyncio does so with sockets of its own making alone. What is due goes out in one piece as it is.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):
+                # macOS refuses where the other side has gone already, which reading then tells.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             entering = self._loop.connect_accepted_socket(self._factory, sock, **self._encryption())
             task = self._loop.create_task(entering)
             self._entering[task] = None

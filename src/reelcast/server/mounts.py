@@ -45,11 +45,15 @@ _Way = tuple[Path, bool]
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """A file that is open, or being opened; its time and size on disk, and when these were looked at."""
+    """A file that is open, or being opened; its time and size on disk, and when these were looked at.
+
+    wanted   requests that wait for it, and have not taken it yet
+    """
 
     stamp: tuple[int, int]
     seen: float
     task: asyncio.Task[FileSource]
+    wanted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +275,15 @@ class Mounts:
         if held is None or time.monotonic() - held.seen > FRESH:
             held = await self._look(way)
         self._open.move_to_end(way)
+        held.wanted += 1
         try:
             return await asyncio.shield(held.task)
         except MediaError:
             if self._open.get(way) is held:
                 del self._open[way]
             raise
+        finally:
+            held.wanted -= 1
 
     async def _look(self, way: _Way) -> _Held:
         """A file as it is now."""
@@ -287,7 +294,8 @@ class Mounts:
             raise MediaError(f"{path.name}: {error.strerror}") from error
         stamp, now = (status.st_mtime_ns, status.st_size), time.monotonic()
         held = self._open.get(way)
-        if held is not None and held.stamp == stamp:
+        if held is not None and (held.stamp == stamp or held.wanted):
+            # What others wait for must stay open; that it has changed is seen the next time.
             held.seen = now
             return held
         if held is not None:
@@ -302,7 +310,7 @@ class Mounts:
         for way, held in list(self._open.items()):
             if len(self._open) <= MAX_OPEN_FILES:
                 return
-            if held.task.done() and _opened(held.task) not in self._users:
+            if held.task.done() and not held.wanted and _opened(held.task) not in self._users:
                 self._drop(way)
 
     def _tasks(self) -> Iterator[asyncio.Task[FileSource]]:
