@@ -140,6 +140,21 @@ def test_whatever_is_described_there_are_uris_to_ask_for(described: list[str], b
     assert len(found.rtp_info(f"url={info};seq=1,url={base}")) == len(found.tracks)
 
 
+STAND_INS = {
+    "dynamic": ("video 0 RTP/AVP 96 97\na=rtpmap:96 H264/90000", {98, 99, 127}, {96, 97, 95, 128, 8}),
+    "static": ("audio 0 RTP/AVP 8", set(), {8, 96, 98}),
+}
+
+
+@pytest.mark.parametrize(("section", "free", "taken"), STAND_INS.values(), ids=STAND_INS)
+def test_payload_types_that_can_stand_in(section: str, free: set[int], taken: set[int]) -> None:
+    """Conformance R7."""
+    found = Presentation.of(Response(200, body=f"v=0\nm={section}\n".encode()), URL)
+    (track,) = found.tracks
+    assert found.stand_ins(track) >= free
+    assert found.stand_ins(track).isdisjoint(taken)
+
+
 RTP_INFO = {
     "absolute": ("url=rtsp://host/m/track1;seq=1;rtptime=7,url=rtsp://host/m/track2;seq=2;rtptime=8", [7, 8]),
     "relative": ("url=track1;seq=1;rtptime=7,url=track2;seq=2;rtptime=8", [7, 8]),

@@ -18,6 +18,7 @@ from reelcast.client.stream import Stream, Transport, connect
 from reelcast.client.timeouts import Timeouts
 from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteError, TransportError
 from reelcast.rtp.intake import ReceivedUnit
+from reelcast.rtp.receiver import ENOUGH
 from reelcast.rtp.rtcp import Bye, ReceiverReport, SourceDescription, parse
 from reelcast.rtsp.headers import TransportSpec
 from reelcast.rtsp.message import Request, Response
@@ -90,6 +91,11 @@ async def started(url: str, *, transport: Transport = "auto", timeout: float = 5
     stream = opened(url, transport=transport, timeout=timeout)
     await stream.open()
     return stream
+
+
+def replace_type(data: bytes, payload_type: int) -> bytes:
+    """A packet, of another payload type."""
+    return data[:1] + bytes([payload_type]) + data[2:]
 
 
 def packets(count: int, first: int = 0) -> list[bytes]:
@@ -496,6 +502,30 @@ async def test_a_silent_server_over_udp_alone(server: ScriptedServer, media: Med
     with pytest.raises(DeadlineError, match=r"no media within 0\.1 s"):
         await started(server.url, transport="udp", timeout=0.1)
     await server.until(lambda: server.methods[-1] == "TEARDOWN")
+
+
+async def test_another_payload_type_than_described_is_told(server: ScriptedServer) -> None:
+    """A static one is another codec, and not to be taken for what was described."""
+    pcma = replace_type(audio(0), 8)
+    server.on_play = lambda server: server.send_media(*[pcma] * 2 * ENOUGH)
+    with pytest.raises(DeadlineError, match="no media within") as caught:
+        await started(server.url, transport="tcp", timeout=0.2)
+    assert caught.value.advice == "packets of payload type 8 came, and 0 was described for audio"
+
+
+async def test_media_from_a_stranger_is_told(server: ScriptedServer, media: Media) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.3", 0))
+
+        def play(_: ScriptedServer) -> None:
+            pair = media.targets[0].client_port
+            assert pair is not None
+            stranger.sendto(audio(0), ("127.0.0.1", pair[0]))
+
+        server.on_play = play
+        with pytest.raises(DeadlineError, match="no media within") as caught:
+            await started(server.url, transport="udp", timeout=0.2)
+    assert caught.value.advice == "packets came from 127.0.0.3, which the server did not name as its address"
 
 
 async def test_multicast_is_not_what_was_asked_for(server: ScriptedServer) -> None:

@@ -157,12 +157,14 @@ async def test_only_the_server_is_listened_to() -> None:
     rtp, _ = await ports.open("127.0.0.1")
     ports.listen_to(["127.0.0.2"], None)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.3", 0))
         stranger.sendto(MEDIA + b"stranger", ("127.0.0.1", rtp))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.2", 0))
         server.sendto(MEDIA, ("127.0.0.1", rtp))
     await inbox.wait_for(1)
     assert inbox.received == [("media", MEDIA)]
+    assert ports.stranger == "127.0.0.3"
     ports.close()
 
 

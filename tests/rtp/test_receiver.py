@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelcast.rtp.packet import Packet, Run
-from reelcast.rtp.receiver import MAX_DROPOUT, MAX_FOREIGN, MAX_MISORDER, MAX_WAITING, Receiver, Statistics
+from reelcast.rtp.receiver import (
+    ENOUGH,
+    MAX_DROPOUT,
+    MAX_FOREIGN,
+    MAX_MISORDER,
+    MAX_WAITING,
+    Receiver,
+    Statistics,
+)
 from reelcast.rtp.rtcp import ReportBlock, SenderReport
 
 RATE = 90_000
@@ -164,6 +172,47 @@ def test_other_payload_types() -> None:
     for sequence in range(4):
         assert receiver.receive(datagram(sequence, ssrc=9, payload_type=97), 0) == []
     assert receiver.ssrc == SSRC
+
+
+def other(receiver: Receiver, first: int, count: int, payload_type: int = 99) -> list[int]:
+    """Sequence numbers released when so many packets of another payload type arrive."""
+    return [
+        packet.sequence
+        for number in range(first, first + count)
+        for packet in receiver.receive(datagram(number, payload_type=payload_type), 0.0)
+    ]
+
+
+def test_another_payload_type_stands_in() -> None:
+    """From its first packet on, where it alone comes; then it is what is wanted (conformance R7)."""
+    receiver = Receiver(RATE, 96, stand_ins={98, 99})
+    assert other(receiver, 1, ENOUGH - 1) == []
+    assert (receiver.instead, receiver.ssrc, receiver.statistics.received) == (99, None, 0)
+    assert other(receiver, ENOUGH, 2) == [*range(1, ENOUGH + 2)]
+    assert (receiver.instead, receiver.payload_type) == (None, 99)
+    assert receiver.straight([datagram(ENOUGH + 2, payload_type=99)], 0, 0.0) is not None
+    assert receiver.receive(datagram(ENOUGH + 3), 0.0) == []
+    assert receiver.statistics.lost == 0
+
+
+NO_STAND_INS = {
+    "one that means something else": ([(97, ENOUGH)], 97),
+    "not so many": ([(99, ENOUGH - 1)], 99),
+    "not in a row": ([(99, ENOUGH - 1), (98, 1), (99, ENOUGH - 1)], 99),
+    "what is wanted comes too": ([(99, ENOUGH - 1), (96, 1), (99, ENOUGH)], None),
+}
+
+
+@pytest.mark.parametrize(("runs", "instead"), NO_STAND_INS.values(), ids=NO_STAND_INS)
+def test_another_payload_type_does_not_stand_in(runs: list[tuple[int, int]], instead: int | None) -> None:
+    """Conformance R7."""
+    receiver = Receiver(RATE, 96, stand_ins={98, 99})
+    place = 1
+    for payload_type, count in runs:
+        released = other(receiver, place, count, payload_type)
+        assert released == ([place] if payload_type == 96 else [])
+        place += count
+    assert (receiver.instead, receiver.payload_type) == (instead, 96)
 
 
 def test_other_payload_types_far_off_are_no_new_beginning() -> None:

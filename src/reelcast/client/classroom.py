@@ -219,7 +219,7 @@ class ClassroomSession:
             "the assignment's server answers 200 even where it has no such file: check its name, and that "
             "nothing blocks UDP to this port"
         )
-        await self._lifetime.first(seconds, url=self.url, advice=advice)
+        await self._lifetime.first(seconds, url=self.url, advice=lambda: advice)
 
     async def pause(self) -> None:
         """PAUSE; raises as `set_up`."""

@@ -39,6 +39,10 @@ class Lane(Protocol):
     def send_control(self, data: bytes) -> None:
         """Send RTCP to the server."""
 
+    @property
+    def stranger(self) -> str:
+        """The address that media came from in place of the server's; "" where none did."""
+
     def close(self) -> None:
         """Give up what was opened; closing twice is no error."""
 
@@ -76,6 +80,11 @@ class UdpLane:
         """Send from our RTCP port to theirs."""
         self._ports.send_control(data)
 
+    @property
+    def stranger(self) -> str:
+        """Who sent to our ports and is not the server."""
+        return self._ports.stranger
+
     def close(self) -> None:
         """Free the ports."""
         self._ports.close()
@@ -111,6 +120,11 @@ class InterleavedLane:
     def send_control(self, data: bytes) -> None:
         """Send a frame on the RTCP channel."""
         self._dialogue.send_frame(self._channels[1], data)
+
+    @property
+    def stranger(self) -> str:
+        """There is nobody else on a connection."""
+        return ""
 
     def close(self) -> None:
         """Leave the channels."""

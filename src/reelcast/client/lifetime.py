@@ -70,13 +70,16 @@ class Lifetime:
         """Media has come."""
         self._first.set()
 
-    async def first(self, seconds: float, *, url: str, peer: str = "", advice: str) -> None:
-        """Wait for media; DeadlineError where none has come within some seconds, or why the session ended."""
+    async def first(self, seconds: float, *, url: str, peer: str = "", advice: Callable[[], str]) -> None:
+        """Wait for media; DeadlineError where none has come within some seconds, or why the session ended.
+
+        `advice` is asked for then: it may tell what came in place of media.
+        """
         try:
             async with asyncio.timeout(seconds):
                 await self._first.wait()
         except TimeoutError:
-            raise DeadlineError("first packet", seconds, url=url, peer=peer, advice=advice) from None
+            raise DeadlineError("first packet", seconds, url=url, peer=peer, advice=advice()) from None
         if self._failure is not None:
             raise self._failure
 

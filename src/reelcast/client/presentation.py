@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from reelcast import sdp
 from reelcast.errors import ProtocolError, ReelcastError
@@ -15,6 +16,9 @@ from reelcast.track import Track
 
 __all__ = ["Presentation"]
 
+DYNAMIC: Final = range(96, 128)
+"""Payload types that mean what the description says (RFC 3551 section 6)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
@@ -26,6 +30,7 @@ class Presentation:
     tracks    those whose codec we know, in the order described
     duration  in seconds, None for a live source
     began     when its beginning was, in Unix seconds, where it can be played by the clock; else None
+    free      dynamic payload types that the description gives no meaning
     """
 
     base: RtspUrl
@@ -33,6 +38,7 @@ class Presentation:
     tracks: tuple[Track, ...]
     duration: float | None
     began: float | None = None
+    free: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, response: Response, url: RtspUrl) -> Presentation:
@@ -55,11 +61,20 @@ class Presentation:
         units = [span for span in ranges if span is not None]
         duration = next((_duration(span) for span in units if span.unit != "clock"), None)
         began = next((span.start for span in units if span.unit == "clock"), None)
-        return cls(base, aggregate.request_uri, tracks, duration, began)
+        formats = {text for media in description.media for text in media.formats}
+        free = frozenset(number for number in DYNAMIC if str(number) not in formats)
+        return cls(base, aggregate.request_uri, tracks, duration, began, free)
 
     def uri_of(self, track: Track) -> str:
         """The URI for SETUP of one track."""
         return _joined(self.base, track.control).request_uri
+
+    def stand_ins(self, track: Track) -> frozenset[int]:
+        """Payload types that can only be this track's, if they come where it is received.
+
+        None where a static one is described: another one is another codec (RFC 3551 section 6).
+        """
+        return self.free if track.payload_type in DYNAMIC else frozenset()
 
     def rtp_info(self, value: str | None) -> list[RtpInfo | None]:
         """Of each track, what the RTP-Info of a PLAY response says; None where it says nothing.

@@ -215,12 +215,22 @@ class Session:
         # Who holds the server back before it has begun would never hear it begin.
         self._dialogue.hold_back(False)
         try:
-            advice = f"it answers but sends nothing over {self.transport.upper()}; try the other transport"
             peer = peer_of(self._dialogue.url)
-            await self._lifetime.first(seconds, url=self.url, peer=peer, advice=advice)
+            await self._lifetime.first(seconds, url=self.url, peer=peer, advice=self._what_came)
         finally:
             self._dialogue.hold_back(self._held)
         self._dialogue.deadline = None
+
+    def _what_came(self) -> str:
+        """Where there is no media: what came in its place, or what to do."""
+        for reception in self.receptions:
+            track, stranger, instead = reception.track, reception.lane.stranger, reception.intake.instead
+            if instead is not None:
+                described = f"{track.payload_type} was described for {track.kind}"
+                return f"packets of payload type {instead} came, and {described}"
+            if stranger:
+                return f"packets came from {stranger}, which the server did not name as its address"
+        return f"it answers but sends nothing over {self.transport.upper()}; try the other transport"
 
     async def pause(self) -> None:
         """PAUSE; RemoteError where the server cannot."""
@@ -257,7 +267,8 @@ class Session:
 
     def _reception(self, number: int, track: Track, ssrc: int, cname: str) -> Reception:
         tcp = self.transport == "tcp"
-        intake = Intake(track, ordered=tcp, ssrc=ssrc, cname=cname)
+        stand_ins = self._presentation.stand_ins(track)
+        intake = Intake(track, ordered=tcp, ssrc=ssrc, cname=cname, stand_ins=stand_ins)
 
         def media(datagrams: Sequence[bytes]) -> None:
             if not self._early.waits:

@@ -38,6 +38,7 @@ class MediaPorts:
 
     on_media     called with the RTP packets that came at once, in the order of their coming
     on_control   called with each RTCP packet
+    stranger     the address that something came from last which is not listened to; "" where nothing did
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class MediaPorts:
     ) -> None:
         self._on_media = on_media
         self._on_control = on_control
+        self.stranger = ""
         self._sources: frozenset[str] = frozenset()
         self._destinations: tuple[Destination, Destination] | None = None
         self._pair: tuple[Datagrams, Datagrams] | None = None
@@ -70,6 +72,7 @@ class MediaPorts:
         """
         known = [without_zone(host) for host in hosts]
         self._sources = frozenset(known)
+        self.stranger = ""  # until now everybody was
         if server_port is not None and self._pair is not None:
             family = self._pair[0].socket.family
             media, control = (Destination(family, (known[0], port)) for port in server_port)
@@ -96,7 +99,9 @@ class MediaPorts:
         self._receive((data,), address)
 
     def _receive(self, datagrams: Sequence[bytes], address: Address) -> None:
-        if without_zone(address[0]) not in self._sources:
+        host = without_zone(address[0])
+        if host not in self._sources:
+            self.stranger = host
             return
         for control, alike in groupby(datagrams, is_rtcp):
             if control:

@@ -7,7 +7,7 @@ what is to be sent.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -99,14 +99,20 @@ class Intake:
     track      as described
     ordered    True where the transport keeps order (TCP): nothing waits for a missing packet
     ssrc       our own, for reports; cname: our own too, the same on all tracks (RFC 3550 section 6.5.1)
+    stand_ins  payload types that may come in place of the described one (see `Receiver`)
     """
 
-    def __init__(self, track: Track, *, ordered: bool, ssrc: int, cname: str) -> None:
+    def __init__(
+        self, track: Track, *, ordered: bool, ssrc: int, cname: str, stand_ins: Container[int] = ()
+    ) -> None:
         self.track = track
         self._ssrc = ssrc
         self._cname = cname
         self._receiver = Receiver(
-            track.clock_rate, track.payload_type, max_delay=0.0 if ordered else MAX_DELAY
+            track.clock_rate,
+            track.payload_type,
+            max_delay=0.0 if ordered else MAX_DELAY,
+            stand_ins=stand_ins,
         )
         self._source: int | None = None
         self._clock = RtpClock(track.clock_rate)
@@ -159,6 +165,11 @@ class Intake:
     def statistics(self) -> Statistics:
         """What arrived so far."""
         return self._receiver.statistics
+
+    @property
+    def instead(self) -> int | None:
+        """The payload type that came last, where none has come of the described one."""
+        return self._receiver.instead
 
     @property
     def pending(self) -> bool:

@@ -21,7 +21,7 @@ Nearly all packets come as they were sent. Those are taken in run by run (`strai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -29,7 +29,7 @@ from reelcast.rtp.clock import compact_ntp
 from reelcast.rtp.packet import HEADER, HEADER_SIZE, PLAIN, Packet, Run
 from reelcast.rtp.rtcp import ReportBlock, SenderReport
 
-__all__ = ["MAX_DELAY", "MAX_FOREIGN", "MAX_WAITING", "Receiver", "Statistics"]
+__all__ = ["ENOUGH", "MAX_DELAY", "MAX_FOREIGN", "MAX_WAITING", "Receiver", "Statistics"]
 
 MAX_DELAY: Final = 0.1
 """Seconds a packet waits for a missing one: what reorders packets (several paths, several queues) does it
@@ -38,6 +38,9 @@ MAX_WAITING: Final = 512
 """Packets held behind gaps: 100 ms of 50 Mbit/s, and less than a megabyte."""
 MAX_FOREIGN: Final = 64
 """Numbers of other payload types remembered: a camera's own come one by one, between frames."""
+ENOUGH: Final = 16
+"""Packets of another payload type, in a row and before any of the described one, that show which is meant: a key
+frame's, or a third of a second of sound."""
 MAX_DROPOUT: Final = 3000
 """A step forward of more is no loss but a new beginning (RFC 3550 appendix A.1)."""
 MAX_MISORDER: Final = 100
@@ -84,17 +87,28 @@ class Receiver:
     payload_type   packets of any other are counted but not handed out, and those behind them are numbered as if
                    they were not there; None hands out all
     max_delay      seconds a packet may wait for a missing one; 0 for a transport that keeps order (TCP)
+    stand_ins      other payload types, one of which becomes `payload_type` where it comes and that one does not:
+                   a camera describes one and sends another
+    instead        the payload type that came last, before any of those wanted
 
     `now` is any clock in seconds that only goes forward, always the same one.
     """
 
     def __init__(
-        self, clock_rate: int, payload_type: int | None = None, *, max_delay: float = MAX_DELAY
+        self,
+        clock_rate: int,
+        payload_type: int | None = None,
+        *,
+        max_delay: float = MAX_DELAY,
+        stand_ins: Container[int] = (),
     ) -> None:
         self.clock_rate = clock_rate
         self.payload_type = payload_type
         self.max_delay = max_delay
         self.ssrc: int | None = None
+        self.instead: int | None = None
+        self._stand_ins = stand_ins
+        self._held: list[bytes] = []
         self._candidate: tuple[Packet, int] | None = None
         self._waiting: dict[int, tuple[float, Packet]] = {}  # by arrival, which dicts keep
         self._last_report: tuple[int, float] | None = None
@@ -149,7 +163,7 @@ class Receiver:
             return self._release(now)
         if self.ssrc is None:
             if not self._is_wanted(packet):
-                return []
+                return self._take_instead(packet, data, now)
             self._begin(packet)
         elif packet.ssrc != self.ssrc or not self._within_reach(packet.sequence):
             return self._release(now) + self._stray(packet, len(data), now)
@@ -224,6 +238,20 @@ class Receiver:
             released += self._accept(one, length, now)
         return released
 
+    def _take_instead(self, packet: Packet, data: bytes, now: float) -> list[Packet]:
+        """A packet of another payload type before any that is wanted: held, until it shows that it is the one."""
+        if packet.payload_type != self.instead:
+            self._held.clear()
+        self.instead = packet.payload_type
+        if packet.payload_type not in self._stand_ins:
+            return []
+        self._held.append(data)
+        if len(self._held) < ENOUGH:
+            return []
+        self.payload_type = packet.payload_type
+        held, self._held = self._held, []
+        return [released for each in held for released in self.receive(each, now)]
+
     def _pass_over(self, packet: Packet, size: int) -> None:
         """Remember the number of a packet of another payload type: if no other has it, none is missing there."""
         sequence = self._highest + self._step(packet.sequence)
@@ -236,6 +264,8 @@ class Receiver:
 
     def _begin(self, packet: Packet) -> None:
         self.ssrc = packet.ssrc
+        self.instead = None
+        self._held.clear()
         self._base = self._expected = packet.sequence
         self._highest = packet.sequence - 1
         self._seen = self._unique = self._repeated = self._skipped = 0

@@ -19,6 +19,11 @@ CAMERAS = {
     "another type in between": Camera(
         rows=("R7",), sdp=VIDEO, feeds=(Feed("h264", bend=bends.another_type_within),)
     ),
+    "another type than described": Camera(
+        rows=("R7",),
+        sdp=f"{VIDEO}m=audio 0 RTP/AVP 8\r\na=control:track2\r\n",
+        feeds=(Feed("h264", payload_type=99), Feed("pcma")),
+    ),
     "a scheme said twice": Camera(
         rows=("D8",),
         sdp=VIDEO.replace("control:track1", "control:/track1"),
