@@ -248,3 +248,22 @@ def test_any_bursts(rows: list[tuple[int, int, list[int], int]]) -> None:
     for track in (0, 1):
         times = [run.pts for run in group.runs if run.track == track]
         assert times == sorted(times)
+
+
+def test_what_several_files_have_of_a_track_is_not_mixed() -> None:
+    """The sound that ends one file would go by itself, and that which begins the next with a keyframe before it."""
+    ending = group_of([(0, burst(VIDEO, 0)), (1, burst(AUDIO, 800)), (1, burst(AUDIO, 960))])
+    beginning = group_of([(0, burst(VIDEO, 9000)), (1, burst(AUDIO, 1120)), (0, burst(VIDEO, 13_500))])
+    assert ending.dues == (0.0, 0.1, 0.12)
+    assert beginning.dues == (0.1, 0.1, 0.15)
+    group = Group.joined(7, [ending, beginning], last=False)
+    assert [(run.track, run.due, run.spread, run.pts) for run in group.runs] == [
+        (0, 0.0, 0.0, 0.0),
+        (1, 0.1, 0.1, 0.1),
+        (1, 0.1, 0.1, 0.12),
+        (0, 0.1, 0.1, 0.1),
+        (1, 0.1, 0.1, 0.14),
+        (0, 0.15, 0.15, 0.15),
+    ]
+    packets = sorted(map(repr, packets_in(group)))
+    assert packets == sorted(map(repr, packets_in(ending) + packets_in(beginning)))

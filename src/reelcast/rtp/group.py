@@ -196,7 +196,7 @@ class Group:
 
     @classmethod
     def joined(cls, index: int, groups: Sequence[Group], *, last: bool) -> Group:
-        """One group of what stands in several, in sending order."""
+        """One group of what stands in several, in sending order; of each track the earlier ones' comes first."""
         data = b"".join(group.data for group in groups)
         runs: list[Run] = []
         rows: list[NDArray[np.int64]] = []
@@ -211,7 +211,7 @@ class Group:
         end = max((group.end for group in groups), default=0.0)
         table = np.concatenate(rows) if rows else np.empty((0, 5), np.int64)
         whole = cls(index, data, tuple(runs), lambda: table, end=end, last=last)
-        return whole.select(sorted(runs, key=lambda run: run.due)) if len(groups) > 1 else whole
+        return whole.select(sorted(_in_turn(runs), key=lambda run: run.due)) if len(groups) > 1 else whole
 
     def retimed(
         self, runs: Sequence[Run], tracks: Sequence[Track], *, index: int, end: float, last: bool
@@ -271,6 +271,21 @@ def _in_sending_order(
             due = frame_due
         aligned.append((due, track, burst))
     return aligned
+
+
+def _in_turn(runs: Sequence[Run]) -> list[Run]:
+    """The same runs, none due later than what stands behind it of its track.
+
+    Sound leaves with a frame before it, if there is one near: where another file begins, that may be before the
+    sound of the file before, which has none.
+    """
+    placed: list[Run] = []
+    following: dict[int, float] = {}
+    for run in reversed(runs):
+        early = max(run.due - following.get(run.track, run.due), 0.0)
+        following[run.track] = run.due - early
+        placed.append(replace(run, due=run.due - early, spread=run.spread - early))
+    return placed[::-1]
 
 
 def _runs(burst: Burst, number: int, first: int, track: int, due: float, rate: int) -> list[Run]:
