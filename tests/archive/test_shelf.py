@@ -18,7 +18,7 @@ from reelcast import sdp
 from reelcast.archive import shelf as module
 from reelcast.archive.index import Index
 from reelcast.archive.shelf import Shelf
-from reelcast.client.options import Moment
+from reelcast.client.options import Moment, Transport
 from reelcast.client.stream import connect
 from reelcast.rtsp.ranges import Range
 from reelcast.server import Server
@@ -212,6 +212,21 @@ async def test_our_client_plays_to_the_end(server: Server, takes: Takes, at: Mom
     assert units[0].pts == pytest.approx(4.0, abs=0.1)
     expected = takes.expected(0, 3.2, 5.6)
     assert sorted(data[-64:] for data in shown) == sorted(data for _, _, data in expected)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize(("at", "scale"), [(datetime.fromtimestamp(NOON + 2.4, UTC), 1.0), (2.4, 2.0)])
+async def test_our_client_knows_when_each_frame_was(
+    server: Server, transport: Transport, at: Moment, scale: float
+) -> None:
+    """Conformance O5: behind a gap, too."""
+    url = f"rtsp://127.0.0.1:{server.port}/cam?recorded"
+    async with connect(url, transport=transport, at=at, scale=scale, timeout=5.0) as stream:
+        units = [received async for received in stream.units()]
+    pictures = sorted((each for each in units if each.track.kind == "video"), key=lambda each: each.pts)
+    expected = [NOON + 2.4 + 0.04 * n for n in range(20)] + [NOON + 100 + 0.04 * n for n in range(60)]
+    assert [received.time for received in pictures] == pytest.approx(expected, abs=0.001)
+    assert {received.clock for received in units} == {"camera"}
 
 
 async def test_who_asks_again_is_given_the_same(takes: Takes, monkeypatch: pytest.MonkeyPatch) -> None:

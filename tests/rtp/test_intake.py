@@ -192,6 +192,19 @@ def test_the_camera_s_own_time() -> None:
     assert first.clock == second.clock == "camera"
 
 
+def test_the_camera_s_own_time_is_that_of_one_place() -> None:
+    """What is live carries none, and follows straight on the RTP time of the recording that was played."""
+    into = intake()
+    extension = PROFILE, ReplayExtension(unix_to_ntp(WALL - 1000), True, False, False, False, 5).to_bytes()
+    into.play(Place(7.0, 160, 1, segment=1, clock=WALL - 2000))
+    (recorded,) = take(into, Packet(0, 1, 160, SSRC, False, bytes(160), extension).to_bytes())
+    assert recorded.time == pytest.approx(WALL - 1000, abs=1e-6)
+    assert recorded.clock == "camera"
+    into.play(Place(9.0, 320, 2, segment=2))
+    (live,) = take(into, audio(2))
+    assert live.clock == "estimated"
+
+
 def test_a_seek_passes_over_what_was_on_its_way() -> None:
     into = intake()
     into.play(Place(0.0, 0, 0))

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelcast.rtp.burst import Burst, lay_out
 from reelcast.rtp.clock import unix_to_ntp
-from reelcast.rtp.onvif import MAX_REACH, PROFILE, CameraClock, ReplayExtension, replay_extension
+from reelcast.rtp.onvif import (
+    MAX_REACH,
+    PROFILE,
+    SIZE,
+    CameraClock,
+    ReplayExtension,
+    beneath,
+    dated,
+    replay_extension,
+)
 from reelcast.rtp.packet import Packet
 
 NTP = 0xE0000000_80000000
@@ -54,6 +65,33 @@ def test_round_trip_over_the_wire(extension: ReplayExtension) -> None:
     assert packet is not None
     assert packet.payload == b"payload"
     assert replay_extension(packet) == extension
+
+
+@pytest.mark.parametrize(
+    "burst",
+    [
+        lay_out([b"one", b"three", b"two"], 96, 7, 5, keyframe=False, duration=3),
+        lay_out([b"one"], 96, 1 << 33 | 7, 5, extension=(0xFFD8, b"size")),
+    ],
+)
+def test_a_burst_that_says_when_it_was(burst: Burst) -> None:
+    after = dated(burst, WALL)
+    assert after[2:] == burst[2:]
+    first, *others = cut(after)
+    was, *rest = cut(burst)
+    assert others == rest
+    assert len(first.to_bytes()) == after.sizes[0] == burst.sizes[0] + SIZE
+    assert replace(first, extension=None) == replace(was, extension=None)
+    assert beneath(first.extension) == was.extension
+    told = replay_extension(first)
+    assert told == replace(PLAIN, ntp=unix_to_ntp(WALL), clean=burst.keyframe, cseq=0)
+
+
+def cut(burst: Burst) -> list[Packet]:
+    """The packets of a burst, parsed."""
+    stops = list(accumulate(burst.sizes, initial=0))
+    packets = [Packet.parse(burst.data[start:stop]) for start, stop in pairwise(stops)]
+    return [packet for packet in packets if packet is not None]
 
 
 WALL = 1_700_000_000.0

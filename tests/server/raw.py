@@ -67,7 +67,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Rtp:
-    """An RTP packet without extension or CSRC: this server sends no other."""
+    """An RTP packet without CSRC: this server sends no other. `payload` is what stands behind an extension."""
 
     marker: bool
     payload_type: int
@@ -79,8 +79,9 @@ class Rtp:
     @classmethod
     def read(cls, data: bytes) -> Rtp:
         first, second, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", data)
-        assert first == 0x80
-        return cls(second > 127, second & 127, sequence, timestamp, ssrc, data[12:])
+        assert first in (0x80, 0x90)
+        start = 12 if first == 0x80 else 16 + 4 * int.from_bytes(data[14:16])
+        return cls(second > 127, second & 127, sequence, timestamp, ssrc, data[start:])
 
 
 def rtcp_kinds(data: bytes) -> list[int]:

@@ -157,7 +157,8 @@ class FootageReader:
                 self._open.move_to_end(segment.path)
                 return held[1]
         opener = partial(_Excerpt, piece, self.tracks)
-        reader = GroupReader(opener, first=int(piece.place // GROUP_SECONDS))
+        began = segment.start - piece.place
+        reader = GroupReader(opener, first=int(piece.place // GROUP_SECONDS), began=began)
         with self._lock:
             if segment.path in self._open:
                 self._drop(segment.path)

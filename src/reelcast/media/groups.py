@@ -18,7 +18,8 @@ from pathlib import Path
 
 from reelcast.errors import MediaError, PayloadError
 from reelcast.media.demux import Demuxer, open_demuxer
-from reelcast.rtp.burst import Burst
+from reelcast.rtp import onvif
+from reelcast.rtp.burst import MAX_PACKET_SIZE, Burst
 from reelcast.rtp.group import Group
 from reelcast.rtp.payload import Packetizer, packetizer_for
 from reelcast.track import AccessUnit, Track
@@ -47,19 +48,28 @@ class GroupReader:
     first      the number of the first group
     """
 
-    def __init__(self, file: Path | Callable[[], Demuxer], *, whole_ts: bool = False, first: int = 0) -> None:
+    def __init__(
+        self,
+        file: Path | Callable[[], Demuxer],
+        *,
+        whole_ts: bool = False,
+        first: int = 0,
+        began: float | None = None,
+    ) -> None:
         """Open the file, see `open_demuxer`; raises MediaError where it cannot be served.
 
-        What opens it may be given instead, with the number of the group that its media begins in.
+        What opens it may be given instead, with the number of the group that its media begins in. Packets say
+        when it was what they carry, where `began` says when time 0 was, in Unix seconds (see `onvif`).
         """
         self._demuxer = partial(open_demuxer, file, whole_ts=whole_ts) if isinstance(file, Path) else file
         self._file = file if isinstance(file, Path) else None
         self._lock = threading.Lock()
         self._closing = False
+        self._began = began
         self.first = first
         demuxer = self._demuxer()
         _check_first_unit(demuxer, file if isinstance(file, Path) else "motion JPEG")
-        start = _Cursor(demuxer, first, first)
+        start = _Cursor(demuxer, first, first, began)
         self._cursors = [start]
         self._scout: Demuxer | None = None
         self.tracks: tuple[Track, ...] = demuxer.tracks
@@ -134,7 +144,7 @@ class GroupReader:
                 self._cursors.remove(cursor)
                 break
         else:
-            cursor = _Cursor(self._open_again(), index, self.first)
+            cursor = _Cursor(self._open_again(), index, self.first, self._began)
             if len(self._cursors) >= MAX_CURSORS:
                 self._cursors.pop(0).close()
         self._cursors.append(cursor)
@@ -144,8 +154,9 @@ class GroupReader:
 class _Cursor:
     """One place in the file, moving forward a group at a time."""
 
-    def __init__(self, demuxer: Demuxer, index: int, first: int) -> None:
+    def __init__(self, demuxer: Demuxer, index: int, first: int, began: float | None) -> None:
         self.demuxer = demuxer
+        self._began = began
         self.index = index
         self._tracks = demuxer.tracks
         # What is decoded before the first group begins belongs to it.
@@ -168,7 +179,7 @@ class _Cursor:
         if last and not units:
             return None
         units.sort(key=lambda unit: unit[0])
-        bursts = list(_bursts(units, self._tracks))
+        bursts = list(_bursts(units, self._tracks, self._began))
         group = Group.build(self.index, bursts, self._tracks, last=last).prepared()
         self.index += 1
         return group
@@ -218,9 +229,20 @@ def _check_first_unit(demuxer: Demuxer, name: Path | str) -> None:
     demuxer.seek(0.0)
 
 
-def _bursts(units: _Units, tracks: tuple[Track, ...]) -> Iterator[tuple[int, Burst]]:
+def _bursts(units: _Units, tracks: tuple[Track, ...], began: float | None) -> Iterator[tuple[int, Burst]]:
+    """Packetise, and say when it was, where that is known."""
+    if began is None:
+        yield from _packetized(units, tracks, MAX_PACKET_SIZE)
+        return
+    for track, burst in _packetized(units, tracks, MAX_PACKET_SIZE - onvif.SIZE):
+        yield track, onvif.dated(burst, began + burst.pts / tracks[track].clock_rate)
+
+
+def _packetized(
+    units: _Units, tracks: tuple[Track, ...], max_packet_size: int
+) -> Iterator[tuple[int, Burst]]:
     """Packetise; audio units do not share a packet across a keyframe, so that a seek finds them apart."""
-    packetizers = [packetizer_for(track) for track in tracks]
+    packetizers = [packetizer_for(track, max_packet_size) for track in tracks]
     leading = leading_track(tracks)
     keyframes = [
         unit.pts / tracks[track].clock_rate for _, track, unit in units if track == leading and unit.keyframe
@@ -233,14 +255,14 @@ def _bursts(units: _Units, tracks: tuple[Track, ...]) -> Iterator[tuple[int, Bur
                 passed[track] = place
                 for burst in packetizers[track].flush():
                     yield track, burst
-        for burst in _packetized(packetizers[track], unit):
+        for burst in _carried(packetizers[track], unit):
             yield track, burst
     for track, packetizer in enumerate(packetizers):
         for burst in packetizer.flush():
             yield track, burst
 
 
-def _packetized(packetizer: Packetizer, unit: AccessUnit) -> list[Burst]:
+def _carried(packetizer: Packetizer, unit: AccessUnit) -> list[Burst]:
     """The bursts of one unit; one that cannot be carried must not end the file for its readers."""
     try:
         return packetizer.packetize(unit)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from reelcast.rtp.packet import EXTENSION, HEADER, HEADER_SIZE, PLAIN
 
-__all__ = ["MAX_PACKET_SIZE", "Burst", "lay_out"]
+__all__ = ["MAX_PACKET_SIZE", "Burst", "extended", "lay_out"]
 
 MAX_PACKET_SIZE = 1452
 """Bytes of an RTP packet, header included: fills an Ethernet frame of 1,500 bytes over UDP and IPv6."""
@@ -51,19 +51,30 @@ def lay_out(
 ) -> Burst:
     """Put an RTP header in front of each payload; `marker` is set on the last packet alone (RFC 3550 5.1).
 
-    `extension` is the first packet's header extension: profile, and data of whole words (RFC 3550 5.3.1).
+    `extension` is the first packet's header extension, see `extended`.
     """
     timestamp, last = pts & 0xFFFFFFFF, len(payloads) - 1
     headers = [HEADER.pack(PLAIN, payload_type, 0, timestamp, 0)] * len(payloads)
     if marker and payloads:
         headers[last] = HEADER.pack(PLAIN, payload_type | _MARKER, 0, timestamp, 0)
-    if extension is not None:
-        profile, data = extension
-        payloads = [EXTENSION.pack(profile, len(data) // 4) + data + payloads[0], *payloads[1:]]
-        headers[0] = bytes((headers[0][0] | _EXTENDED,)) + headers[0][1:]
     whole = b"".join(chain.from_iterable(zip(headers, payloads, strict=True)))
     sizes = tuple([HEADER_SIZE + size for size in map(len, payloads)])
-    return Burst(whole, sizes, pts, dts, keyframe, duration)
+    burst = Burst(whole, sizes, pts, dts, keyframe, duration)
+    return burst if extension is None else extended(burst, *extension)
+
+
+def extended(burst: Burst, profile: int, data: bytes) -> Burst:
+    """The burst with a header extension on its first packet: profile, and data of whole words (RFC 3550 5.3.1).
+
+    One that is there already stands whole in the new one, behind `data`, as ONVIF's replay wants it of JPEG's.
+    """
+    flags, words = burst.data[0], len(data) // 4
+    if flags & _EXTENDED:
+        words += EXTENSION.size // 4 + EXTENSION.unpack_from(burst.data, HEADER_SIZE)[1]
+    added = EXTENSION.pack(profile, words) + data
+    header = bytes((flags | _EXTENDED,)) + burst.data[1:HEADER_SIZE]
+    first, *others = burst.sizes
+    return burst._replace(data=header + added + burst.data[HEADER_SIZE:], sizes=(first + len(added), *others))
 
 
 _MARKER, _EXTENDED = 0x80, 0x10

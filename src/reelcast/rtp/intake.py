@@ -116,7 +116,6 @@ class Intake:
         )
         self._source: int | None = None
         self._clock = RtpClock(track.clock_rate)
-        self._camera = CameraClock(track.clock_rate)
         self._report_due: float | None = None
         self._zero = 0
         self._begun: float | None = None
@@ -149,6 +148,7 @@ class Intake:
 
     def _start_afresh(self) -> None:
         self._depacketizer = depacketizer_for(self.track)
+        self._camera = CameraClock(self.track.clock_rate)
         self._position = self._place.start
         self._stale = MAX_STALE
         self._next: int | None = None
@@ -251,11 +251,11 @@ class Intake:
         return units
 
     def _time_of(self, unit: AccessUnit, pts: float) -> tuple[float | None, Clock]:
-        if self._place.clock is not None:
-            return self._place.clock + pts - self._place.start, self._told
         told = self._camera.unix(unit.pts)
         if told is not None:
             return told, "camera"
+        if self._place.clock is not None:
+            return self._place.clock + pts - self._place.start, self._told
         return self._clock.unix(unit.pts), "sender" if self._clock.synchronized else "estimated"
 
     def _is_stale(self, packet: Packet) -> bool:

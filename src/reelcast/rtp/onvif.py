@@ -13,10 +13,20 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from reelcast.rtp.clock import ntp_to_unix
-from reelcast.rtp.packet import Packet
+from reelcast.rtp.burst import Burst, extended
+from reelcast.rtp.clock import ntp_to_unix, unix_to_ntp
+from reelcast.rtp.packet import EXTENSION, Packet
 
-__all__ = ["MAX_REACH", "PROFILE", "CameraClock", "ReplayExtension", "replay_extension"]
+__all__ = [
+    "MAX_REACH",
+    "PROFILE",
+    "SIZE",
+    "CameraClock",
+    "ReplayExtension",
+    "beneath",
+    "dated",
+    "replay_extension",
+]
 
 PROFILE: Final = 0xABAC
 """The extension's "defined by profile" field (RFC 3550 section 5.3.1)."""
@@ -77,6 +87,30 @@ def replay_extension(packet: Packet) -> ReplayExtension | None:
         bool(flags & _TERMINAL),
         cseq,
     )
+
+
+SIZE: Final = EXTENSION.size + _FIELDS.size
+"""Bytes by which the extension makes a packet larger."""
+
+
+def dated(burst: Burst, wall: float) -> Burst:
+    """A burst that says when its first unit was, in Unix seconds.
+
+    It is shared by all who are sent it: what only one session could say (of its requests, and of gaps and ends
+    on its way) is left unsaid.
+    """
+    told = ReplayExtension(
+        unix_to_ntp(wall), burst.keyframe, end=False, discontinuity=False, terminal=False, cseq=0
+    )
+    return extended(burst, PROFILE, told.to_bytes())
+
+
+def beneath(extension: tuple[int, bytes] | None) -> tuple[int, bytes] | None:
+    """A packet's other extension, which stands within that of replay where there are both."""
+    if extension is None or extension[0] != PROFILE:
+        return extension
+    data = extension[1][_FIELDS.size :]
+    return (EXTENSION.unpack_from(data)[0], data[EXTENSION.size :]) if len(data) >= EXTENSION.size else None
 
 
 class CameraClock:

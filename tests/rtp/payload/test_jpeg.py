@@ -22,6 +22,7 @@ from tests.rtp.payload.wire import (
 )
 
 from reelcast.errors import PayloadError
+from reelcast.rtp.onvif import PROFILE, dated
 from reelcast.rtp.packet import Packet
 from reelcast.rtp.payload import jpeg
 from reelcast.rtp.payload.jpeg import JpegDepacketizer, JpegPacketizer
@@ -148,6 +149,17 @@ class TestPacketizer:
         assert {len(one.to_bytes()) for one in packets[:-1]} == {400}
         after = carry(picture(*size))
         np.testing.assert_array_equal(pixels(after), pixels(picture(*size)))
+
+    def test_size_behind_the_time_of_replay(self) -> None:
+        """ONVIF Streaming Specification, "Compatibility with the JPEG header extension"."""
+        wide = picture(2048, 16)
+        (burst,) = JpegPacketizer(TRACK, 400).packetize(AccessUnit(wide, 0, 0))
+        (first, *others) = packets_of([dated(burst, 1e9)])
+        assert first.extension is not None
+        assert first.extension[0] == PROFILE
+        assert first.extension[1][12:14] == b"\xff\xd8"
+        (unit,) = receive(JpegDepacketizer(TRACK), [first, *others])
+        np.testing.assert_array_equal(pixels(unit.data), pixels(wide))
 
     def test_largest(self) -> None:
         packets = packets_of(send(JpegPacketizer(TRACK, 400), [AccessUnit(picture(2040, 16), 0, 0)]))
@@ -284,6 +296,9 @@ class TestDepacketizer:
             (0xFFD8, SOF[:8], (16, 16)),
             (0xFFD8, b"\xff\xfe\0\0" + SOF, (16, 16)),
             (0xABAC, SOF, (16, 16)),
+            (0xABAC, bytes(12) + b"\xff\xd8\0\x05" + SOF, (2592, 1944)),
+            (0xABAC, bytes(12) + b"\0\0\0\x05" + SOF, (16, 16)),
+            (0xABAC, bytes(12) + b"\xff\xd8", (16, 16)),
         ],
     )
     def test_size_in_the_header_extension(self, profile: int, segments: bytes, size: tuple[int, int]) -> None:

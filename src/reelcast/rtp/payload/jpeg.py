@@ -12,6 +12,7 @@ from struct import Struct
 
 from reelcast.errors import PayloadError
 from reelcast.rtp.burst import Burst, lay_out
+from reelcast.rtp.onvif import beneath
 from reelcast.rtp.packet import EXTENSION, Packet
 from reelcast.rtp.payload.base import (
     Continuity,
@@ -148,7 +149,7 @@ class JpegDepacketizer(OneByOne):
 
     def _told_size(self, packet: Packet) -> tuple[int, int]:
         """Pixels that the header extension tells; zeros where it does not."""
-        profile, segments = packet.extension or (0, b"")
+        profile, segments = beneath(packet.extension) or (0, b"")
         return frame_size(segments) if profile == _EXTENSION_PROFILE else (0, 0)
 
     def _take(self, payload: bytes, told: tuple[int, int]) -> None:
