@@ -295,24 +295,37 @@ async def test_sound_that_was_announced_and_never_comes(movies: Path, tmp_path: 
     assert None not in found
 
 
-async def test_what_was_recorded_from_then_to_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("since", "until", "seconds"),
+    [
+        (("--from", "2023-11-14T22:13:21.5Z"), "22:13:22.5", 1.5),
+        # A minute of nothing stands between.
+        (("--from", "2023-11-14T22:13:23Z"), "22:14:21.5", 3.5),
+        (("--from", "2023-11-14T22:13:23Z"), "22:14:00", 1.0),
+        (("--start", "3"), "22:14:21.5", 3.5),
+    ],
+)
+async def test_what_was_recorded_from_then_to_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: tuple[str, str], until: str, seconds: float
+) -> None:
     make_movie(tmp_path / "movie.mp4", replace(RECIPES["movie.mp4"], frames=150, keyframe_every=25))
     takes = Takes(tmp_path / "recordings", tmp_path / "movie.mp4")
     takes.take(NOON, 0.0, 2.0)
-    takes.take(NOON + 2.0, 2.0, 6.0)
+    takes.take(NOON + 2.0, 2.0, 4.0)
+    takes.take(NOON + 60.0, 4.0, 6.0)
     server = Server("127.0.0.1", 0)
     shelf = Shelf(takes.index)
     server.play_back(shelf)
     part = tmp_path / "part.mp4"
     async with server:
         url = f"rtsp://127.0.0.1:{server.port}/cam?recorded"
-        times = "--from", "2023-11-14T22:13:21.5Z", "--to", "2023-11-14T22:13:22.5Z"
+        times = *since, "--to", f"2023-11-14T{until}Z"
         assert await call(monkeypatch, "record", url, str(part), *times) == 0
     shelf.close()
     takes.index.close()
     demuxer = open_demuxer(part)
-    # From the keyframe before on.
-    assert demuxer.duration == pytest.approx(1.5, abs=0.2)
+    # From the keyframe before on; of the gap, a second.
+    assert demuxer.duration == pytest.approx(seconds, abs=0.2)
     demuxer.close()
 
 
