@@ -393,6 +393,18 @@ def read_in_chunks(data: bytes, cuts: list[int]) -> list[Event]:
     return [event for at, to in pairwise(edges) for event in reader.receive(data[at:to])]
 
 
+def read_in_portions(data: bytes, most: int) -> list[Event]:
+    reader = Reader()
+    events = portion = reader.receive(data, most)
+    while reader.behind:
+        assert len(portion) >= most
+        portion = reader.receive(b"", most)
+        # Only frames come without measure, and those in a row.
+        assert sum(not isinstance(event, Frame) for event in portion) <= most
+        events = events + portion
+    return events
+
+
 @settings(max_examples=200, deadline=None)
 @given(messages, st.lists(st.integers(0, 1000), max_size=5))
 def test_what_is_written_reads_the_same(sent: list[Request | Response | Frame], cuts: list[int]) -> None:
@@ -409,6 +421,7 @@ def test_any_bytes_give_the_same_events_in_any_chunks(data: bytes, cuts: list[in
     events = read(data)
     assert read_in_chunks(data, cuts) == events
     assert read_by_bytes(data) == events
+    assert read_in_portions(data, 1 + len(cuts)) == events
     for event in events:
         if isinstance(event, Malformed):
             assert event.response().to_bytes()

@@ -203,7 +203,15 @@ def test_any_bytes_in_any_pieces(pieces: list[bytes], cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     cut_up, whole = ClassroomReader(), ClassroomReader()
     events = [event for a, b in pairwise(places) for event in cut_up.receive(data[a:b])]
-    assert shown(events) == shown(whole.receive(data))
+    expected = shown(whole.receive(data))
+    assert shown(events) == expected
+    portions = ClassroomReader()
+    heard = portions.receive(data, 1)
+    while portions.behind:
+        portion = portions.receive(b"", 1)
+        assert len(portion) <= 1
+        heard += portion
+    assert shown(heard) == expected
     assert shown(cut_up.settle()) == shown(whole.settle())
     assert cut_up.pending == whole.pending
 
@@ -290,6 +298,18 @@ def test_either(size: int) -> None:
         assert len(events) == (1 if data.endswith(options + SETUP) else 2)
         assert not reader.hesitates
         assert reader.settle() == []
+
+
+@pytest.mark.parametrize(
+    "data", [SETUP + PLAY + SHORT, b"OPTIONS rtsp://x/y RTSP/1.0\r\nCSeq: 1\r\n\r\n" * 3]
+)
+def test_either_in_portions(data: bytes) -> None:
+    reader = EitherReader()
+    assert len(reader.receive(data, 1)) == 1
+    assert reader.behind
+    assert not reader.hesitates
+    assert len(reader.receive(b"", 2)) + len(reader.receive(b"")) + len(reader.settle()) == 2
+    assert not reader.behind
 
 
 def test_either_hesitates_in_the_dialect_alone() -> None:

@@ -14,8 +14,9 @@ from tests.server.raw import Client, until
 from reelcast.net import event_loop
 from reelcast.net.udp import Address
 from reelcast.rtsp.message import Request, Response
+from reelcast.rtsp.reader import MAX_BODY_BYTES
 from reelcast.server import connection as connection_module
-from reelcast.server.connection import MAX_WAITING, Connection, Reply
+from reelcast.server.connection import MAX_WAITING, READ_AT_ONCE, Connection, Reply
 
 OPTIONS = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
 
@@ -200,22 +201,67 @@ async def test_an_answer_to_nobody() -> None:
     assert handler.after == []
 
 
-async def test_it_reads_only_so_far_ahead_of_what_it_answers() -> None:
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: " + b"x" * 10_000 + b"\r\n\r\n",
+        OPTIONS,
+        b"this is no request\r\nCSeq: 1\r\n\r\n",
+    ],
+    ids=["large", "small", "malformed"],
+)
+async def test_it_reads_only_so_far_ahead_of_what_it_answers(request_bytes: bytes) -> None:
+    """Conformance H9: whatever one reading of the socket holds, a few messages are taken apart at once."""
     handler = Handler()
     handler.may_answer.clear()
     async with connected(handler) as client:
         await until(lambda: bool(handler.connections))
         served = handler.connections[0]
-        request = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: " + b"x" * 10_000 + b"\r\n\r\n"
         client.send(OPTIONS)
         await until(lambda: bool(handler.asked))
-        client.send(request * 400)
+        taken = len(handler.asked)
+        client.send(request_bytes * 400)
         await until(lambda: len(served._waiting) > MAX_WAITING)
         await asyncio.sleep(0.05)
-        # One read of the socket (256 kB) may go beyond.
-        assert len(served._waiting) < MAX_WAITING + 30
+        assert len(served._waiting) <= MAX_WAITING + READ_AT_ONCE
+        assert len(handler.asked) == taken
         handler.may_answer.set()
-        assert [(await client.answer()).status for _ in range(401)] == [200] * 401
+        status = 400 if request_bytes.startswith(b"this") else 200
+        assert [(await client.answer()).status for _ in range(401)] == [200, *[status] * 400]
+
+
+async def test_it_reads_only_so_many_bytes_ahead_of_what_it_answers() -> None:
+    handler = Handler()
+    handler.may_answer.clear()
+    async with connected(handler) as client:
+        await until(lambda: bool(handler.connections))
+        served = handler.connections[0]
+        client.send(OPTIONS)
+        await until(lambda: bool(handler.asked))
+        for _ in range(8):
+            client.say("SET_PARAMETER", "*", body=bytes(MAX_BODY_BYTES))
+        await until(lambda: len(served._waiting) == 2)
+        await asyncio.sleep(0.05)
+        # The first of them is as much as may wait, the second had come with it.
+        assert sum(len(request.body) for request in served._waiting if isinstance(request, Request)) == (
+            2 * MAX_BODY_BYTES
+        )
+        handler.may_answer.set()
+        assert [(await client.answer()).status for _ in range(9)] == [200] * 9
+        assert served._waiting_bytes == 0
+
+
+async def test_who_leaves_while_much_of_what_it_said_waits() -> None:
+    handler = Handler()
+    handler.may_answer.clear()
+    async with connected(handler) as client:
+        await until(lambda: bool(handler.connections))
+        served = handler.connections[0]
+        client.send(OPTIONS * 1000)
+        await until(lambda: len(served._waiting) > MAX_WAITING)
+        handler.may_answer.set()
+        served.abort()
+        await client.gone()
 
 
 async def test_who_does_not_read_answers_is_asked_nothing_more() -> None:

@@ -13,7 +13,9 @@ session of six cannot grow. A shorter number is taken as whole when nothing has 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from itertools import islice
 
 from reelcast.errors import ProtocolError
 from reelcast.rtsp.message import STATUS, Request, Response
@@ -114,11 +116,14 @@ class ClassroomReader:
 
     The same bytes give the same events however they are cut, as long as they follow one another. What stands
     between messages, such as headers that the dialect does not have, is passed over.
+
+    behind   there was more than was asked for at once: `receive(b"")` goes on
     """
 
-    __slots__ = ("_buffer", "_finished", "_junk")
+    __slots__ = ("_buffer", "_finished", "_junk", "behind")
 
     def __init__(self) -> None:
+        self.behind = False
         self._buffer = bytearray()
         self._junk = 0
         self._finished = False
@@ -128,12 +133,18 @@ class ClassroomReader:
         """True while part of a message has arrived, and its rest has not."""
         return bool(self._buffer)
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Take in bytes as they came from the peer; give what they complete, in order. Never raises."""
+    def receive(self, data: bytes, most: int = sys.maxsize) -> list[Event]:
+        """Take in bytes as they came from the peer; give what they complete, in order. Never raises.
+
+        From `most` events on, what else there is waits for the next call.
+        """
         if self._finished:
             return []
         self._buffer += data
-        events: list[Event] = list(self._messages(settled=False))
+        events: list[Event] = list(islice(self._messages(settled=False), most))
+        self.behind = len(events) == most
+        if self.behind:
+            return events
         if len(self._buffer) > MAX_MESSAGE_BYTES:
             events.append(self._fail(f"a message of more than {MAX_MESSAGE_BYTES} bytes"))
         elif self._junk > MAX_JUNK_BYTES:
@@ -202,12 +213,20 @@ class EitherReader:
         return self._reader.pending
 
     @property
+    def behind(self) -> bool:
+        """True where there was more than was asked for at once: `receive(b"")` goes on."""
+        return self._reader.behind
+
+    @property
     def hesitates(self) -> bool:
         """True where `settle` is to be called if nothing comes for SETTLE_SECONDS."""
-        return self.classroom and self._reader.pending
+        return self.classroom and self._reader.pending and not self._reader.behind
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Take in bytes as they came from the peer; give what they complete, in order. Never raises."""
+    def receive(self, data: bytes, most: int = sys.maxsize) -> list[Event]:
+        """Take in bytes as they came from the peer; give what they complete, in order. Never raises.
+
+        From `most` events on, what else there is waits for the next call; frames in a row all come at once.
+        """
         if self._head is not None:
             self._head += data
             found = is_classroom(bytes(self._head))
@@ -215,7 +234,7 @@ class EitherReader:
                 self._reader, data = ClassroomReader(), bytes(self._head)
             if found is not None:
                 self._head = None
-        return self._reader.receive(data)
+        return self._reader.receive(data, most)
 
     def settle(self) -> list[Event]:
         """Nothing came for SETTLE_SECONDS, or never will: what has come counts as whole where it can."""

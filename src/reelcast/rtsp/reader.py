@@ -9,6 +9,7 @@ frame or message; where nothing more can be made of the stream, it says so (`Mal
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -111,11 +112,14 @@ class Reader:
     """Turns the bytes of one direction of one connection into events.
 
     Each state is a method that takes what it can from the front of the buffer and says whether it got on.
+
+    behind   there was more than was asked for at once: `receive(b"")` goes on
     """
 
-    __slots__ = ("_begun", "_buffer", "_message", "_needed", "_scanned", "_skipped", "_state")
+    __slots__ = ("_begun", "_buffer", "_message", "_needed", "_scanned", "_skipped", "_state", "behind")
 
     def __init__(self) -> None:
+        self.behind = False
         self._buffer = bytearray()
         self._state: Callable[[Reader, list[Event]], bool] = Reader._between
         self._needed = 1  # bytes in the buffer before the state can get on
@@ -129,12 +133,16 @@ class Reader:
         """True while part of a message or frame has arrived, and its rest has not."""
         return bool(self._buffer)
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Take in bytes as they came from the peer; give what they complete, in order. Never raises."""
+    def receive(self, data: bytes, most: int = sys.maxsize) -> list[Event]:
+        """Take in bytes as they came from the peer; give what they complete, in order. Never raises.
+
+        From `most` events on, what else there is waits for the next call; frames in a row all come at once.
+        """
         events: list[Event] = []
         self._buffer += data
-        while len(self._buffer) >= self._needed and self._state(self, events):
+        while len(self._buffer) >= self._needed and len(events) < most and self._state(self, events):
             pass
+        self.behind = len(events) >= most and len(self._buffer) >= self._needed > 0
         return events
 
     def _between(self, events: list[Event]) -> bool:

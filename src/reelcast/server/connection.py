@@ -15,7 +15,7 @@ from reelcast.net.event_loop import defer
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.rtsp import classroom
 from reelcast.rtsp.message import Request, Response
-from reelcast.rtsp.reader import Event, Frames, Malformed, gather
+from reelcast.rtsp.reader import MAX_BODY_BYTES, Event, Frames, Malformed, gather
 from reelcast.server.session import Inlet, Session
 
 Pair = tuple[int, int]
@@ -26,7 +26,12 @@ log = logging.getLogger(__name__)
 dialogue = logging.getLogger("reelcast.dialogue")
 
 MAX_WAITING = 64
-"""Requests read ahead of the one that is being answered; then the socket is left unread."""
+"""Requests read ahead of the one that is being answered; then nothing more is read."""
+MAX_WAITING_BYTES = MAX_BODY_BYTES
+"""Bodies that wait with them: no more than one that is as large as it may be, and a small one or many."""
+READ_AT_ONCE = 16
+"""Messages taken apart before the event loop gets its turn: half a millisecond of work. A reading of the socket
+can hold thousands."""
 MAX_CHANNELS = 256
 """Interleaved channels of one connection: they are one byte."""
 
@@ -90,6 +95,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._begun = 0.0
         self._waiting: deque[Request | Malformed] = deque()
+        self._waiting_bytes = 0
+        self._catching_up: asyncio.Handle | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._full = False
@@ -179,6 +186,8 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._stop_settling()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
         self._waiting.clear()
         self._handler.closed(self)
         self.writer.release()
@@ -188,11 +197,20 @@ class Connection(asyncio.Protocol):
         self.heard = time.monotonic()
         if not self._reader.pending:
             self._begun = self.heard
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Take apart what has come, but not all of it at once where that is much."""
         self._stop_settling()
-        self._take(self._reader.receive(data))
+        self._take(self._reader.receive(data, READ_AT_ONCE))
         if self._reader.hesitates:
             loop = asyncio.get_running_loop()
             self._settling = loop.call_later(classroom.SETTLE_SECONDS, self._settle)
+
+    def _catch_up(self) -> None:
+        self._catching_up = None
+        if self._has_room and not self._ended:
+            self._read(b"")
 
     def _take(self, events: Iterable[Event]) -> None:
         framed = False
@@ -206,6 +224,7 @@ class Connection(asyncio.Protocol):
             elif not isinstance(event, Response):
                 # A response would answer a request of ours; this server makes none.
                 self._waiting.append(event)
+                self._waiting_bytes += _weight(event)
         if framed:
             self._handler.alive(self)
         self._read_on()
@@ -246,12 +265,22 @@ class Connection(asyncio.Protocol):
     def _answering(self) -> bool:
         return bool(self._waiting) and not self._full and not self._ended
 
+    @property
+    def _has_room(self) -> bool:
+        """For requests, and for answers."""
+        few = len(self._waiting) <= MAX_WAITING and self._waiting_bytes <= MAX_WAITING_BYTES
+        return few and not self._full
+
     def _read_on(self) -> None:
-        """Read from the socket while there is room for requests, and for answers."""
-        room = not self._full and len(self._waiting) <= MAX_WAITING
-        if not room:
+        """Read while there is room: first what has come already, then from the socket."""
+        if self._ended:
+            return
+        room = self._has_room
+        if not room or self._reader.behind:
             self._transport.pause_reading()
-        elif not self._ended and not self._transport.is_reading():
+            if room and self._catching_up is None:
+                self._catching_up = asyncio.get_running_loop().call_soon(self._catch_up)
+        elif not self._transport.is_reading():
             self._begun = time.monotonic()
             self._transport.resume_reading()
 
@@ -263,6 +292,7 @@ class Connection(asyncio.Protocol):
     async def _answer_all(self) -> None:
         while self._answering:
             request = self._waiting.popleft()
+            self._waiting_bytes -= _weight(request)
             if isinstance(request, Malformed):
                 self._refuse(request)
                 continue
@@ -290,6 +320,10 @@ class Connection(asyncio.Protocol):
         if dialogue.isEnabledFor(logging.DEBUG):
             dialogue.debug("%s > %s", self, _shown(response))
         self.writer.write(classroom.to_bytes(response) if self.classroom else response.to_bytes())
+
+
+def _weight(request: Request | Malformed) -> int:
+    return len(request.body) if isinstance(request, Request) else 0
 
 
 def _shown(message: Request | Response) -> str:
