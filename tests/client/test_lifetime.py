@@ -16,7 +16,8 @@ from reelcast.client.frame import Frame as Shown
 from reelcast.client.reconnect import Reconnect
 from reelcast.client.session import Session
 from reelcast.client.stream import Stream, connect
-from reelcast.errors import ReelcastError, RemoteError, TransportError
+from reelcast.client.timeouts import Timeouts
+from reelcast.errors import DeadlineError, ReelcastError, RemoteError, TransportError
 from reelcast.rtsp.message import Frame
 from reelcast.rtsp.states import State
 
@@ -66,14 +67,44 @@ def decoders() -> int:
 # Opening and closing
 
 
-async def test_playing_long_after_setting_up(server: ScriptedServer) -> None:
+async def test_playing_long_after_setting_up(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadline for the opening is none for what is played later."""
-    async with connect(server.url, transport="tcp", timeout=0.2, play=False) as stream:
+    async with connect(server.url, transport="tcp", timeout=20.0, play=False) as stream:
         assert stream._link.session is not None
-        deadline = asyncio.get_running_loop().time() + 0.25
-        await until(lambda: asyncio.get_running_loop().time() > deadline)
+        loop = asyncio.get_running_loop()
+        true_time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: true_time() + 1000)
         await stream.play()
         await anext(stream.units())
+
+
+async def test_a_machine_that_stood_still(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came meanwhile is read before anybody is found to be silent."""
+    server.on_play = sends(1)
+    stream, _ = watched(server)
+    async with stream:
+        units = stream.units()
+        first = await anext(units)
+        assert stream._link.session is not None
+        looks = stream._link.session._lifetime
+        pending = looks._tick
+        loop = asyncio.get_running_loop()
+        true_time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: true_time() + 1000)
+        await until(lambda: looks._tick is not pending)
+        server.send_media(audio(1))
+        assert (await anext(units)).segment == first.segment
+
+
+async def test_a_machine_that_stands_still_again_and_again(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence is found on it too, if later."""
+    monkeypatch.setattr(lifetime, "STALL", 0.0)
+    timeout = Timeouts(silence=0.1)
+    async with connect(server.url, transport="tcp", timeout=timeout, reconnect=False) as stream:
+        with pytest.raises(DeadlineError, match=r"silent for 0\.1 s"):
+            assert len([unit async for unit in stream.units()]) == 3
 
 
 async def test_closing_while_another_task_opens(server: ScriptedServer) -> None:

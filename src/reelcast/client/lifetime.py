@@ -10,12 +10,14 @@ from typing import Final
 from reelcast.errors import DeadlineError, ReelcastError
 from reelcast.rtp.intake import ReceivedUnit
 
-__all__ = ["TICK", "Lifetime", "Outlets"]
+__all__ = ["STALL", "TICK", "Lifetime", "Outlets"]
 
 TICK: Final = 0.05
 """Seconds between looks at what has waited long enough, while anything waits: half of what a packet may wait."""
 LEISURE: Final = 0.25
 """Seconds between looks otherwise: each wakes the process up, and is late for no more than a report or silence."""
+STALL: Final = 0.2
+"""Seconds by which a look may be late; where it is more, the machine, or all of the event loop, has stood still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Outlets:
 class Lifetime:
     """From the first packet of a session to its end; made in the event loop.
 
-    heard    when something came last, by the event loop's clock
+    heard    when something came last, by the event loop's clock; as much later as nobody listened since
     began    whether media has come
     """
 
@@ -59,6 +61,7 @@ class Lifetime:
         self._failure: ReelcastError | None = None
         self._over = False
         self._tick: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._pressing = False
 
     @property
@@ -128,4 +131,12 @@ class Lifetime:
     def _look_after(self, seconds: float, *, pressing: bool) -> None:
         self.rest()
         self._pressing = pressing
-        self._tick = self._loop.call_later(seconds, self._call)
+        self._due = self._loop.time() + seconds
+        self._tick = self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        late = self._loop.time() - self._due
+        if late > STALL:
+            # It was us who did not listen: what came meanwhile may not have been read yet.
+            self.heard = min(self.heard + late, self._loop.time())
+        self._call()

@@ -287,10 +287,12 @@ class Publication(Session):
             report = intake.report_due(now, random.random())
             if report is not None:
                 way.send_control(report)
-        if now > self._due + STALL:
+        last = max(self._awake, *(incoming.heard for incoming, _ in self._ways.values()))
+        late = now - self._due
+        if late > STALL:
             # It was us who did not listen: what came meanwhile has not been read yet.
-            self._awake = now
-        silence = now - max(self._awake, *(incoming.heard for incoming, _ in self._ways.values()))
+            self._awake = last = min(last + late, now)
+        silence = now - last
         if silence >= BYE_SECONDS and all(intake.ended for intake, _ in self._intakes()):
             self.state = State.PAUSED
             self._end_feeding("it said goodbye")
