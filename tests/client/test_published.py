@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ from reelcast.rtp.payload.h264 import SYNTAX
 from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.server import Server
 
-SECONDS = 1.3
-"""Of it, in which the square becomes white and the beep begins; the first time after half a second."""
 PHASE = 0.5
+"""Seconds after which the square becomes white and the beep begins for the first time."""
+BEEP_DISTANCE = 1.0
+TOLERANCE = 0.02
+"""Seconds: an encoder of sound begins a little before what it was given, and pieces are short."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,24 @@ def published(sent: Publisher | Replay) -> bool:
     return bool(tracks) and tracks[0].units > 0
 
 
-def onset(times: list[float], levels: list[float], threshold: float) -> float:
-    """When it first becomes white, or loud, having been neither."""
-    for place in range(1, len(times)):
-        if levels[place - 1] < threshold <= levels[place]:
-            return times[place]
-    pytest.fail("nothing was to be seen or heard")
+@dataclass
+class Levels:
+    """How white, or how loud, it was when."""
+
+    threshold: float
+    times: list[float]
+    levels: list[float]
+
+    def onsets(self) -> list[tuple[float, float]]:
+        """Each time that it becomes white, or loud: when it last was not, and when it first is."""
+        places = zip(pairwise(self.times), pairwise(self.levels), strict=True)
+        return [span for span, (before, after) in places if before < self.threshold <= after]
+
+
+def together(seen: Levels, heard: Levels) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The first onset of both; on a busy machine pictures are left out, all of a flash even."""
+    pairs = ((white, loud) for white in seen.onsets() for loud in heard.onsets())
+    return next((pair for pair in pairs if abs(pair[0][1] - pair[1][1]) < BEEP_DISTANCE / 2), None)
 
 
 async def test_picture_and_sound_stay_together_and_have_the_times_that_they_were_given(place: Place) -> None:
@@ -87,29 +101,31 @@ async def test_picture_and_sound_stay_together_and_have_the_times_that_they_were
         began = time.time()
         show = asyncio.create_task(perform(out, began))
         await until(lambda: published(out))
-        seen: tuple[list[float], list[float]] = ([], [])
-        heard: tuple[list[float], list[float]] = ([], [])
+        seen, heard = Levels(230.0, [], []), Levels(0.1, [], [])
+        found = None
         async with connect(
             place.url, transport=place.transport, trust=place.trust, reconnect=False
         ) as stream:
             async for frame in stream.frames(("video", "audio"), every=True):
                 assert frame.time is not None
                 if frame.track.kind == "video":
-                    assert -0.1 < time.time() - frame.time < 5
-                    seen[0].append(frame.pts)
-                    seen[1].append(float(frame.to_ndarray("gray8")[:10, -10:].mean()))
+                    assert began - 0.1 < frame.time < time.time() + 0.1
+                    seen.times.append(frame.pts)
+                    seen.levels.append(float(frame.to_ndarray("gray8")[:10, -10:].mean()))
                 else:
                     samples = np.abs(frame.to_ndarray()[:, 0])
                     for part, piece in enumerate(np.array_split(samples, 8)):
-                        heard[0].append(frame.pts + part * len(samples) / 8 / 48_000)
-                        heard[1].append(float(piece.max()))
-                if seen[0] and seen[0][-1] - seen[0][0] > SECONDS:
+                        heard.times.append(frame.pts + part * len(samples) / 8 / 48_000)
+                        heard.levels.append(float(piece.max()))
+                if found := together(seen, heard):
                     break
         show.cancel()
         await asyncio.wait([show])
-    # A picture is white up to a frame later than the beep begins.
-    apart = onset(*seen, 230.0) - onset(*heard, 0.1)
-    assert -0.02 <= apart <= 0.06
+    assert found is not None
+    # The first white picture is up to a frame later than the beep begins, and the one before it is not.
+    (black, white), (quiet, loud) = found
+    assert black - TOLERANCE <= loud
+    assert quiet <= white + TOLERANCE
 
 
 async def test_a_file_is_read_as_it_was_published(place: Place, movies: Path) -> None:

@@ -385,9 +385,10 @@ async def test_what_was_cut_short_is_gone_on_from(server: ScriptedServer) -> Non
 
 async def test_silence_is_an_error(server: ScriptedServer) -> None:
     server.on_play = lambda server: server.send_media(audio(0))
-    async with opened(server.url, transport="tcp", timeout=0.2) as stream:
+    timeout = Timeouts(silence=0.2)
+    async with connect(server.url, transport="tcp", timeout=timeout, reconnect=False) as stream:
         await one(stream)
-        with pytest.raises(ReelcastError, match=r"silent for 0.2 s"):
+        with pytest.raises(DeadlineError, match=r"silent for 0\.2 s"):
             await one(stream)
 
 

@@ -24,7 +24,7 @@ from reelcast.server import session as session_module
 from reelcast.server.session import Session, Sessions
 
 LIFETIME = 0.3
-"""Seconds that a session of `mortal` lives without a sign of life."""
+"""Seconds that a session of `mortal` lives without a sign of life, unless a test has something to do before."""
 
 
 @pytest_asyncio.fixture
@@ -207,11 +207,15 @@ async def touched(session: Session, since: float) -> None:
     await until(lambda: session.last_seen > since)
 
 
-async def test_without_a_sign_of_life_a_session_ends(mortal: Server, ports: Ports) -> None:
+async def test_without_a_sign_of_life_a_session_ends(
+    mortal: Server, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Conformance K10."""
+    monkeypatch.setattr(session_module, "GRACE", PATIENCE)
     async with await Client.connect(mortal.port) as client:
         session = await set_up(client, ports)
         await client.ask("PLAY", "/short.mp4", session)
+        monkeypatch.setattr(session_module, "GRACE", LIFETIME)
         await until(lambda: len(mortal._sessions) == 0)
         assert rtcp_kinds(ports.reports()[-1]) == [200, 202, 203]
         assert (await client.ask("PLAY", "/short.mp4", session)).status == 454
@@ -287,25 +291,33 @@ async def test_frames_are_signs_of_life_over_tcp(mortal: Server, monkeypatch: py
         await client.gone()
 
 
-async def test_who_takes_media_over_tcp_is_alive(mortal: Server) -> None:
+async def test_who_takes_media_over_tcp_is_alive(mortal: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Conformance K4."""
+    monkeypatch.setattr(session_module, "GRACE", PATIENCE)
     async with await Client.connect(mortal.port) as client:
         session = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
         await client.ask("PLAY", "/short.mp4", session)
+        monkeypatch.setattr(session_module, "GRACE", LIFETIME)
         await asyncio.sleep(LIFETIME * 2)
         assert gaps(await client.packets(0, 20)) == []
+        monkeypatch.setattr(session_module, "GRACE", PATIENCE)
         assert (await client.ask("PAUSE", "/short.mp4", session)).status == 200
+        monkeypatch.setattr(session_module, "GRACE", LIFETIME)
         await client.gone()
 
 
-async def test_a_session_given_up_leaves_its_successor_alone(mortal: Server, ports: Ports) -> None:
+async def test_a_session_given_up_leaves_its_successor_alone(
+    mortal: Server, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Conformance T19."""
+    monkeypatch.setattr(session_module, "GRACE", PATIENCE)
     async with await Client.connect(mortal.port) as client:
         # What ffmpeg does when no datagrams arrive: nothing, and a new session over TCP.
         udp = await set_up(client, ports, "/video.mp4/trackID=1")
         await client.ask("PLAY", "/video.mp4", udp)
         tcp = f"Session: {(await client.setup('/short.mp4/trackID=1')).session}"
         await client.ask("PLAY", "/short.mp4", tcp)
+        monkeypatch.setattr(session_module, "GRACE", LIFETIME)
         await until(lambda: len(mortal._sessions) == 1)
         assert gaps(await client.packets(0, len(client.frames[0]) + 5)) == []
         assert not client.closed.is_set()
@@ -315,9 +327,10 @@ async def test_idle_connections_are_closed(
     mortal: Server, monkeypatch: pytest.MonkeyPatch, ports: Ports
 ) -> None:
     """Conformance H39."""
-    monkeypatch.setattr(mortal._care, "_limits", Limits(idle_seconds=0.2))
+    monkeypatch.setattr(session_module, "GRACE", PATIENCE)
     async with await Client.connect(mortal.port) as idle, await Client.connect(mortal.port) as busy:
         session = await set_up(busy, ports)
+        monkeypatch.setattr(mortal._care, "_limits", Limits(idle_seconds=0.2))
         await idle.gone()
         assert not busy.closed.is_set()
         await busy.ask("TEARDOWN", "/short.mp4", session)
