@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import typer
 from scripts.make_movies import ROOT
-from typer.core import TyperGroup
 
-from reelcast.cli.main import app
+from reelcast.cli.main import VERBS, load_verb
 from reelcast.client.options import Options
 from reelcast.client.replay import Replay
 from reelcast.client.stream import connect
@@ -66,11 +64,12 @@ RECORDED_SECONDS = 2.0
 
 def verbs() -> dict[str, set[str]]:
     """All verbs of the command, with their options."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, TyperGroup)
     return {
-        name: {"--help", *(option for each in verb.params for option in (*each.opts, *each.secondary_opts))}
-        for name, verb in command.commands.items()
+        name: {
+            "--help",
+            *(option for each in load_verb(name).params for option in (*each.opts, *each.secondary_opts)),
+        }
+        for name in VERBS
     }
 
 

@@ -16,7 +16,7 @@ from reelcast.archive.index import Index
 from reelcast.archive.recording import Recording, RecordingPolicy
 from reelcast.archive.shelf import Shelf
 from reelcast.rtp.intake import ReceivedUnit
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live import Live
 
 __all__ = ["Camera", "recorded_camera"]

@@ -21,7 +21,7 @@ from reelcast.archive.shelf import Shelf
 from reelcast.client.options import Moment, Transport
 from reelcast.client.stream import connect
 from reelcast.rtsp.ranges import Range
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 FRAME = 3600
 NOON_TEXT = "20231114T221320"

@@ -10,6 +10,7 @@ import pytest
 
 from reelcast.__main__ import main as entry
 from reelcast.cli import main as module
+from reelcast.cli.main import VERBS, load_verb
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -31,6 +32,31 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setattr(module, "version", {"reelcast": "1.2.3"}.__getitem__)
     assert run(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == "reelcast 1.2.3\n"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_help_page_says_of_a_verb_what_it_says_itself(name: str) -> None:
+    assert load_verb(name).name == name
+    assert load_verb(name).help.partition("\n\n")[0] == VERBS[name]
+
+
+NEEDLESS = {
+    "--version": {"av", "numpy", "asyncio", "reelcast.cli.serve"},
+    "--help": {"av", "numpy", "asyncio", "reelcast.cli.serve"},
+    "user --help": {"av", "numpy", "reelcast.server.app", "reelcast.cli.serve"},
+    "play --help": {"av", "numpy", "reelcast.server.app", "reelcast.cli.serve"},
+    "load --help": {"av", "reelcast.server.app", "reelcast.cli.serve"},
+}
+
+
+@pytest.mark.parametrize(("arguments", "needless"), NEEDLESS.items(), ids=NEEDLESS)
+def test_what_is_not_needed_is_not_loaded(arguments: str, needless: set[str]) -> None:
+    """Half a second, for PyAV and a server."""
+    code = "import atexit, sys, reelcast.cli.main as cli; atexit.register(lambda: print(*sys.modules)); cli.main()"
+    command = [sys.executable, "-c", code, *arguments.split()]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "reelcast.cli.main" in printed.split()
+    assert needless.isdisjoint(printed.split())
 
 
 def test_an_unknown_verb(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.verbs import call
 
 from reelcast.net.tls import Tls
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 FINGERPRINT = ":".join(["0A"] * 32)
 

@@ -28,7 +28,7 @@ from reelcast.archive.shelf import Shelf
 from reelcast.cli import record as module
 from reelcast.client.stream import connect
 from reelcast.media.demux import open_demuxer
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live import Live
 
 

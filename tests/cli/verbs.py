@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reelcast.cli.main import main
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 __all__ = ["call", "serving"]
 

@@ -24,7 +24,7 @@ from reelcast.errors import DeadlineError, ProtocolError, ReelcastError, RemoteE
 from reelcast.media.mjpeg import write_frames
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.states import State
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 IMAGES = [b"\xff\xd8" + bytes([number]) * (6000 + number) + b"\xff\xd9" for number in range(1, 9)]
 WHOLE = [rtp(number, image) for number, image in enumerate(IMAGES, 1)]

@@ -26,7 +26,7 @@ from reelcast.media.pattern import Pattern
 from reelcast.net.tls import Tls
 from reelcast.rtp.payload.h264 import SYNTAX
 from reelcast.rtp.payload.nal_units import split_nal_units
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 PHASE = 0.5
 """Seconds after which the square becomes white and the beep begins for the first time."""

@@ -18,7 +18,7 @@ from scripts.make_movies import ROOT
 from tests.server.raw import until
 
 from reelcast.rtp.intake import ReceivedUnit
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live import Live, LivePolicy
 
 __all__ = [

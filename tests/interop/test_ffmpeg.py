@@ -19,7 +19,7 @@ from scripts.movies.sound import RATE
 from tests.interop.peers import run
 
 from reelcast.net.messages import Batching
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

@@ -20,8 +20,11 @@ from reelcast.client.options import Transport
 from reelcast.client.stream import connect
 from reelcast.errors import AuthenticationError, ReelcastError
 from reelcast.rtsp.authentication import Credentials
-from reelcast.server import Guard, Password, Rights, Server, User
+from reelcast.server.app import Server
+from reelcast.server.guard import Guard, User
 from reelcast.server.live import LivePolicy
+from reelcast.server.passwords import Password
+from reelcast.server.rights import Rights
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

@@ -23,7 +23,7 @@ from reelcast.net.tls import Tls
 from reelcast.rtp.alignment import STEP as MOVED
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.payload.nal_units import split_nal_units
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live import LivePolicy
 from reelcast.track import AccessUnit
 

@@ -16,7 +16,7 @@ from tests.interop.test_gstreamer import assert_in_order, play
 from tests.interop.test_live import assert_endless, complaints, shown
 
 from reelcast.archive.shelf import Shelf
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

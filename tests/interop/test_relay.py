@@ -15,7 +15,7 @@ from tests.interop.test_wall_clock import GST_LIVE, GST_SERVER
 from reelcast.client.frame import Frame
 from reelcast.client.reconnect import Reconnect
 from reelcast.client.stream import connect
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live import Live, LivePolicy
 from reelcast.station.relay import Relay
 

@@ -18,7 +18,7 @@ from tests.interop.test_ffmpeg import Coded, contents, parse_framemd5
 from tests.interop.test_readers import TRANSPORTS, receive
 
 from reelcast.rtp.intake import ReceivedUnit
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

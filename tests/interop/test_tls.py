@@ -20,7 +20,7 @@ from reelcast.errors import RemoteError
 from reelcast.net.tls import Tls
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtp.payload.nal_units import split_nal_units
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live import LivePolicy
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]

@@ -15,7 +15,7 @@ from tests.interop.test_ffmpeg import contents, parse_framemd5
 from tests.interop.test_readers import TRANSPORTS, receive
 from tests.interop.test_sound import PICTURES, RATE, TONE, X264, listen, pitch
 
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

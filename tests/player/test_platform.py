@@ -127,7 +127,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch: pytest.M
 
 
 def test_neither_the_player_nor_the_command_loads_qt() -> None:
-    code = "import sys, reelcast.player, reelcast.cli.main; print(*sys.modules)"
+    code = "import sys, reelcast.player, reelcast.cli.play; print(*sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "PySide6" not in printed
     assert "miniaudio" not in printed

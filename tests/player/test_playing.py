@@ -22,7 +22,7 @@ from reelcast.player.source import Source
 from reelcast.player.status import Phase, Status
 from reelcast.player.theme import DARK
 from reelcast.player.window import Window
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Ports
 
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.session import Sessions
 
 SHORT_SECONDS = 3.0

@@ -32,8 +32,13 @@ from reelcast.errors import TransportError
 from reelcast.net.receive import MediaPorts
 from reelcast.rtp import intake
 from reelcast.rtsp.states import State
-from reelcast.server import Guard, Limits, Password, Rights, Server, User, announce, publication
+from reelcast.server import announce, publication
+from reelcast.server.app import Server
+from reelcast.server.guard import Guard, User
+from reelcast.server.limits import Limits
+from reelcast.server.passwords import Password
 from reelcast.server.publication import Publication
+from reelcast.server.rights import Rights
 from reelcast.track import Track
 
 

@@ -18,9 +18,11 @@ from tests.server.raw import PATIENCE, Client, Ports, gaps, receiver_report, rtc
 
 from reelcast.errors import MediaError, TransportError
 from reelcast.net.messages import Batching
-from reelcast.server import Limits, Server, app, care
+from reelcast.server import app, care
 from reelcast.server import connection as connection_module
 from reelcast.server import session as session_module
+from reelcast.server.app import Server
+from reelcast.server.limits import Limits
 from reelcast.server.session import Session, Sessions
 
 LIFETIME = 0.3

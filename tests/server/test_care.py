@@ -11,7 +11,9 @@ import pytest
 import pytest_asyncio
 from tests.server.raw import Client, until
 
-from reelcast.server import Limits, Server, care
+from reelcast.server import care
+from reelcast.server.app import Server
+from reelcast.server.limits import Limits
 
 
 @pytest_asyncio.fixture

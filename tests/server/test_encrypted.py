@@ -19,7 +19,11 @@ from tests.server.raw import Client, Ports, Rtp, gaps, rtcp_kinds, until
 
 from reelcast.errors import TransportError
 from reelcast.net.tls import Tls
-from reelcast.server import Guard, Limits, Password, Server, User, care, guard
+from reelcast.server import care, guard
+from reelcast.server.app import Server
+from reelcast.server.guard import Guard, User
+from reelcast.server.limits import Limits
+from reelcast.server.passwords import Password
 
 MANY = 12
 

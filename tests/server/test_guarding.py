@@ -13,9 +13,13 @@ from tests.pupil import Pupil
 from tests.server.logins import ODD, Login, ask_as, basic, offered
 from tests.server.raw import Answer, Client, Ports, gaps
 
-from reelcast.server import Guard, Password, Rights, Server, User, throttle
+from reelcast.server import throttle
+from reelcast.server.app import Server
+from reelcast.server.guard import Guard, User
 from reelcast.server.mounts import Found
+from reelcast.server.passwords import Password
 from reelcast.server.refusal import MAX_FAILURES
+from reelcast.server.rights import Rights
 from reelcast.server.source import Source
 
 TCP = "Transport: RTP/AVP/TCP;unicast"

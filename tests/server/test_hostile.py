@@ -30,10 +30,15 @@ from tests.server.raw import Answer, Client, Ports, gaps, receiver_report, until
 from reelcast.net.interleaved import InterleavedWriter
 from reelcast.net.interleaved_fanout import MAX_QUEUE_BYTES
 from reelcast.rtsp.reader import MAX_BODY_BYTES
-from reelcast.server import Guard, Limits, Password, Rights, Server, User, care, mounts, publication
+from reelcast.server import care, mounts, publication
+from reelcast.server.app import Server
 from reelcast.server.connection import Connection
+from reelcast.server.guard import Guard, User
+from reelcast.server.limits import Limits
+from reelcast.server.passwords import Password
 from reelcast.server.playback import Playback
 from reelcast.server.playhead import Playhead
+from reelcast.server.rights import Rights
 from reelcast.server.session import Session
 from reelcast.server.subscription import Subscription
 

@@ -22,7 +22,7 @@ from reelcast.client.stream import connect
 from reelcast.net.messages import Batching
 from reelcast.rtp.burst import lay_out
 from reelcast.rtp.group import Group
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.feed import Portion
 from reelcast.track import Track

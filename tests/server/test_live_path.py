@@ -17,8 +17,8 @@ from tests.server.raw import until
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ProtocolError, RemoteError
 from reelcast.rtp.intake import Clock, ReceivedUnit
-from reelcast.server import Server
 from reelcast.server import live as module
+from reelcast.server.app import Server
 from reelcast.server.live import Feeding, Live, LivePolicy, Origin
 from reelcast.track import AccessUnit, Track
 

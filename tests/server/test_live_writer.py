@@ -14,7 +14,7 @@ from tests.server.raw import until
 
 from reelcast.client.stream import connect
 from reelcast.errors import MediaError, ProtocolError, ReelcastError, RemoteError
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.live_writer import LiveWriter
 from reelcast.track import Track
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.server.raw import Answer, Client, Ports
 
-from reelcast.server import Limits, Server
+from reelcast.server.app import Server
+from reelcast.server.limits import Limits
 from reelcast.server.mounts import Found, Mounts
 from reelcast.server.session import Sessions
 

@@ -9,7 +9,7 @@ import pytest
 from tests.server.raw import Answer, Client, Ports, Rtp, gaps, rtcp_kinds, until
 
 from reelcast.rtp.group import Group, Run
-from reelcast.server import Server
+from reelcast.server.app import Server
 from reelcast.server.file_source import FileSource
 from reelcast.server.playback import Playback
 from reelcast.server.session import Sessions

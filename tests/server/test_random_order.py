@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 from tests.server.raw import Answer, Client, Ports, Rtp, gaps, until
 
-from reelcast.server import Server
+from reelcast.server.app import Server
 
 MAX_CONNECTIONS = 3
 MAX_SESSIONS = 8

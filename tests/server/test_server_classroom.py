@@ -21,8 +21,10 @@ from reelcast.media.frames import JpegFrames
 from reelcast.media.mjpeg import MjpegDemuxer, write_frames
 from reelcast.rtp.classroom import MAX_JPEG_BYTES
 from reelcast.rtsp.classroom import MAX_JUNK_BYTES
-from reelcast.server import Limits, Server, care
+from reelcast.server import care
 from reelcast.server import classroom as served
+from reelcast.server.app import Server
+from reelcast.server.limits import Limits
 from reelcast.server.playback import Playback
 
 FRAMES = [b"\xff\xd8" + number.to_bytes(4) + bytes(5000 + number) + b"\xff\xd9" for number in range(8)]

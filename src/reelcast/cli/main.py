@@ -1,25 +1,48 @@
-"""The command `reelcast`: its verbs, one a file, and what becomes of errors."""
+"""The command `reelcast`: its verbs, one a file, loaded when it is named; and what becomes of errors."""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
-from reelcast.cli.load import load
-from reelcast.cli.play import play
-from reelcast.cli.probe import probe
-from reelcast.cli.publish import publish
-from reelcast.cli.record import record
-from reelcast.cli.serve import EXAMPLES, serve
-from reelcast.cli.snapshot import snapshot
-from reelcast.cli.user import user
 from reelcast.errors import ReelcastError
 
-__all__ = ["app", "main"]
+__all__ = ["VERBS", "app", "load_verb", "main"]
+
+VERBS: Final = {
+    "serve": "Serve media files, cameras and what is published over RTSP; Ctrl-C ends it.",
+    "play": "Play a stream in a window, or receive it without one and report rate, loss and delay.",
+    "probe": "Say what a stream is: its server, its tracks, and what comes of them.",
+    "record": "Record a stream to a file, without encoding it again; Ctrl-C ends it in good order.",
+    "publish": "Publish to an RTSP server; a file is not encoded again unless something asks for it.",
+    "snapshot": "Save the first whole picture of a stream.",
+    "load": "Load a server with readers and measure what they get.",
+    "user": "Ask for a password, and print a user to paste into the configuration.",
+}
+"""What each verb does, in the order of the help page, as it says itself."""
+
+
+def load_verb(name: str) -> Any:
+    """The command of a verb, which is the function of this name in the module of this name, loaded now."""
+    module = import_module(f"reelcast.cli.{name}")
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
+    return typer.main.get_command(alone)
+
+
+class _Verb(TyperCommand):
+    """Stands for a verb until it is named: each loads much that the others do without."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """Called with what stands behind the name; all that follows is done by the command of this context."""
+        return load_verb(str(self.name)).make_context(*arguments, **named)
+
 
 app = typer.Typer(
     name="reelcast",
@@ -28,15 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-# The verbs, in the order of the help page.
-app.command(epilog=EXAMPLES)(serve)
-app.command()(play)
-app.command()(probe)
-app.command()(record)
-app.command()(publish)
-app.command()(snapshot)
-app.command()(load)
-app.command()(user)
+for _name, _does in VERBS.items():
+    app.command(_name, cls=_Verb, help=_does)(lambda: None)
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,8 +15,9 @@ import typer
 from reelcast.cli.command_line import CommandLine, named
 from reelcast.errors import MediaError
 from reelcast.net import event_loop
-from reelcast.server import Era, Limits, reserved_port, run_workers
-from reelcast.server.limits import RESERVED_DESCRIPTORS, raise_descriptors
+from reelcast.server.feed import Era
+from reelcast.server.limits import RESERVED_DESCRIPTORS, Limits, raise_descriptors
+from reelcast.server.workers import reserved_port, run_workers
 from reelcast.station.configuration import LimitSettings, ListenSettings, LiveSettings
 from reelcast.station.operation import RELOAD_SIGNAL, Operation
 from reelcast.station.toml_file import Flags

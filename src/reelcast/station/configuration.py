@@ -14,8 +14,10 @@ from reelcast.client.options import Transport, is_encrypted
 from reelcast.client.trust import Trust
 from reelcast.errors import ConfigurationError
 from reelcast.net.tls import DEFAULT_TLS_PORT, Tls
-from reelcast.server import DEFAULT_PORT, DEFAULT_TIMEOUT, Limits
+from reelcast.server.app import DEFAULT_PORT
 from reelcast.server.guard import Guard
+from reelcast.server.limits import Limits
+from reelcast.server.session import DEFAULT_TIMEOUT
 from reelcast.station.logins import AnyoneSettings, LoginSettings, UserSettings
 from reelcast.station.relay import leads_back
 from reelcast.station.settings import (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from reelcast.errors import ReelcastError
-from reelcast.server import Era
+from reelcast.server.feed import Era
 from reelcast.station.station import Station
 from reelcast.station.toml_file import Flags, read_configuration
 

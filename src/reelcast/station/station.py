@@ -14,8 +14,9 @@ from reelcast.archive.recording import RecordingPolicy, RecordingStatistics
 from reelcast.errors import ConfigurationError, MediaError, TransportError
 from reelcast.media.demux import open_demuxer
 from reelcast.media.library import Library
-from reelcast.server import Era, Server
+from reelcast.server.app import Server
 from reelcast.server.broadcast import Broadcast
+from reelcast.server.feed import Era
 from reelcast.server.live import Live, LivePolicy
 from reelcast.server.mounts import on_disk
 from reelcast.station.configuration import Configuration, PathSettings
