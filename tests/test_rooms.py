@@ -13,6 +13,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "reelcast"
 HEIGHT = {
     "errors": 0,
+    "given": 0,
     "track": 0,
     "rtsp": 1,
     "sdp": 1,
@@ -109,3 +110,11 @@ def test_the_client_loads_decoders_when_it_decodes() -> None:
     code = "import sys, reelcast.client.sync; print({'av', 'numpy'} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"
+
+
+def test_what_is_loaded_later_is_seen_at_once() -> None:
+    code = "import reelcast; print(set(reelcast.__all__) - set(dir(reelcast))); help(reelcast)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.startswith("set()\n")
+    assert "\n    connect(url: 'str', " in printed
+    assert "\n    class Server(builtins.object)\n" in printed

@@ -114,3 +114,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What `dir`, `help` and editors show: also what was not used yet."""
+    return sorted({*globals(), *__all__})

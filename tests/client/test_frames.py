@@ -16,9 +16,9 @@ from scripts.movies.marks import read_mark
 from tests.server.raw import until
 
 from reelcast.client.frame import Frame
-from reelcast.client.frames import AHEAD, Frames, _Decoding
+from reelcast.client.frames import AHEAD, Frames, _Decoding, check_kinds
 from reelcast.client.queue import UnitQueue
-from reelcast.errors import TransportError
+from reelcast.errors import MediaError, TransportError
 from reelcast.media.decode import decoder_for
 from reelcast.media.demux import open_demuxer
 from reelcast.rtp.intake import Intake, ReceivedUnit
@@ -189,3 +189,37 @@ async def test_what_is_forgotten_is_not_shown() -> None:
 def test_what_is_printed_of_it() -> None:
     (frame,) = _Decoding(("audio",), False).decode(sound(0))
     assert repr(frame) == "<Frame of pcmu at 0.000 s, estimated time None key>"
+
+
+@pytest.mark.timeout(20)
+async def test_a_reader_that_was_replaced_before_it_began_has_nothing() -> None:
+    queue = UnitQueue()
+    first = Frames(queue, ("video",), every=True, flag=False)
+    first.close()
+    assert [frame async for frame in first] == []
+
+
+VIDEO = Track(kind="video", codec="h264", clock_rate=90_000, payload_type=96)
+AUDIO = Track(kind="audio", codec="aac", clock_rate=48_000, payload_type=97)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tracks", "kind", "message"),
+    [
+        ("video", (VIDEO,), ValueError, r"kinds must be a tuple such as \('video',\), not 'video'"),
+        ((), (VIDEO,), ValueError, "kinds must be a tuple"),
+        (("vidoe",), (VIDEO,), ValueError, "kinds must be one of 'video', 'audio', not 'vidoe'"),
+        (("video",), (AUDIO, AUDIO), MediaError, "rtsp://cam/: there is no video in it, but audio$"),
+        (("audio",), (VIDEO,), MediaError, "there is no audio in it, but video$"),
+    ],
+)
+def test_kinds_that_are_not_there(
+    kinds: Any, tracks: tuple[Track, ...], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        check_kinds(kinds, tracks, "rtsp://cam/")
+
+
+def test_kinds_that_are_there() -> None:
+    check_kinds(("video", "audio"), (AUDIO,), "rtsp://cam/")
+    check_kinds(("video",), (), "rtsp://cam/")  # nothing is known of what is not open

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripts.movies.marks import read_mark
@@ -147,6 +148,32 @@ def test_what_watches_a_stream_cannot_wait_for_it(url: str) -> None:
         opened.append(stream)
         stream.play()
     assert "cannot wait" in str(errors[0])
+
+
+def test_two_readers_the_first_of_which_never_began(url: str) -> None:
+    with reelcast.open(url) as stream:
+        first, second = stream.frames(), stream.frames()
+        assert list(first) == []
+        assert next(second).track.kind == "video"
+
+
+def test_readers_of_what_is_not_there(url: str) -> None:
+    with reelcast.open(url) as stream:
+        corrupt: Any = "keep"
+        with pytest.raises(ValueError, match="corrupt must be one of 'drop', 'flag', not 'keep'"):
+            stream.frames(corrupt=corrupt)
+        assert next(stream.frames(("audio",))).track.kind == "audio"
+
+
+def test_a_program_that_ends_where_it_watches(url: str) -> None:
+    def end(event: events.Event) -> None:
+        sys.exit(3)
+
+    # That media comes is told of where it comes, and the end where the stream is closed.
+    with pytest.raises(SystemExit), reelcast.open(url, on_event=end):
+        pass
+    with reelcast.open(url) as stream:
+        assert stream.read() is not None
 
 
 def test_ctrl_c_while_it_waits(url: str) -> None:

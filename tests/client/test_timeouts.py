@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, cast
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,10 +21,30 @@ def test_a_number_bounds_everything() -> None:
     assert given_ones.opening is None
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
-def test_seconds_that_make_no_sense(seconds: float) -> None:
-    with pytest.raises(ValueError, match="connect must be more than 0 seconds"):
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, None, "10", (3, 3), True])
+def test_seconds_that_make_no_sense(seconds: Any) -> None:
+    with pytest.raises(ValueError, match="timeout must be a number of seconds more than 0, not "):
         Timeouts.of(seconds)
+    with pytest.raises(ValueError, match="reply must be a number of seconds more than 0, not "):
+        Timeouts(reply=seconds)
+
+
+def test_seconds_of_any_kind() -> None:
+    assert Timeouts.of(cast(float, np.float32(0.5))) == Timeouts.of(0.5)
+    assert Timeouts.of(math.inf).opening == math.inf
+
+
+@pytest.mark.parametrize("value", [None, 5, "no"])
+def test_a_policy_that_makes_no_sense(value: Any) -> None:
+    with pytest.raises(
+        ValueError, match=f"reconnect must be True, False or a reelcast.Reconnect, not {value!r}"
+    ):
+        Reconnect.of(value)
+
+
+def test_policies() -> None:
+    assert (Reconnect.of(True), Reconnect.of(False)) == (Reconnect(), NEVER)
+    assert Reconnect.of(Reconnect(attempts=2)) == Reconnect(attempts=2)
 
 
 def test_backoff_doubles_up_to_its_bound() -> None:

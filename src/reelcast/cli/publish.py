@@ -25,7 +25,7 @@ from reelcast.client import events
 from reelcast.client.departure import PublishedTrack
 from reelcast.client.options import Options, check
 from reelcast.client.publish import Publisher
-from reelcast.client.reconnect import NEVER, Reconnect
+from reelcast.client.reconnect import Reconnect
 from reelcast.client.replay import Replay
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.trust import Trust
@@ -187,7 +187,7 @@ def publish(
     options = Options(
         Timeouts.of(timeout),
         transport.value,
-        reconnect=Reconnect() if reconnect else NEVER,
+        reconnect=Reconnect.of(reconnect),
         on_event=tell,
         trust=Trust.of(trust),
     )

@@ -11,21 +11,33 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final, Self
+from typing import Final, Self, get_args
 
 from reelcast.client.frame import Frame
 from reelcast.client.queue import UnitQueue
-from reelcast.errors import ReelcastError
+from reelcast.errors import MediaError, ReelcastError
+from reelcast.given import choice
 from reelcast.media.decode import AudioDecoder, Picture, Samples, VideoDecoder, decoder_for
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import Kind, Track
 
-__all__ = ["Frames"]
+__all__ = ["Frames", "check_kinds"]
 
 AHEAD: Final = 4
 """Frames decoded before they are asked for: they are large."""
 MAX_UNDECODED: Final = 64
 """Units remembered until their frames come: the deepest reordering that a codec has is 16 pictures."""
+
+
+def check_kinds(kinds: tuple[Kind, ...], tracks: tuple[Track, ...], url: str) -> None:
+    """ValueError for kinds that make no sense; MediaError where there are tracks, and none of these kinds."""
+    if isinstance(kinds, str) or not kinds:
+        raise ValueError(f"kinds must be a tuple such as ('video',), not {kinds!r}")
+    for kind in kinds:
+        choice("kinds", kind, get_args(Kind))
+    if tracks and not any(track.kind in kinds for track in tracks):
+        there = " and ".join(dict.fromkeys(track.kind for track in tracks))
+        raise MediaError(f"there is no {' or '.join(kinds)} in it, but {there}", url=url)
 
 
 class Frames:
@@ -44,12 +56,15 @@ class Frames:
         self._shelf = _Shelf(every)
         self._decoding = _Decoding(kinds, flag)
         self._pump: asyncio.Task[None] | None = None
+        self._closed = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Frame:
         if self._pump is None:
+            if self._closed:
+                raise StopAsyncIteration
             self._pump = asyncio.create_task(_pump(self._queue, self._shelf, self._decoding))
             self._pump.add_done_callback(_look_away)
             weakref.finalize(self, _cancel, self._pump, asyncio.get_running_loop())
@@ -67,7 +82,8 @@ class Frames:
         self._shelf.forget(segment)
 
     def close(self) -> None:
-        """Stop decoding; whoever waits for a frame meets the end."""
+        """Stop decoding; whoever waits for a frame meets the end, also who begins to wait later."""
+        self._closed = True
         self._shelf.close()
         if self._pump is not None:
             self._pump.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 from reelcast.errors import ReelcastError
 
 __all__ = ["Loop", "shared", "with_options_of"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -65,9 +68,21 @@ class Loop:
         with self._guard:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="reelcast", daemon=True)
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._loop,), name="reelcast", daemon=True
+                )
                 self._thread.start()
             return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run for ever: what ends a program where it is called in an event loop must not end this one alone."""
+    while True:
+        try:
+            loop.run_forever()
+            return
+        except SystemExit:
+            log.warning("! sys.exit was called by what watches a stream, and ends nothing there")
 
 
 _loop = Loop()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from reelcast.client import events
 from reelcast.client.departure import PublishedTrack
 from reelcast.client.options import Options, Transport, check
-from reelcast.client.reconnect import NEVER, Reconnect
+from reelcast.client.reconnect import Reconnect
 from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.client.trust import Trust
@@ -88,12 +88,11 @@ def publishing(
     Raises ValueError for what makes no sense, MediaError where there is no such encoder here.
     """
     check(url=url, transport=transport)
-    policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
     options = Options(
         Timeouts.of(timeout),
         transport,
         credentials=credentials,
-        reconnect=policy,
+        reconnect=Reconnect.of(reconnect),
         on_event=on_event,
         on_message=on_message,
         trust=Trust.of(trust),
@@ -110,7 +109,7 @@ def publishing(
         channels,
         audio_bit_rate,
     )
-    return Publisher(url, options, programme)
+    return Publisher(url.strip(), options, programme)
 
 
 class Publisher:

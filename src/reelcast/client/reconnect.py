@@ -20,6 +20,15 @@ class Reconnect:
     first: float = 0.5
     longest: float = 30.0
 
+    @classmethod
+    def of(cls, value: bool | Reconnect) -> Reconnect:
+        """For ever where it is True, not at all where it is False; ValueError for what says neither."""
+        if isinstance(value, Reconnect):
+            return value
+        if not isinstance(value, bool):
+            raise ValueError(f"reconnect must be True, False or a reelcast.Reconnect, not {value!r}")
+        return cls() if value else NEVER
+
     def delay(self, attempt: int, random: float) -> float:
         """Seconds to wait before an attempt (from 1 on); `random` is uniform in [0, 1).
 

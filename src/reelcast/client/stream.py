@@ -24,9 +24,9 @@ from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
 from reelcast.client.lifetime import Outlets
 from reelcast.client.link import Link, Start
-from reelcast.client.options import Dialect, Moment, Options, Transport, check
+from reelcast.client.options import Dialect, Moment, Options, Transport, check, moment, start_of
 from reelcast.client.queue import UnitQueue, Units
-from reelcast.client.reconnect import NEVER, Reconnect
+from reelcast.client.reconnect import Reconnect
 from reelcast.client.recovery import Recovery, Steps
 from reelcast.client.session import Session
 from reelcast.client.statistics import TrackStatistics
@@ -34,6 +34,7 @@ from reelcast.client.timeouts import Timeouts
 from reelcast.client.transcript import Utterance
 from reelcast.client.trust import Trust
 from reelcast.errors import DeadlineError, ReelcastError
+from reelcast.given import choice
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
@@ -84,21 +85,21 @@ def connect(
 
     Raises ValueError for what makes no sense.
     """
-    check(url=url, transport=transport, dialect=dialect, at=at, scale=scale, rtp_port=rtp_port)
-    policy = Reconnect() if reconnect is True else NEVER if reconnect is False else reconnect
+    check(url=url, transport=transport, dialect=dialect, rtp_port=rtp_port)
+    at, scale = start_of(at, scale)
     options = Options(
         Timeouts.of(timeout),
         transport,
         dialect,
         credentials,
-        policy,
+        Reconnect.of(reconnect),
         rtp_port,
         on_event,
         on_message,
         Trust.of(trust),
         on_unit,
     )
-    return Stream(url, options, play=play, at=at, scale=scale)
+    return Stream(url.strip(), options, play=play, at=at, scale=scale)
 
 
 class Stream:
@@ -208,10 +209,10 @@ class Stream:
         Where a server says when it was what it has (our own says so of recordings, and of live paths that are
         recorded), `at` may be a time of day; "now" leads back to what is live. Behind a pause of such a live path,
         playing goes on where it was.
-        `scale` asks for another speed, which the server may answer with its own (see `scale`). Raises ValueError
-        for a number that makes no sense.
+        What comes of a file begins with the keyframe before: `Frame.pts` says where.
+        `scale` asks for another speed; the server may answer with its own (see `scale`). ValueError for nonsense.
         """
-        check(at=at, scale=scale)
+        at, scale = start_of(at, scale)
         async with self._turn():
             # What is over may be played again, also where its session has gone since.
             session = self._link.session if self._over else self._opened()
@@ -259,7 +260,7 @@ class Stream:
         A stream that is paused stays so, and goes on from there with `play`, which raises where there is no such
         place; ValueError for a number that makes no sense.
         """
-        check(at=at)
+        at = moment(at)
         if self.state is State.PLAYING:
             await self.play(at)
             return
@@ -330,10 +331,12 @@ class Stream:
         every     all of them; else the newest, when the application is ready for the next: none is given twice
         corrupt   what becomes of pictures that refer to lost ones: left out, or marked `corrupt`
 
-        Ends and raises as `units`; MediaError where there is no decoder for a codec.
+        Ends and raises as `units`; MediaError where there is no such track, or no decoder for a codec.
         """
-        from reelcast.client.frames import Frames
+        from reelcast.client.frames import Frames, check_kinds
 
+        check_kinds(kinds, self.tracks, self.url)
+        choice("corrupt", corrupt, ("drop", "flag"))
         frames = Frames(self._queue, kinds, every=every, flag=corrupt == "flag")
         self._read(newest=not every, reader=frames)
         return frames

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reelcast.given import positive
+
 __all__ = ["Timeouts"]
 
 
@@ -16,6 +18,8 @@ class Timeouts:
     first_packet   for media after PLAY; `transport="auto"` spends a part of it on UDP
     silence        for more media, later on; a stream that is paused may be silent
     opening        for all of it together, from the connection to the first packet; None for no such bound
+
+    Each may be math.inf: for ever. Raises ValueError for what is no such number.
     """
 
     connect: float = 5.0
@@ -27,12 +31,13 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect", "reply", "first_packet", "silence", "opening"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {value!r}")
+            if value is not None or name != "opening":
+                positive(name, value, unit=" of seconds", endless=True)
 
     @classmethod
     def of(cls, value: float | Timeouts) -> Timeouts:
         """A number of seconds bounds each wait, and the opening as a whole."""
         if isinstance(value, Timeouts):
             return value
+        value = positive("timeout", value, unit=" of seconds", endless=True)
         return cls(value, value, value, value, value)
