@@ -114,10 +114,30 @@ def test_restart_makes_reports_due(senders: dict[int, Sender], postbox: Postbox)
 def test_goodbye_of_those_that_have_sent(senders: dict[int, Sender], postbox: Postbox) -> None:
     """Conformance R5."""
     senders[1].count(1, 100)
-    Reporter(senders, postbox).goodbye(1000.0, 20.0)
+    reporter = Reporter(senders, postbox)
+    reporter.goodbye(1000.0, 20.0, [0])
+    assert postbox.sent == []
+    reporter.goodbye(1000.0, 20.0, [0, 1])
     ((track, data),) = postbox.sent
     assert track == 1
     assert [type(report) for report in parse(data)] == [SenderReport, SourceDescription, Bye]
+
+
+def test_who_has_sent_nothing_says_no_goodbye(senders: dict[int, Sender], postbox: Postbox) -> None:
+    """Conformance R5."""
+    Reporter(senders, postbox).goodbye(1000.0, 20.0)
+    assert postbox.sent == []
+
+
+def test_where_all_ends_a_track_that_stayed_silent_ends_too(
+    senders: dict[int, Sender], postbox: Postbox
+) -> None:
+    """As where sound is over before the place that was sought: ffmpeg waits for all goodbyes."""
+    senders[1].count(1, 100)
+    Reporter(senders, postbox).goodbye(1000.0, 20.0)
+    for _, data in postbox.sent:
+        assert [type(report) for report in parse(data)] == [SenderReport, SourceDescription, Bye]
+    assert postbox.taken() == [0, 1]
 
 
 def test_a_muted_track_is_reported_on_and_says_goodbye(senders: dict[int, Sender], postbox: Postbox) -> None:

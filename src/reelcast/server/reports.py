@@ -94,15 +94,17 @@ class Reporter:
     def goodbye(self, now: float, media_time: float, tracks: Iterable[int] | None = None) -> None:
         """Say that nothing follows, of some tracks or all; not where nothing was ever sent (section 6.3.7).
 
-        What was only reported on ends too: readers wait for the goodbyes of all tracks.
+        Readers wait for the goodbyes of all tracks: where all end, one that stayed silent is reported on and ends.
         """
+        senders = self._senders.items()
+        begun = {track for track, sender in senders if sender.packets or track not in self._silent}
+        ending = begun.intersection(tracks) if tracks is not None else self._senders if begun else ()
         ntp, places = self._moment(now, media_time)
-        for track in list(self._senders) if tracks is None else tracks:
+        for track in ending:
             sender = self._senders[track]
-            if sender.packets or track not in self._silent:
-                description = SourceDescription(sender.ssrc, _CNAME)
-                report = sender.report(ntp, places.get(track, media_time))
-                self._carrier.report(track, compound(report, description, Bye((sender.ssrc,))))
+            description = SourceDescription(sender.ssrc, _CNAME)
+            report = sender.report(ntp, places.get(track, media_time))
+            self._carrier.report(track, compound(report, description, Bye((sender.ssrc,))))
 
     def _moment(self, now: float, media_time: float) -> tuple[int, Mapping[int, float]]:
         if self._wall is None:
