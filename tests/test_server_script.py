@@ -17,7 +17,7 @@ from tests.free_port import free_port
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.raw import Client
 
-PATIENCE = 15
+PATIENCE = 40
 
 
 @pytest.fixture(scope="module")

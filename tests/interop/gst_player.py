@@ -2,12 +2,13 @@
 
 usage: gst_player.py URL udp|tcp FOLDER STEP...
 
-A step is one of `run SECONDS` (from the first picture on), `hear SECONDS` (until so much sound was played),
+A step is one of `run SECONDS` (from the first picture on), `show COUNT` (until so many more pictures were shown),
+`hear SECONDS` (until so much sound was played),
 `pause SECONDS`, `seek SECONDS` (flushing, to the keyframe), `speed RATE` (all pictures, from where it is), `skip
 RATE` (the same, but the server may leave pictures out) and `end` (run to the end of the stream); before them may
 stand `trust FILE`: the certificates that a server of rtsps:// is believed by. Everything that was played is
 written to FOLDER: the pictures, small and grey, to `pictures`; the sound, one channel of 16 bits, to `sound`; and
-a line of JSON for each buffer to `buffers`.
+a line of JSON for each buffer to `buffers`, with its place in the presentation and when it was shown.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Player:
     def __init__(self, url: str, protocol: str, folder: Path) -> None:
         self.epoch = 0
         self.lock = Lock()
-        self.shown: set[int] = set()
+        self.shown = 0
         self.heard = 0.0
         folder.mkdir(exist_ok=True)
         self.buffers = (folder / "buffers").open("w")
@@ -99,9 +100,9 @@ class Player:
         with self.lock:
             self.media[name].write(data)
             line = {"epoch": self.epoch, "name": name, "pts": place / gst.SECOND, "size": len(data)}
-            self.buffers.write(json.dumps(line) + "\n")
+            self.buffers.write(json.dumps({**line, "at": monotonic()}) + "\n")
             if name == "pictures":
-                self.shown.add(self.epoch)
+                self.shown += 1
             else:
                 self.heard += len(data) / SOUND_BYTES_A_SECOND
         return OK
@@ -118,12 +119,15 @@ class Player:
         if self.wait(kind, PATIENCE) is None:
             sys.exit(f"no {gst.MessageType.get_name(kind)} within {PATIENCE} s")
 
-    def await_picture(self) -> None:
+    def await_pictures(self, count: int) -> None:
+        """Wait for so many, behind the last seek and those that were waited for."""
         deadline = monotonic() + PATIENCE
-        while self.epoch not in self.shown:
+        while self.shown < count:
             if monotonic() > deadline:
-                sys.exit(f"no picture within {PATIENCE} s")
+                sys.exit(f"only {self.shown} of {count} pictures within {PATIENCE} s")
             self.wait(gst.MessageType.ERROR, 0.02)
+        with self.lock:
+            self.shown -= count
 
     def await_sound(self, seconds: float) -> None:
         deadline = monotonic() + PATIENCE
@@ -132,26 +136,28 @@ class Player:
                 sys.exit(f"no {seconds} s of sound within {PATIENCE} s")
             self.wait(gst.MessageType.ERROR, 0.02)
 
-    def step(self, name: str, seconds: float) -> None:
+    def step(self, name: str, number: float) -> None:
         if name == "end":
             self.expect(gst.MessageType.EOS)
         elif name == "hear":
-            self.await_sound(seconds)
+            self.await_sound(number)
         elif name == "run":
-            self.await_picture()
-            self.wait(gst.MessageType.ERROR, seconds)
+            self.await_pictures(1)
+            self.wait(gst.MessageType.ERROR, number)
+        elif name == "show":
+            self.await_pictures(int(number))
         elif name == "pause":
             self.pipeline.set_state(gst.State.PAUSED)
-            self.wait(gst.MessageType.ERROR, seconds)
+            self.wait(gst.MessageType.ERROR, number)
             self.pipeline.set_state(gst.State.PLAYING)
         elif name == "seek":
             flags = gst.SeekFlags.FLUSH | gst.SeekFlags.KEY_UNIT
-            if not self.pipeline.seek_simple(gst.Format.TIME, flags, int(seconds * gst.SECOND)):
-                sys.exit(f"seek to {seconds} s failed")
+            if not self.pipeline.seek_simple(gst.Format.TIME, flags, int(number * gst.SECOND)):
+                sys.exit(f"seek to {number} s failed")
             # What was before is flushed now, and what follows is still on its way.
-            self.epoch += 1
+            self.turn()
         elif name in ("speed", "skip"):
-            self.change_rate(seconds, gst.SeekFlags.SKIP if name == "skip" else gst.SeekFlags.NONE)
+            self.change_rate(number, gst.SeekFlags.SKIP if name == "skip" else gst.SeekFlags.NONE)
         else:
             sys.exit(f"unknown step {name}")
 
@@ -161,7 +167,13 @@ class Player:
         until = gst.SeekType.NONE, -1
         if not self.pipeline.seek(rate, gst.Format.TIME, flags, gst.SeekType.SET, place, *until):
             sys.exit(f"a rate of {rate} failed")
-        self.epoch += 1
+        self.turn()
+
+    def turn(self) -> None:
+        """What is shown from here on is another epoch."""
+        with self.lock:
+            self.epoch += 1
+            self.shown = 0
 
     def close(self) -> None:
         self.pipeline.set_state(gst.State.NULL)
@@ -178,8 +190,8 @@ def main(url: str, protocol: str, folder: str, *steps: str) -> None:
         steps = steps[1:]
     player.pipeline.set_state(gst.State.PLAYING)
     for step in steps:
-        name, _, seconds = step.partition(" ")
-        player.step(name, float(seconds or 0))
+        name, _, number = step.partition(" ")
+        player.step(name, float(number or 0))
     player.close()
 
 

@@ -38,7 +38,7 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 HINT = "if something of it is missing: make peers installs what scripts/debian-packages.txt lists"
 PATIENCE = 50.0
 """Seconds for a program that plays a movie of 20 s."""
-SHUTDOWN = 10.0
+SHUTDOWN = 30.0
 ARRIVAL = 30.0
 """Seconds for what is published to arrive."""
 GST_END = 3.0

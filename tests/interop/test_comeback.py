@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from tests.free_port import free_port
 from tests.interop.peers import DEBIAN_PYTHON, waiting_lines
 from tests.interop.test_wall_clock import GST_LIVE, GST_SERVER
 
@@ -24,9 +25,9 @@ SOON = Reconnect(first=0.1, longest=0.5)
 FRAMES = 10
 
 
-def restarted(port: str = "0") -> tuple[str | Path, ...]:
-    """How to start it, on the port that it had."""
-    return DEBIAN_PYTHON, GST_SERVER, "", "", GST_LIVE, port
+def started(port: int) -> tuple[str | Path, ...]:
+    """How to start it, and to start it again."""
+    return DEBIAN_PYTHON, GST_SERVER, "", "", GST_LIVE, str(port)
 
 
 async def next_segment(frames: Frames, before: list[Frame]) -> list[Frame]:
@@ -47,7 +48,8 @@ async def comes_back(transport: Way) -> None:
         if isinstance(event, events.Waiting):
             lost.set()
 
-    with waiting_lines(1, *restarted()) as (port,):
+    port = free_port()
+    with waiting_lines(1, *started(port)):
         stream = connect(
             f"rtsp://127.0.0.1:{port}/movie",
             transport=transport,
@@ -60,7 +62,7 @@ async def comes_back(transport: Way) -> None:
         before = [await anext(frames) for _ in range(FRAMES)]
     try:
         await lost.wait()
-        with waiting_lines(1, *restarted(port)):
+        with waiting_lines(1, *started(port)):
             after = await next_segment(frames, before)
             figures = stream.statistics()
             await stream.close()

@@ -29,6 +29,8 @@ SLICES = "filter_units=pass_types=1-5"
 """What is compared of H.264: slices. Where parameter sets stand is another matter in MP4 than in RTP."""
 GOP_SECONDS = 2.0
 MILLISECOND = 0.001
+MAX_HELD_UP = 5
+"""Times that a machine may be held up; were it every frame, their times would be wrong."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,37 @@ def contents(frames: list[Coded], stream: int) -> list[tuple[int, str]]:
 
 
 def assert_same(received: list[Coded], original: list[Coded]) -> None:
-    """The same frames in the same order, and all of them shifted by the same time on both tracks."""
+    """The same frames in the same order, and both tracks shifted by the same times."""
     for stream in (0, 1):
         assert contents(received, stream) == contents(original, stream)
-    shifts = [
-        ours.pts - theirs.pts
-        for stream in (0, 1)
+    assert_shifted(received, original, MILLISECOND)
+
+
+def assert_shifted(
+    received: list[Coded], original: list[Coded], tolerance: float, settled: float = 0.0
+) -> None:
+    """All of one time, unless the machine was held up: then what comes behind that is later, on both tracks.
+
+    ffmpeg goes by the sender's reports, and these say so. What is before `settled` is not looked at.
+    """
+    levels: list[list[float]] = [[], []]
+    for stream, shifts in enumerate(levels):
         for ours, theirs in zip(
             (frame for frame in received if frame.stream == stream),
             (frame for frame in original if frame.stream == stream),
             strict=True,
-        )
-        if ours.pts is not None and theirs.pts is not None
-    ]
-    assert len(shifts) >= len(original) - 1
-    assert max(shifts) - min(shifts) <= MILLISECOND
+        ):
+            if ours.pts is None or theirs.pts is None or theirs.pts < settled:
+                continue
+            shift = ours.pts - theirs.pts
+            if not shifts or abs(shift - shifts[-1]) > tolerance:
+                shifts.append(shift)
+    pictures, sound = levels
+    if pictures and sound:
+        assert pictures == pytest.approx(sound, abs=tolerance)
+    for shifts in levels:
+        assert shifts == sorted(shifts)
+        assert len(shifts) <= MAX_HELD_UP
 
 
 async def test_whole_movies_arrive_unchanged(rtsp: str, movies: Path, tmp_path: Path) -> None:
@@ -189,9 +207,11 @@ async def test_seek_starts_at_the_keyframe_in_sync(rtsp: str, tmp_path: Path) ->
     for scene, (_, _, start) in zip(scenes, seeks, strict=True):
         keyframe = int(start // GOP_SECONDS * GOP_SECONDS * FRAME_RATE)
         assert scene.marks == list(range(keyframe, keyframe + len(scene.marks)))
-        assert scene.times[1:] == pytest.approx(
-            [scene.times[1] + number / FRAME_RATE for number in range(len(scene.marks) - 1)], abs=MILLISECOND
-        )
+        steps = [after - before for before, after in pairwise(scene.times[1:])]
+        even = [step for step in steps if step == pytest.approx(1 / FRAME_RATE, abs=MILLISECOND)]
+        # Where the machine was held up, what comes behind that is later.
+        assert min(steps) == pytest.approx(1 / FRAME_RATE, abs=MILLISECOND)
+        assert len(even) > len(steps) - MAX_HELD_UP
         # The first picture has no pts in ffmpeg, and the decoder's first sound is half a sound.
         flashes = [
             time

@@ -22,32 +22,43 @@ PICTURE_SHAPE = (108, 192)
 SAMPLE_BYTES = 2
 RATE = 48_000
 KEYFRAME_DISTANCE = 50
+FASTER = 0.75
+"""Of the time from picture to picture, where it is to be half: on a busy machine some are held up."""
 PLACE_TOLERANCE = 1 / FRAME_RATE
 """Seconds; rtspsrc follows the arrival of packets, and so its times wander by less than a frame."""
 LATE = 0.3
-"""Seconds by which a busy machine may be late with the first picture behind a seek, from when rtspsrc counts.
-The place asked for is half a second behind its keyframe, or at it."""
+"""Seconds by which the first picture behind a seek may be late, from when rtspsrc counts; what is asked for is
+further behind its keyframe. On a busy machine some are later."""
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A picture or a piece of sound; epoch counts the seeks before it, pts is its place in the movie."""
+    """A picture or a piece of sound, and when it was shown; epoch counts the seeks before it, pts is its place."""
 
     epoch: int
     name: str
     pts: float
     size: int
+    at: float
 
 
 @dataclass(frozen=True)
 class Played:
-    """What one player showed: of each picture, its epoch, place and mark; seconds of sound by epoch."""
+    """What one player showed: of each picture, its epoch, place and mark, and when; seconds of sound by epoch."""
 
     pictures: list[tuple[int, float, int | None]]
+    times: list[float]
     sound: dict[int, float]
 
     def marks(self, epoch: int = 0) -> list[int | None]:
         return [mark for number, _, mark in self.pictures if number == epoch]
+
+    def steps(self, epoch: int) -> list[float]:
+        """Seconds from each picture to the next, in our time."""
+        shown = [
+            time for time, (number, _, _) in zip(self.times, self.pictures, strict=True) if number == epoch
+        ]
+        return [after - before for before, after in pairwise(shown)]
 
 
 async def play(url: str, transport: str, folder: Path, *steps: str) -> Played:
@@ -63,7 +74,7 @@ async def play(url: str, transport: str, folder: Path, *steps: str) -> Played:
     for buffer in buffers:
         if buffer.name == "sound":
             sound[buffer.epoch] = sound.get(buffer.epoch, 0.0) + buffer.size / SAMPLE_BYTES / RATE
-    return Played(pictures, sound)
+    return Played(pictures, [buffer.at for buffer in shown], sound)
 
 
 def assert_in_order(marks: list[int | None], first: int) -> None:
@@ -100,38 +111,44 @@ async def test_goes_on_after_a_pause(rtsp: str, tmp_path: Path) -> None:
     calls = [("movie.mp4", "udp"), ("movie-bframes.mp4", "udp"), ("movie-bframes.mp4", "tcp")]
     plays = await asyncio.gather(
         *(
-            play(f"{rtsp}/{name}", transport, tmp_path / f"{name}-{transport}", "run 2", "pause 1", "run 3")
+            play(
+                f"{rtsp}/{name}", transport, tmp_path / f"{name}-{transport}", "show 50", "pause 1", "show 75"
+            )
             for name, transport in calls
         )
     )
     for played in plays:
-        assert len(played.marks()) >= 4 * FRAME_RATE
+        assert len(played.marks()) >= 5 * FRAME_RATE
         assert_in_order(played.marks(), 0)
 
 
 async def test_seeks_forward_and_back(rtsp: str, tmp_path: Path) -> None:
     """The first picture behind a seek is the keyframe before the place, and says so by its time."""
     calls = [(name, transport) for name in ("movie.mp4", "movie-bframes.mp4") for transport in TRANSPORTS]
-    steps = ("run 2", "seek 13.3", "run 2", "seek 4.5", "run 2", "seek 8", "run 2")
+    steps = ("show 50", "seek 13.3", "show 50", "seek 4.5", "show 50", "seek 8", "show 50")
     plays = await asyncio.gather(
         *(
             play(f"{rtsp}/{name}", transport, tmp_path / f"{name}-{transport}", *steps)
             for name, transport in calls
         )
     )
+    late: list[float] = []
     for played in plays:
         for epoch, keyframe in enumerate((0, 300, 100, 200)):
             marks = played.marks(epoch)
-            assert len(marks) >= FRAME_RATE
+            assert len(marks) >= 2 * FRAME_RATE
             # A busy rtspsrc shows behind its flush what it had of an old picture; the keyframe is whole.
             rests = int(epoch > 0 and marks[0] is None)
             assert_in_order(marks[rests:], keyframe)
             assert played.sound[epoch] > 1.0
             places = [pts for number, pts, _ in played.pictures if number == epoch][rests:]
-            assert -PLACE_TOLERANCE < places[0] - keyframe / FRAME_RATE < LATE
+            late.append(places[0] - keyframe / FRAME_RATE)
             if epoch == 1:
                 steps_taken = [later - earlier for earlier, later in pairwise(places)]
-                assert max(steps_taken) < 2 * PLACE_TOLERANCE
+                assert np.median(steps_taken) < 1.5 * PLACE_TOLERANCE
+    assert min(late) > -PLACE_TOLERANCE
+    # Behind each of the seeks, one of them is in time.
+    assert all(min(late[epoch::4]) < LATE for epoch in range(4))
 
 
 async def test_plays_faster(rtsp: str, tmp_path: Path) -> None:
@@ -139,14 +156,15 @@ async def test_plays_faster(rtsp: str, tmp_path: Path) -> None:
     calls = [
         (transport, *steps)
         for transport in TRANSPORTS
-        for steps in (("run 1", "speed 2", "run 2"), ("run 1", "seek 12", "run 1", "skip 8", "run 1"))
+        for steps in (("run 1", "speed 2", "show 100"), ("run 1", "seek 12", "run 1", "skip 8", "run 1"))
     ]
-    plays = await asyncio.gather(
-        *(
-            play(f"{rtsp}/movie.mp4", transport, tmp_path / f"{number}", *steps)
-            for number, (transport, *steps) in enumerate(calls)
-        )
-    )
+    together = asyncio.Semaphore(2)
+
+    async def play_faster(number: int, transport: str, *steps: str) -> Played:
+        async with together:
+            return await play(f"{rtsp}/movie.mp4", transport, tmp_path / f"{number}", *steps)
+
+    plays = await asyncio.gather(*(play_faster(number, *call) for number, call in enumerate(calls)))
     for (_, *steps), played in zip(calls, plays, strict=True):
         marks = played.marks(2 if "skip 8" in steps else 1)
         first = marks[0]
@@ -154,7 +172,8 @@ async def test_plays_faster(rtsp: str, tmp_path: Path) -> None:
         assert first % KEYFRAME_DISTANCE == 0
         if "speed 2" in steps:
             assert_in_order(marks, first)
-            assert len(marks) > 2.4 * FRAME_RATE
+            assert len(marks) >= 4 * FRAME_RATE
+            assert np.median(played.steps(1)) < FASTER / FRAME_RATE
             assert played.sound[1] > 2.4
         else:
             # As above, the last may not be shown.

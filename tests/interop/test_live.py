@@ -14,6 +14,7 @@ import pytest
 from scripts.movies.marks import FRAME_RATE, read_mark
 from tests.interop.conftest import SHORT_SECONDS
 from tests.interop.peers import run, waiting_lines
+from tests.interop.test_ffmpeg import MAX_HELD_UP
 from tests.interop.test_gstreamer import play
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
@@ -73,15 +74,22 @@ async def copy_and_decode(url: str, folder: Path, transport: str) -> None:
     marks, times = marks[:-REORDERED], times[:-REORDERED]
     assert len(marks) >= (FFMPEG_SECONDS - 2) * FRAME_RATE
     assert_endless(marks, 2)
-    assert all(0 < after - before < MAX_STEP for before, after in pairwise(times))
+    steps = [after - before for before, after in pairwise(times)]
+    assert min(steps) > 0
+    assert all(step < MAX_STEP for step, mark in zip(steps, marks[1:], strict=True) if mark == 0)
+    # A server that is held up is late with what comes behind that.
+    assert len([step for step in steps if step >= MAX_STEP]) < MAX_HELD_UP
 
 
 async def test_gstreamer_plays_it(url: str, tmp_path: Path) -> None:
     plays = await asyncio.gather(
-        *(play(url, transport, tmp_path / transport, f"run {GST_SECONDS}") for transport in TRANSPORTS)
+        *(
+            play(url, transport, tmp_path / transport, f"show {GST_SECONDS * FRAME_RATE}")
+            for transport in TRANSPORTS
+        )
     )
     for played in plays:
         marks = played.marks()
-        assert len(marks) >= (GST_SECONDS - 1) * FRAME_RATE
+        assert len(marks) >= GST_SECONDS * FRAME_RATE
         assert_endless(marks, 1)
         assert sum(played.sound.values()) >= GST_SECONDS - 1

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 from scripts.movies.encode import Mp4
 from scripts.movies.marks import FRAME_RATE
-from tests.interop.peers import Arrivals, rtspclientsink, run
+from tests.interop.peers import ARRIVAL, Arrivals, rtspclientsink, run
 from tests.interop.test_ffmpeg import Coded, contents, copy
 from tests.interop.test_gstreamer import assert_in_order, play
 
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 Way = Literal["udp", "tcp", "tls"]
 WAYS: tuple[Way, ...] = ("udp", "tcp", "tls")
 SECONDS = 4
-LATE = 3.0
+LATE = 8.0
 """Seconds for which readers that come late are waited for; all that went before is one group of pictures."""
 FRAMES = SECONDS * FRAME_RATE
 BESIDE = (7, 8, 9)
@@ -161,7 +161,7 @@ def shift(copied: Sequence[Coded], stream: int, original: Sequence[Coded], its: 
 
 async def by_our_client(url: str, way: Way, trust: Path) -> list[ReceivedUnit]:
     transport: Literal["udp", "tcp"] = "udp" if way == "udp" else "tcp"
-    async with connect(url, transport=transport, trust=trust, reconnect=False) as stream:
+    async with connect(url, transport=transport, trust=trust, timeout=ARRIVAL, reconnect=False) as stream:
         received = [each async for each in stream.units()]
         assert sum(each.packets.lost + each.dropped for each in stream.statistics()) == 0
     return received

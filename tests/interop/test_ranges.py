@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,8 @@ AAC_UNIT = 1024 / 48_000
 MAX_AGGREGATE = 0.2
 """Seconds of audio in one packet, at most."""
 PATIENCE = 20.0
+QUIET = 1.0
+"""Seconds in which something would come that should not."""
 
 
 @dataclass(frozen=True)
@@ -69,33 +71,41 @@ class Dialogue:
             response = await self.ask("SETUP", f"{self._url}/trackID={number}", Transport=transport)
             self._session = SessionHeader.parse(response.headers.get("Session") or "").id
 
-    async def play(self, wanted: str | None, seconds: float) -> tuple[Range, list[Arrival]]:
-        """PLAY; the range answered, and what came within some seconds."""
+    async def play(
+        self, wanted: str | None, enough: Callable[[list[Arrival]], bool]
+    ) -> tuple[Range, list[Arrival]]:
+        """PLAY; the range answered, and what came until it was enough, and a little later."""
         headers = {} if wanted is None else {"Range": wanted}
         response = await self.ask("PLAY", self._url, **headers)
         span = Range.parse(response.headers.get("Range") or "")
         assert span.start is not None
         entries = parse_rtp_info(response.headers.get("RTP-Info") or "")
         zeros = [entry.rtptime or 0 for entry in entries]
+        async with asyncio.timeout(PATIENCE):
+            while not enough(self._arrivals(span.start, zeros)):
+                await self._take()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(QUIET):
                 while True:
                     await self._take()
         except TimeoutError:
             pass
+        arrivals = self._arrivals(span.start, zeros)
+        for number, channel in enumerate((VIDEO, AUDIO)):
+            first = next(arrival for arrival in arrivals if arrival.channel == channel)
+            assert first.sequence == entries[number].seq
+        return span, arrivals
+
+    def _arrivals(self, start: float, zeros: list[int]) -> list[Arrival]:
+        """The packets of media so far; `zeros` are the timestamps at `start`."""
         arrivals: list[Arrival] = []
         for frame in self.frames:
             if frame.channel in CLOCK:
                 packet = Packet.parse(frame.data)
                 assert packet is not None
                 ticks = (packet.timestamp - zeros[frame.channel // 2] + (1 << 31)) % (1 << 32) - (1 << 31)
-                arrivals.append(
-                    Arrival(frame.channel, packet.sequence, span.start + ticks / CLOCK[frame.channel])
-                )
-        for number, channel in enumerate((VIDEO, AUDIO)):
-            first = next(arrival for arrival in arrivals if arrival.channel == channel)
-            assert first.sequence == entries[number].seq
-        return span, arrivals
+                arrivals.append(Arrival(frame.channel, packet.sequence, start + ticks / CLOCK[frame.channel]))
+        return arrivals
 
     def goodbyes(self) -> int:
         """How many tracks have said BYE."""
@@ -133,11 +143,23 @@ def places(arrivals: list[Arrival], channel: int) -> list[float]:
     return [arrival.npt for arrival in arrivals if arrival.channel == channel]
 
 
+def up_to(end: float) -> Callable[[list[Arrival]], bool]:
+    """Whether both tracks have come to a place."""
+
+    def have_come(arrivals: list[Arrival]) -> bool:
+        audio = places(arrivals, AUDIO)
+        if not audio or max(audio) <= end - MAX_AGGREGATE - AAC_UNIT:
+            return False
+        return {round(place / FRAME) for place in places(arrivals, VIDEO)} >= {round(end / FRAME) - 1}
+
+    return have_come
+
+
 @pytest.mark.parametrize(("name", "ahead"), [("movie.mp4", 0), ("movie-bframes.mp4", 4)])
 async def test_a_closed_range_ends_where_it_should(rtsp: str, name: str, ahead: int) -> None:
     """`ahead` is by how many frames pictures are sent before those that refer to them."""
     async with session(f"{rtsp}/{name}") as dialogue:
-        span, arrivals = await dialogue.play("npt=5-7", 4.0)
+        span, arrivals = await dialogue.play("npt=5-7", up_to(7.0))
         # From the keyframe at 4 s up to the last frame before 7 s, and no goodbye: more may be asked for.
         assert (span.start, span.end) == (4.0, 7.0)
         video = places(arrivals, VIDEO)
@@ -152,7 +174,7 @@ async def test_a_closed_range_ends_where_it_should(rtsp: str, name: str, ahead: 
         last = {channel: [a.sequence for a in arrivals if a.channel == channel][-1] for channel in CLOCK}
 
         # Without a range it goes on from the first picture that was not sent, and in sequence.
-        span, arrivals = await dialogue.play(None, 1.5)
+        span, arrivals = await dialogue.play(None, up_to(8.0))
         assert span.start is not None
         assert 7.0 <= span.start <= 7.0 + ahead * FRAME
         assert span.start == pytest.approx(min(place for place in places(arrivals, VIDEO)), abs=0.001)
@@ -161,7 +183,7 @@ async def test_a_closed_range_ends_where_it_should(rtsp: str, name: str, ahead: 
             assert first.sequence == (last[channel] + 1) % (1 << 16)
 
         # To the end, with a goodbye of both tracks.
-        span, arrivals = await dialogue.play("npt=19-", 3.0)
+        span, arrivals = await dialogue.play("npt=19-", lambda _: dialogue.goodbyes() == 2)
         assert span.start == 18.0
         assert max(places(arrivals, VIDEO)) == pytest.approx(20.0 - FRAME, abs=0.001)
         assert dialogue.goodbyes() == 2

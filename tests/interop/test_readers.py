@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 Way = Literal["udp", "tcp"]
 TRANSPORTS: tuple[Way, ...] = ("udp", "tcp")
 READERS = 100
+PATIENCE = 40.0
+"""Seconds for the opening; a hundred open at once."""
 REORDERED = 4
 """Frames that a picture may stand behind its place, with three B-frames in a row."""
 AAC_UNIT = 1024
@@ -77,9 +79,11 @@ class Received:
         codec = av.CodecContext.create("aac", "r")
         codec.extradata = units[0].track.config
         sound = [frame.to_ndarray() for unit in units for frame in codec.decode(av.Packet(unit.unit.data))]
-        # Counted back from the end: before the first sender report, times are estimates.
-        first = (units[-1].time or 0.0) - (len(units) - 1) * AAC_UNIT / RATE
-        return [first + at for at in beep_starts(np.concatenate(sound, axis=1), RATE)]
+        found: list[float] = []
+        for at in beep_starts(np.concatenate(sound, axis=1), RATE):
+            number, within = divmod(at * RATE, AAC_UNIT)
+            found.append((units[int(number)].time or 0.0) + within / RATE)
+        return found
 
 
 async def receive(
@@ -87,7 +91,7 @@ async def receive(
 ) -> Received:
     """Receive a stream to its end, or up to a place in it; both in seconds."""
     units: list[ReceivedUnit] = []
-    async with connect(url, transport=transport, at=start, reconnect=False) as stream:
+    async with connect(url, transport=transport, at=start, timeout=PATIENCE, reconnect=False) as stream:
         async for unit in stream.units():
             units.append(unit)
             if until is not None and unit.pts >= until:

@@ -62,7 +62,7 @@ async def test_gstreamer_reads_a_recording(short_movie: Path, tmp_path: Path) ->
     async with recorded(tmp_path, short_movie) as url:
         plays = await asyncio.gather(
             *(
-                play(url, transport, tmp_path / transport, "run 2", "seek 1.5", "run 1")
+                play(url, transport, tmp_path / transport, "show 50", "seek 1.5", "show 25")
                 for transport in TRANSPORTS
             )
         )
@@ -76,7 +76,7 @@ async def test_gstreamer_halts_what_is_live(short_movie: Path, tmp_path: Path) -
     async with recorded_camera(tmp_path, short_movie, rounds=4) as camera:
         plays = await asyncio.gather(
             *(
-                play(camera.url, transport, tmp_path / transport, "run 3", "pause 3", "run 3")
+                play(camera.url, transport, tmp_path / transport, "show 75", "pause 3", "show 75")
                 for transport in TRANSPORTS
             )
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from tests.free_port import free_port
 from tests.interop.peers import DEBIAN_PYTHON, waiting_lines
 from tests.interop.test_wall_clock import GST_LIVE, GST_SERVER
 
@@ -28,9 +29,9 @@ LARGER = GST_LIVE.replace("width=160,height=96", "width=320,height=192")
 SIZES = (160, 96), (320, 192)
 
 
-def camera(pipeline: str, port: str = "0") -> tuple[str | Path, ...]:
+def camera(pipeline: str, port: int) -> tuple[str | Path, ...]:
     """How to start it."""
-    return DEBIAN_PYTHON, GST_SERVER, "", "", pipeline, port
+    return DEBIAN_PYTHON, GST_SERVER, "", "", pipeline, str(port)
 
 
 class Reader:
@@ -61,10 +62,10 @@ def _size(frame: Frame) -> tuple[int, int]:
 
 @pytest.mark.parametrize("upstream", ["udp", "tcp"])
 async def test_it_is_killed_and_comes_back_with_other_pictures(upstream: Way) -> None:
-    server = Server("127.0.0.1", 0)
+    server, port = Server("127.0.0.1", 0), free_port()
     async with server, asyncio.TaskGroup() as tasks:
-        with waiting_lines(1, *camera(GST_LIVE), end=signal.SIGKILL) as (port,):
-            relay = Relay(f"rtsp://127.0.0.1:{port}/movie", transport=upstream, reconnect=SOON, timeout=5.0)
+        with waiting_lines(1, *camera(GST_LIVE, port), end=signal.SIGKILL):
+            relay = Relay(f"rtsp://127.0.0.1:{port}/movie", transport=upstream, reconnect=SOON, timeout=20.0)
             server.mount("/cam", Live("/cam", LivePolicy(patience=40.0), origin=relay))
             url = f"rtsp://127.0.0.1:{server.port}/cam"
             readers = [Reader(url, "udp"), Reader(url, "tcp")]

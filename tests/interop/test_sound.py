@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.interop.peers import DEBIAN_PYTHON, run, serving, waiting_lines
-from tests.interop.test_ffmpeg import Coded, contents, parse_framemd5
+from tests.interop.test_ffmpeg import Coded, assert_shifted, contents, parse_framemd5
 from tests.interop.test_readers import TRANSPORTS, receive
 
 from reelcast.rtp.intake import ReceivedUnit
@@ -129,18 +129,8 @@ async def test_ffmpeg_gets_every_packet(folder: Path, url: str, tmp_path: Path) 
     for (name, _), received in zip(calls, copies, strict=True):
         original = originals[names.index(name)]
         assert contents(received, 0) == contents(original, 0), name
-        shifts = [
-            ours.pts - theirs.pts
-            for stream in (0, 1)
-            for ours, theirs in zip(of(received, stream), of(original, stream), strict=True)
-            # ffmpeg reckons the first times of an RTSP stream back from later ones, not always well.
-            if ours.pts is not None and theirs.pts is not None and theirs.pts > SETTLED_SECONDS
-        ]
-        assert max(shifts) - min(shifts) <= TOLERANCE, name
-
-
-def of(frames: list[Coded], stream: int) -> list[Coded]:
-    return [frame for frame in frames if frame.stream == stream]
+        # ffmpeg reckons the first times of an RTSP stream back from later ones, not always well.
+        assert_shifted(received, original, TOLERANCE, SETTLED_SECONDS)
 
 
 async def test_ffmpeg_hears_every_sample(folder: Path, url: str, tmp_path: Path) -> None:

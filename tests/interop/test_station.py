@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 LOCAL = Flags({"listen": {"host": "127.0.0.1", "port": 0}})
 STUDIO = """
 [live]
-patience = 2
+patience = 6
 [record]
 folder = "recordings"
 [anyone]
@@ -47,7 +47,7 @@ OTHER = "[paths.other]\nlive_file = 'movie.mp4'\n"
 SAVED = [
     STUDIO + ALICE + BOB + OTHER,
     STUDIO + ALICE + BOB.replace("ha1", "ha2"),
-    STUDIO.replace("patience = 2", "patience = 3") + ALICE,
+    STUDIO.replace("patience = 6", "patience = 7") + ALICE,
     "[paths.studio\n",
     STUDIO + ALICE.replace('["/studio"]', '["/**"]') + OTHER.replace("live_file", "file"),
     STUDIO + ALICE,

@@ -17,7 +17,7 @@ from tests.server.raw import until
 from reelcast.net import listener as module
 from reelcast.net.listener import ACCEPT_AT_ONCE, Listener
 
-PATIENCE = 10
+PATIENCE = 20
 
 
 class Guests:

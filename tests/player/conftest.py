@@ -18,7 +18,7 @@ from reelcast.player.source import Source
 from reelcast.player.theme import DARK
 from reelcast.player.window import Window
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which a condition does not come true any more."""
 SOURCE = Source("rtsp://reel/movie")
 

@@ -18,7 +18,7 @@ from reelcast.errors import TransportError
 from reelcast.server.workers import reserved_port
 
 WORKERS = 2
-PATIENCE = 20
+PATIENCE = 40
 TRIES = 40
 
 
@@ -54,8 +54,13 @@ async def serving(folder: Path, *more: str) -> AsyncIterator[tuple[asyncio.subpr
 
 def children(process: asyncio.subprocess.Process) -> set[int]:
     """The processes of the workers (the interpreter has a helper of its own, which serves nobody)."""
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    found: set[int] = set()
+    for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        # One that is killed may be gone by now.
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(int(pid))
+    return found
 
 
 async def server_ports(port: int) -> set[tuple[int, int]]:

@@ -20,6 +20,7 @@ from tests.server.raw import until
 from reelcast.client.reception import Reception
 from reelcast.client.reconnect import Reconnect
 from reelcast.client.stream import Transport, connect
+from reelcast.client.timeouts import Timeouts
 from reelcast.errors import ProtocolError, RemoteError
 from reelcast.net.tls import Tls
 from reelcast.rtp.intake import ReceivedUnit
@@ -32,7 +33,7 @@ from reelcast.station.relay import Relay, leads_back
 SOON = Reconnect(first=0.01, longest=0.02)
 LIVE = SDP.replace(b"a=range:npt=0-8\r\n", b"")
 OTHER = LIVE.replace(b"RTP/AVP 0", b"RTP/AVP 8")
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 CASES = [
     pytest.param(camera, transport, id=f"{transport} {name}")
@@ -199,7 +200,7 @@ async def test_a_presentation_that_ends_begins_again(camera: ScriptedServer) -> 
 
 
 async def test_a_camera_that_falls_silent(camera: ScriptedServer) -> None:
-    relay = Relay(camera.url, transport="tcp", timeout=0.3, reconnect=SOON)
+    relay = Relay(camera.url, transport="tcp", timeout=Timeouts(silence=0.3), reconnect=SOON)
     async with scene(relay) as here:
         await here.units_come(6)
         assert relay.statistics().error.endswith("silent for 0.3 s")
