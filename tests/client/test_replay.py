@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,34 @@ async def test_what_is_late_moves_all_that_follows(
     steps = sorted((b.pts - a.pts) % PERIOD for a, b in pairwise(server.units(0)))
     assert steps[-1] > 900 * 90_000
     assert len(server.units(0)) == 100
+
+
+@pytest.mark.parametrize("number", range(40, 52))
+async def test_what_is_late_keeps_its_order(
+    server: RecordingServer, movies: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Wherever the clock jumps among pictures that are sent in another order than they are shown in."""
+    monkeypatch.setattr(module, "MAX_LATE", 0.5)
+    jump, waits = 0.0, count()
+
+    async def wait(due: float) -> None:
+        nonlocal jump
+        await asyncio.sleep(0)
+        if next(waits) == number:
+            jump = 1000.0
+
+    monkeypatch.setattr(module, "unix_now", lambda: jump)
+    monkeypatch.setattr(module, "_until", wait)
+    path = movies / "movie-bframes.mp4"
+    async with Replay(path, server.url, options()) as replay:
+        await replay.run(2.0)
+    await server.until(lambda: len(server.units(0)) >= 50)
+    sent = in_file(path)[0]
+    shown = sorted(zip((unit.pts for unit in sent), server.units(0), strict=False), key=lambda pair: pair[0])
+    # Those at the end lack some that are sent behind them.
+    steps = [(after.pts - before.pts) % PERIOD for (_, before), (_, after) in pairwise(shown[:40])]
+    assert sorted(steps)[-2] == 3600
+    assert 999 * 90_000 < max(steps) < 1001 * 90_000
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

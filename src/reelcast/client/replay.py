@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -25,7 +26,8 @@ T = TypeVar("T")
 READ_AHEAD: Final = 64
 """Units read in one go in another thread: half a second of a file with sound."""
 MAX_LATE: Final = 0.5
-"""Seconds by which units may be late and are caught up on; what is later moves all that follows."""
+"""Seconds by which units may be late and are caught up on; what is later moves all that follows, from the next
+picture on that is shown behind all before it: the order in which pictures are shown stays as it is."""
 
 
 class Replay:
@@ -88,25 +90,30 @@ class Replay:
         await self._uplink.open()
         await self._uplink.begin(self.tracks)
         begun = unix_now()
+        leading = next((index for index, track in enumerate(self.tracks) if track.kind == "video"), 0)
+        last = -math.inf
         async for index, unit, shift in self._rounds():
             rate = self.tracks[index].clock_rate
             due = shift + unit.dts / rate
             if duration is not None and due >= duration:
                 return
-            begun += await self._wait(begun + due)
+            late = await self._wait(begun + due)
+            shown = shift + unit.pts / rate
+            if index == leading and shown > last:
+                last = shown
+                begun += late if late > MAX_LATE else 0.0
             # The same for all units of a track, so that their times stay as far apart as they are.
             offset = round((begun + shift) * rate)
             self._uplink.put(index, replace(unit, pts=unit.pts + offset, dts=unit.dts + offset))
             self.position = max(self.position, due)
 
     async def _wait(self, due: float) -> float:
-        """Until a Unix time, and until the server takes more; how far what follows is to be moved."""
+        """Until a Unix time, and until the server takes more; how late it is then, in seconds."""
         await _until(due)
         await self._free.wait()
         if self._failure is not None:
             raise self._failure
-        late = unix_now() - due
-        return late if late > MAX_LATE else 0.0
+        return unix_now() - due
 
     async def _rounds(self) -> AsyncIterator[tuple[int, AccessUnit, float]]:
         """Units of round after round, each with the seconds by which its round is later than the file."""
