@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.free_port import free_port
 from tests.pupil import Teacher, cut, rtp
 from tests.server.raw import until
 
@@ -219,10 +220,8 @@ async def test_a_server_that_hangs_up_instead_of_answering() -> None:
 
 
 async def test_no_server() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     with pytest.raises(TransportError, match="cannot connect: Connection refused"):
-        await ClassroomSession.open("127.0.0.1", port, "movie.Mjpeg", TIMEOUTS, Hearer().outlets)
+        await ClassroomSession.open("127.0.0.1", free_port(), "movie.Mjpeg", TIMEOUTS, Hearer().outlets)
 
 
 def worded(template: str) -> Callable[[list[str]], bytes]:

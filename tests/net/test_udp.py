@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.free_port import free_pair
 from tests.net.readers import AVAILABLE, HOSTS, Reader, closed_port, everything, flight_with, needs_ipv6
 
 from reelcast.errors import TransportError
@@ -44,22 +45,6 @@ async def opened(
         yield pair, ears
     finally:
         pair.close()
-
-
-def free_pair() -> int:
-    """An even port that is free, with the one above it."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as low:
-            low.bind(("127.0.0.1", 0))
-            port: int = low.getsockname()[1]
-            if port % 2:
-                continue
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as high:
-                try:
-                    high.bind(("127.0.0.1", port + 1))
-                except OSError:
-                    continue
-                return port
 
 
 @HOSTS
