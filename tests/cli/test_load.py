@@ -40,7 +40,7 @@ def test_json_and_nothing_else(serving: tuple[str, IO[str]], tmp_path: Path) -> 
     url, log = serving
     plot = tmp_path / "load.svg"
     options = ["-n", "3", "--transport", "both", "--duration", "0.5", "--json", "--plot", str(plot)]
-    done = subprocess.run([*LOAD, url, *options], capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run([*LOAD, url, *options], capture_output=True, text=True, timeout=100, check=True)
     data = json.loads(done.stdout)
     assert (data["joined"], data["served"], data["lost"]) == (3, 3, 0)
     assert done.stderr == ""

@@ -263,7 +263,7 @@ def test_a_program_that_ends_with_its_streams_open(url: str, way: str) -> None:
     if way == "fork" and not hasattr(os, "fork"):
         pytest.skip("no fork here")
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, url, way]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     lines = ran.stdout.splitlines()
     assert (ran.stderr, ran.returncode, lines[-1]) == ("", 0, "done")
     if way == "fork":

@@ -21,7 +21,7 @@ from threading import Lock
 from time import monotonic
 from typing import IO, Any
 
-PATIENCE = 40
+PATIENCE = 80
 """Seconds for anything that should happen by itself."""
 LATENCY_MS = 300
 """How long rtspsrc waits for what is late; much less than its 2 s keeps the tests short."""

@@ -36,7 +36,7 @@ __all__ = [
 DEBIAN_PYTHON = "/usr/bin/python3"
 """The Python that Debian's GStreamer bindings are for."""
 HINT = "if something of it is missing: make peers installs what scripts/debian-packages.txt lists"
-PATIENCE = 50.0
+PATIENCE = 100.0
 """Seconds for a program that plays a movie of 20 s."""
 SHUTDOWN = 30.0
 ARRIVAL = 30.0

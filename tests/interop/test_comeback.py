@@ -18,7 +18,7 @@ from reelcast.client.frames import Frames
 from reelcast.client.reconnect import Reconnect
 from reelcast.client.stream import connect
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 Way = Literal["udp", "tcp"]
 SOON = Reconnect(first=0.1, longest=0.5)

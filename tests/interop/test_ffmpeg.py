@@ -21,7 +21,7 @@ from tests.interop.peers import run
 from reelcast.net.messages import Batching
 from reelcast.server.app import Server
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 TRANSPORTS = ("udp", "tcp")
 MP4S = ("movie.mp4", "movie-bframes.mp4")

@@ -24,7 +24,7 @@ from reelcast.client.frame import Frame
 from reelcast.client.stream import connect
 from reelcast.media.decode import Picture, Samples
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 Way = Literal["udp", "tcp"]
 TRANSPORTS: tuple[Way, ...] = ("udp", "tcp")

@@ -14,7 +14,7 @@ from scripts.movies.marks import FRAME_RATE, read_mark
 from scripts.movies.scene import FRAMES, SECONDS
 from tests.interop.peers import DEBIAN_PYTHON, run
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 PLAYER = Path(__file__).with_name("gst_player.py")
 TRANSPORTS = ("udp", "tcp")
@@ -83,7 +83,7 @@ def assert_in_order(marks: list[int | None], first: int) -> None:
     assert marks == list(range(first, first + len(marks)))
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_plays_to_the_end_and_goes_back(rtsp: str, tmp_path: Path) -> None:
     """All frames of all movies over both transports, then the end; and from there back to the middle."""
     names = ("movie.mp4", "movie-bframes.mp4", "movie.Mjpeg")

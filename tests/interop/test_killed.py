@@ -34,7 +34,7 @@ from reelcast.client.reconnect import NEVER, Reconnect
 from reelcast.client.stream import connect
 from reelcast.errors import ReelcastError, TransportError
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 Way = Literal["udp", "tcp"]
 Tasks = list[asyncio.Task[None]]

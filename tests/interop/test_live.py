@@ -17,7 +17,7 @@ from tests.interop.peers import run, waiting_lines
 from tests.interop.test_ffmpeg import MAX_HELD_UP
 from tests.interop.test_gstreamer import play
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 TRANSPORTS = ("udp", "tcp")
 FRAMES = SHORT_SECONDS * FRAME_RATE

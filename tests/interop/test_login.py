@@ -16,7 +16,7 @@ from reelcast.errors import AuthenticationError
 from reelcast.rtsp.authentication import Credentials
 from reelcast.sdp import parse
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 GST_SERVER = Path(__file__).with_name("gst_server.py")
 TIMEOUT = 20.0

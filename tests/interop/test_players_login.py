@@ -26,7 +26,7 @@ from reelcast.server.live import LivePolicy
 from reelcast.server.passwords import Password
 from reelcast.server.rights import Rights
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 PASSWORD = "p@ss:w/rd"
 QUOTED = "p%40ss%3Aw%2Frd"

@@ -27,7 +27,7 @@ from reelcast.server.app import Server
 from reelcast.server.live import LivePolicy
 from reelcast.track import AccessUnit
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 Way = Literal["udp", "tcp", "tls"]
 WAYS: tuple[Way, ...] = ("udp", "tcp", "tls")

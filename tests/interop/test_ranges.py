@@ -16,7 +16,7 @@ from reelcast.rtsp.message import Frame, Headers, Request, Response
 from reelcast.rtsp.ranges import Range
 from reelcast.rtsp.reader import Reader
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 VIDEO, VIDEO_RTCP, AUDIO, AUDIO_RTCP = range(4)
 """The interleaved channels."""

@@ -20,7 +20,7 @@ from tests.interop.peers import DEBIAN_PYTHON, serving, waiting_lines
 from reelcast.client.stream import connect
 from reelcast.rtp.intake import ReceivedUnit
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 Way = Literal["udp", "tcp"]
 TRANSPORTS: tuple[Way, ...] = ("udp", "tcp")

@@ -18,7 +18,7 @@ from tests.interop.test_live import assert_endless, complaints, shown
 from reelcast.archive.shelf import Shelf
 from reelcast.server.app import Server
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 TRANSPORTS = ("udp", "tcp")
 FRAMES = SHORT_SECONDS * FRAME_RATE

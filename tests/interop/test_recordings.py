@@ -18,7 +18,7 @@ FRAMES = 100
 def ffmpeg(*arguments: str | Path) -> tuple[str, str]:
     """What it prints, and what it has to say."""
     command = [find_program("ffmpeg"), "-v", "warning", "-nostdin", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     return done.stdout, done.stderr
 
 

@@ -20,7 +20,7 @@ from reelcast.server.app import Server
 from reelcast.server.live import Live, LivePolicy
 from reelcast.station.relay import Relay
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 Way = Literal["udp", "tcp"]
 SOON = Reconnect(first=0.1, longest=0.5)

@@ -20,7 +20,7 @@ from tests.interop.test_readers import TRANSPORTS, receive
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.app import Server
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 PLAYER = Path(__file__).with_name("gst_player.py")
 GST_SERVER = Path(__file__).with_name("gst_server.py")

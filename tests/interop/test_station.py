@@ -21,7 +21,7 @@ from reelcast.station import operation as module
 from reelcast.station.operation import Operation
 from reelcast.station.toml_file import Flags
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 LOCAL = Flags({"listen": {"host": "127.0.0.1", "port": 0}})
 STUDIO = """

@@ -23,7 +23,7 @@ from reelcast.rtp.payload.nal_units import split_nal_units
 from reelcast.server.app import Server
 from reelcast.server.live import LivePolicy
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 IN_A_PACKET = 10
 FRAMES = SHORT_SECONDS * FRAME_RATE

@@ -22,7 +22,7 @@ from tests.interop.test_gstreamer import play
 from reelcast.client.stream import connect
 from reelcast.media.demux import open_demuxer
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 FRAMES, GOP = 30, 15
 MARKS = list(range(FRAMES))

@@ -24,7 +24,7 @@ from reelcast.server.app import Server
 from reelcast.server.broadcast import Broadcast
 from reelcast.server.reports import ntp_at
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 Way = Literal["udp", "tcp"]
 TRANSPORTS: tuple[Way, ...] = ("udp", "tcp")

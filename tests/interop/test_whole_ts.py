@@ -17,7 +17,7 @@ from tests.interop.test_sound import PICTURES, RATE, TONE, X264, listen, pitch
 
 from reelcast.server.app import Server
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
