@@ -20,7 +20,7 @@ TICK = 0.008
 """Seconds: media leaves at most half of it early."""
 STEP = 0.001
 """Seconds: players are called at multiples of this; asyncio's own event loop does not wake up more exactly."""
-AHEAD = 3
+AHEAD = 4
 """Steps before their time at which players are called where somebody else is due: no more than half a tick. A
 wake-up costs as much as sending to a dozen readers."""
 TOGETHER = 64
@@ -28,7 +28,7 @@ TOGETHER = 64
 loop's next turn: 2 ms of work."""
 SLOT = 0.002
 """Seconds: players begin at multiples of this. Those of one slot are called together."""
-FULL = 0.6
+FULL = 0.9
 """The part of a slot that calling its players may take before others rather begin in the next one."""
 LOOK_AHEAD = 0.04
 """Seconds within which a player may begin: a frame's time at 25 frames a second."""
