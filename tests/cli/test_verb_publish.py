@@ -176,6 +176,7 @@ async def test_a_server_that_refuses(
         (("nothing.mp4",), 1, "reelcast: nothing.mp4: no such file\n"),
         (("pattern", "--size", "large"), 2, "'large' is no size such as 1280x720"),
         (("pattern", "--size", "1280x9000"), 2, "'1280x9000' is no size"),
+        (("pattern", "--size", "10x720"), 2, "'10x720' is no size such as 1280x720, from 16x16"),
         (("pattern", "--timeout", "0"), 2, "'0' is no number of seconds"),
         (("pattern", "--bit-rate", "0"), 2, "'0' is no bit rate such as 2M or 800k"),
         (("pattern", "--codec", "mpeg4"), 2, "'mpeg4' is not one of"),

@@ -372,7 +372,7 @@ async def test_what_is_written_last_is_waited_for_only_so_long(
     ("options", "complaint"),
     [
         ({"transport": "smoke"}, "transport must be one of"),
-        ({"fps": -1}, "fps must be more than 0"),
+        ({"fps": -1}, "fps must be a number more than 0"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], complaint: str) -> None:

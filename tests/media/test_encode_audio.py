@@ -104,6 +104,27 @@ def test_samples_are_copied(shape: tuple[int, ...]) -> None:
     assert sound.all()
 
 
+def test_what_is_too_loud_is_cut() -> None:
+    sound = to_sound(np.array([-1e9, -1.0, 0.5, 1e30], np.float32), 1)
+    assert sound.dtype == np.float32
+    assert sound.tolist() == [[-1.0], [-1.0], [0.5], [1.0]]
+    assert AudioEncoder("aac", 48_000, 1).encode(np.tile(sound, (1_000, 1)), 0.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers(value: float) -> None:
+    with pytest.raises(ValueError, match="these hold NaN or an infinity"):
+        to_sound(np.array([0.0, value], np.float32), 1)
+
+
+@pytest.mark.parametrize("what", [None, [0.0, 0.0], b"1234"])
+def test_what_is_no_array(what: Any) -> None:
+    with pytest.raises(
+        ValueError, match=f"samples are an array, int16 or float32 .*, not {type(what).__name__}"
+    ):
+        to_sound(what, 1)
+
+
 @pytest.mark.parametrize(
     "array", [np.zeros((10, 2), np.float64), np.zeros(10, np.int16), np.zeros((10, 1), np.int16)]
 )

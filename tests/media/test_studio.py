@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 import time as clock
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ import pytest
 
 from reelcast.errors import MediaError, ReelcastError
 from reelcast.media import studio as module
-from reelcast.media.studio import MAX_PICTURES, Outlets, Programme, Studio, numbered
+from reelcast.media.programme import Programme
+from reelcast.media.studio import MAX_PICTURES, Outlets, Studio, numbered
 from reelcast.track import AccessUnit, Track
 
 SMALL = (32, 48)
@@ -119,6 +121,31 @@ def test_pictures_of_one_size() -> None:
         ):
             studio.write(np.zeros((32, 64, 3), np.uint8))
     assert len(heard.units) == 1
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, "1", clock.time() * 1000])
+def test_what_is_no_time_ends_nothing(seconds: Any) -> None:
+    heard = Heard()
+    with a_studio(heard, sample_rate=8_000, audio_codec="pcmu") as studio:
+        for name in ("time", "pts"):
+            with pytest.raises(ValueError, match=f"{name} must be a number of seconds, not "):
+                studio.write(PICTURE, **{name: seconds})
+            with pytest.raises(ValueError, match=f"{name} must be a number of seconds, not "):
+                studio.write_audio(SILENCE, **{name: seconds})
+        studio.write(PICTURE)
+        finished(studio)
+    assert (len(heard.units), heard.ended) == (1, [None])
+
+
+def test_no_samples_are_nothing() -> None:
+    heard = Heard()
+    with a_studio(heard, codec=None, sample_rate=48_000) as studio:
+        studio.write_audio(np.zeros((0, 1), np.float32))
+        studio.write_audio(np.zeros((4_800, 1), np.float32))
+        studio.write_audio(np.zeros((0, 1), np.int16))
+        finished(studio)
+    assert heard.units
+    assert heard.ended == [None]
 
 
 def test_while_it_is_held_the_oldest_is_left_out() -> None:
@@ -241,23 +268,6 @@ def test_a_fault_ends_it(caplog: pytest.LogCaptureFixture) -> None:
         studio.join(PATIENCE)
     assert str(heard.ended[0]) == "a fault while encoding: KeyError('lost')"
     assert "a fault while encoding" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"codec": "aac"}, "codec must be one of 'h264', "),
-        ({"audio_codec": "h264"}, "audio_codec must be one of 'aac', "),
-        ({"pixel_format": "rgba"}, "pixel_format must be one of 'bgr24', 'rgb24', not 'rgba'"),
-        ({"fps": 0}, "fps must be more than 0, not 0"),
-        ({"keyframe_seconds": -1}, "keyframe_seconds must be more than 0"),
-        ({"sample_rate": 0}, "sample_rate must be more than 0"),
-        ({"codec": None}, "say the sample_rate of the sound"),
-    ],
-)
-def test_programmes_that_make_no_sense(options: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        Programme(**options)
 
 
 def test_tracks_are_numbered_and_static_types_stay() -> None:

@@ -153,7 +153,7 @@ async def test_a_path_that_is_taken(tmp_path: Any) -> None:
     server.mount("/movie", movie)
     with pytest.raises(ProtocolError, match="/movie is no live path"):
         server.live("/movie")
-    with pytest.raises(ValueError, match="fps must be more than 0"):
+    with pytest.raises(ValueError, match="fps must be a number more than 0"):
         server.live("/cam", fps=0)
 
 

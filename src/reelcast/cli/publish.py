@@ -33,9 +33,11 @@ from reelcast.errors import MediaError
 from reelcast.media.capture import DeviceKind, open_device
 from reelcast.media.decoded_file import DecodedFile
 from reelcast.media.demux import open_demuxer
+from reelcast.media.encode import MIN_SIDE
 from reelcast.media.pattern import Pattern
+from reelcast.media.programme import Programme
 from reelcast.media.shots import Shot, Shots
-from reelcast.media.studio import Programme, Studio
+from reelcast.media.studio import Studio
 from reelcast.rtsp.url import without_userinfo
 
 __all__ = ["publish"]
@@ -85,8 +87,9 @@ class Size(NamedTuple):
 def _size(text: str) -> Size:
     found = _SIZE.fullmatch(text)
     size = found and Size(int(found[1]), int(found[2]))
-    if not size or max(size) > MAX_SIDE:
-        raise typer.BadParameter(f"{text!r} is no size such as 1280x720, up to {MAX_SIDE}x{MAX_SIDE}")
+    if not size or min(size) < MIN_SIDE or max(size) > MAX_SIDE:
+        bounds = f"from {MIN_SIDE}x{MIN_SIDE} up to {MAX_SIDE}x{MAX_SIDE}"
+        raise typer.BadParameter(f"{text!r} is no size such as 1280x720, {bounds}")
     return size
 
 

@@ -29,7 +29,8 @@ from reelcast.client.trust import Trust
 from reelcast.client.uplink import Uplink, Valves
 from reelcast.errors import DeadlineError, ReelcastError
 from reelcast.media.encode import AnyPicture, ArrayFormat
-from reelcast.media.studio import Outlets, Programme, Studio
+from reelcast.media.programme import Programme
+from reelcast.media.studio import Outlets, Studio
 from reelcast.net.handover import Handover
 from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State

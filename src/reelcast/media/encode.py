@@ -37,6 +37,7 @@ from reelcast.track import AccessUnit, Codec, Track
 
 __all__ = [
     "ENCODE_ERRORS",
+    "MIN_SIDE",
     "VIDEO_CODECS",
     "AnyPicture",
     "ArrayFormat",
@@ -117,10 +118,15 @@ def to_frame(picture: AnyPicture, format: ArrayFormat = "bgr24") -> VideoFrame:
     """A picture for an encoder: a copy of an array, uint8, shaped (height, width, 3) or, grey, (height, width).
 
     The last row and column of an odd size are left out, for colour is shared by four pixels. A frame of PyAV's
-    stays what it is, and is the encoder's from then on. Raises ValueError for any other array.
+    stays what it is, and is the encoder's from then on. Raises ValueError for anything else.
     """
     if isinstance(picture, VideoFrame):
         return picture
+    if not isinstance(picture, np.ndarray):
+        kind = type(picture).__name__
+        raise ValueError(
+            f"a picture is an array, uint8 shaped (height, width, 3) or (height, width), not {kind}"
+        )
     shape = picture.shape
     if (
         picture.dtype != np.uint8

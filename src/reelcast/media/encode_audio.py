@@ -62,15 +62,24 @@ AUDIO_CODECS: Final = tuple(_ENCODERS)
 def to_sound(samples: NDArray[Any], channels: int) -> NDArray[Any]:
     """Samples for an encoder: a copy of an array, int16 or float32, shaped (samples, channels).
 
-    One channel may be shaped (samples,). Raises ValueError for any other array.
+    One channel may be shaped (samples,). What is louder than 1 is cut there. Raises ValueError for anything else.
     """
+    if not isinstance(samples, np.ndarray):
+        kind = type(samples).__name__
+        raise ValueError(f"samples are an array, int16 or float32 shaped (samples, {channels}), not {kind}")
     if samples.ndim == 1 and channels == 1:
         samples = samples[:, np.newaxis]
     if samples.dtype not in (np.int16, np.float32) or samples.ndim != 2 or samples.shape[1] != channels:
         raise ValueError(
             f"samples are int16 or float32 shaped (samples, {channels}), not {samples.dtype} {samples.shape}"
         )
-    return samples.copy()
+    if samples.dtype == np.int16:
+        return samples.copy()
+    if not np.isfinite(samples).all():
+        raise ValueError("samples are finite numbers between -1 and 1: these hold NaN or an infinity")
+    # An encoder may refuse what is very loud, and end with it.
+    sound = samples.copy()
+    return sound.clip(-1.0, 1.0, out=sound)
 
 
 class AudioEncoder:

@@ -18,18 +18,20 @@ import time as clock
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from reelcast.errors import MediaError, ReelcastError
-from reelcast.media.encode import VIDEO_CODECS, AnyPicture, ArrayFormat, VideoEncoder, to_frame
-from reelcast.media.encode_audio import AUDIO_CODECS, AudioEncoder, to_sound
+from reelcast.given import is_number
+from reelcast.media.encode import AnyPicture, VideoEncoder, to_frame
+from reelcast.media.encode_audio import AudioEncoder, to_sound
 from reelcast.media.lane import FIRST_DYNAMIC_TYPE
-from reelcast.track import AccessUnit, Codec, Kind, Track
+from reelcast.media.programme import Programme
+from reelcast.track import AccessUnit, Kind, Track
 
-__all__ = ["MAX_PICTURES", "Outlets", "Programme", "ProgrammeOptions", "Studio", "numbered"]
+__all__ = ["MAX_PICTURES", "Outlets", "Studio", "numbered"]
 
 log = logging.getLogger(__name__)
 
@@ -39,74 +41,10 @@ MAX_SOUND_SECONDS: Final = 2.0
 """Of samples that wait: sound comes in larger pieces, and costs nothing."""
 MAX_EARLY: Final = 512
 """Units of sound that wait for the first picture: ten seconds."""
+MAX_SECONDS: Final = 1e11
+"""Of a time: three thousand years; what is beyond was counted in milliseconds."""
 TURN_BACK_SECONDS: Final = 1.0
 """A time that is so much before the last is on another axis (a file that begins again); less is disorder."""
-
-
-class ProgrammeOptions(TypedDict, total=False):
-    """The parameters of a Programme, as keywords."""
-
-    fps: float
-    codec: Codec | None
-    size: tuple[int, int] | None
-    bit_rate: int | None
-    keyframe_seconds: float
-    pixel_format: ArrayFormat
-    audio_codec: Codec
-    sample_rate: int | None
-    channels: int
-    audio_bit_rate: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Programme:
-    """What is to be made of pictures and samples.
-
-    fps                 pictures a second that are to be expected; their times count all the same
-    codec               of video, None for sound alone
-    size                width and height as coded; None for that of the first picture, which all must have then
-    bit_rate            of video, bits a second; None for what suits its size
-    keyframe_seconds    between two keyframes
-    pixel_format        order of the channels in arrays of pictures
-    audio_codec         of sound
-    sample_rate         of the samples in Hz; None for no sound
-    channels            of the samples
-    audio_bit_rate      of sound, bits a second; None for what suits its channels
-
-    Raises ValueError for what makes no sense.
-    """
-
-    fps: float = 25.0
-    codec: Codec | None = "h264"
-    size: tuple[int, int] | None = None
-    bit_rate: int | None = None
-    keyframe_seconds: float = 2.0
-    pixel_format: ArrayFormat = "bgr24"
-    audio_codec: Codec = "aac"
-    sample_rate: int | None = None
-    channels: int = 1
-    audio_bit_rate: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("codec", self.codec or VIDEO_CODECS[0], VIDEO_CODECS),
-            ("audio_codec", self.audio_codec, AUDIO_CODECS),
-            ("pixel_format", self.pixel_format, ("bgr24", "rgb24")),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, not {value!r}")
-        for name in ("fps", "bit_rate", "keyframe_seconds", "sample_rate", "channels", "audio_bit_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be more than 0, not {value!r}")
-        if self.codec is None and self.sample_rate is None:
-            raise ValueError("without video (codec=None), say the sample_rate of the sound")
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """Of its tracks, in their order."""
-        video: tuple[Kind, ...] = ("video",) if self.codec is not None else ()
-        return (*video, "audio") if self.sample_rate is not None else video
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +83,13 @@ def numbered(tracks: Iterable[Track]) -> tuple[Track, ...]:
             payload_type, dynamic = dynamic, dynamic + 1
         found.append(replace(track, payload_type=payload_type, control=f"trackID={number}"))
     return tuple(found)
+
+
+def _check_times(time: float | None, pts: float | None) -> None:
+    """ValueError for what is no time."""
+    for name, value in (("time", time), ("pts", pts)):
+        if value is not None and not (is_number(value) and abs(value) < MAX_SECONDS):
+            raise ValueError(f"{name} must be a number of seconds, not {value!r}")
 
 
 class _Axis:
@@ -228,6 +173,7 @@ class Studio:
         """Take a picture; see `reelcast.client.publish.Publisher.write`."""
         if self.programme.codec is None:
             raise ValueError("this is sound alone: codec=None left video out")
+        _check_times(time, pts)
         frame = to_frame(picture, self.programme.pixel_format)
         with self._changed:
             shape = frame.width, frame.height
@@ -254,7 +200,10 @@ class Studio:
         """Take samples; see `reelcast.client.publish.Publisher.write_audio`."""
         if self.programme.sample_rate is None:
             raise ValueError("there is no sound here: say its sample_rate in the beginning")
+        _check_times(time, pts)
         sound = to_sound(samples, self.programme.channels)
+        if not len(sound):
+            return
         with self._changed:
             self._admit(lambda: self._sound < MAX_SOUND_SECONDS, wait)
             while self._sound >= MAX_SOUND_SECONDS:

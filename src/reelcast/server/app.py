@@ -41,7 +41,7 @@ from reelcast.server.turns import Turns
 from reelcast.server.writers import Writers
 
 if TYPE_CHECKING:
-    from reelcast.media.studio import ProgrammeOptions
+    from reelcast.media.programme import ProgrammeOptions
     from reelcast.server.live_writer import LiveWriter
 
 __all__ = ["DEFAULT_PORT", "Server"]

@@ -19,7 +19,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from reelcast.errors import ReelcastError
-from reelcast.media.studio import Outlets, Programme, ProgrammeOptions, Studio
+from reelcast.media.programme import Programme, ProgrammeOptions
+from reelcast.media.studio import Outlets, Studio
 from reelcast.net.handover import Handover
 from reelcast.rtp.intake import ReceivedUnit
 from reelcast.server.live import Feeding, Live
