@@ -223,6 +223,7 @@ async def test_our_client_knows_when_each_frame_was(
     url = f"rtsp://127.0.0.1:{server.port}/cam?recorded"
     async with connect(url, transport=transport, at=at, scale=scale, timeout=5.0) as stream:
         units = [received async for received in stream.units()]
+        assert {track.latency for track in stream.statistics()} == {None}
     pictures = sorted((each for each in units if each.track.kind == "video"), key=lambda each: each.pts)
     expected = [NOON + 2.4 + 0.04 * n for n in range(20)] + [NOON + 100 + 0.04 * n for n in range(60)]
     assert [received.time for received in pictures] == pytest.approx(expected, abs=0.001)

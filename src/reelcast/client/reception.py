@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -14,13 +15,16 @@ __all__ = ["Early", "Reception"]
 
 MAX_EARLY: Final = 1024
 """Packets kept that overtake the PLAY response, which says what their timestamps mean."""
+MAX_LATENCY: Final = 60.0
+"""Seconds: nothing is so long on its way."""
 
 
 class Reception:
     """One track of a session: its lane, its intake, and what is counted beside.
 
     units      that were complete; corrupt: of them, those behind a loss
-    latency    seconds from the sender's clock to ours, of the last unit; None while that clock is not known
+    latency    seconds from the sender's clock to ours, of the last unit; None while that clock is not known, and
+               where it is of another time than ours: a recording's, or one that was never set
     """
 
     def __init__(self, intake: Intake, lane: Lane, outlet: Callable[[ReceivedUnit], None]) -> None:
@@ -63,7 +67,8 @@ class Reception:
         self.corrupt += received.corrupt
         self.clock = received.clock
         known = received.clock != "estimated" and received.time is not None
-        self.latency = wall - received.time if known and received.time is not None else None
+        latency = wall - received.time if known and received.time is not None else math.inf
+        self.latency = latency if abs(latency) <= MAX_LATENCY else None
 
 
 class Early:

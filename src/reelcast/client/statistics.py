@@ -49,7 +49,8 @@ class TrackStatistics:
     corrupt    of them, those behind a loss and before the next keyframe
     dropped    of them, those that the application did not take in time
     packets    what the receiver counts
-    latency    seconds between the sender's clock and ours at the last unit; None while that is not known
+    latency    seconds between the sender's clock and ours at the last unit; None while that is not known, and of
+               what was recorded
     clock      whose the wall-clock times are
     """
 
