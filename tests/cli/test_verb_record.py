@@ -146,6 +146,23 @@ async def test_a_camera_that_comes_back(
     assert lines[2] == f"recording {path} over tcp"
 
 
+async def test_the_time_to_end_comes_though_nothing_else_does(
+    server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is lost and looked for may be so for ever."""
+
+    def play(server: ScriptedServer) -> None:
+        server.send_media(*map(audio, range(20)))
+
+    server.on_play = play
+    path = tmp_path / "a.mkv"
+    monkeypatch.setattr(module, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "unix_now", lambda: 5e9 if path.exists() else 0.0)
+    options = ("--transport", "tcp", "--reconnect", "--to", "2100-01-01T00:00:00Z")
+    assert await call(monkeypatch, "record", server.url, str(path), *options) == 0
+    assert units(path) > 0
+
+
 async def test_nothing_came(
     server: ScriptedServer,
     tmp_path: Path,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -34,8 +36,10 @@ from reelcast.cli.verb import (
 )
 from reelcast.client import events
 from reelcast.client.stream import Stream, connect
-from reelcast.errors import MediaError
+from reelcast.errors import MediaError, ReelcastError
+from reelcast.net.clock import unix_now
 from reelcast.rtp.alignment import Alignment
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.rtsp.url import without_userinfo
 from reelcast.track import Track
 
@@ -43,6 +47,8 @@ __all__ = ["record"]
 
 REFRESHES = 4
 """Looks at the progress line in a second: often enough to follow, seldom enough to read."""
+SILENCE_SECONDS = 5.0
+"""In which nothing comes, after which the time to end at is told by our own clock: what is late comes sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +131,12 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
         live = Live(progress, console=console, refresh_per_second=REFRESHES, transient=True)
         try:
             with live if console.is_terminal and not console.quiet else nullcontext():
-                async for received in stream.units():
-                    if order.until is not None and (received.time or 0.0) >= order.until.timestamp():
-                        break
-                    seconds = alignment.place(received)
-                    await loop.run_in_executor(thread, target.take, received, seconds)
-                    if order.duration is not None and target.seconds >= order.duration:
-                        break
+                async with aclosing(_wanted(stream.units(), order.until)) as wanted:
+                    async for received in wanted:
+                        seconds = alignment.place(received)
+                        await loop.run_in_executor(thread, target.take, received, seconds)
+                        if order.duration is not None and target.seconds >= order.duration:
+                            break
         finally:
             await loop.run_in_executor(thread, target.close)
             thread.shutdown()
@@ -140,6 +145,26 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
             raise MediaError(
                 f"{order.path}: nothing was recorded: no keyframe came", url=without_userinfo(order.url)
             )
+
+
+async def _wanted(units: AsyncIterator[ReceivedUnit], until: datetime | None) -> AsyncGenerator[ReceivedUnit]:
+    """What comes up to a time: by its own clock, and by ours where nothing comes any more."""
+    end = math.inf if until is None else until.timestamp()
+    while True:
+        try:
+            async with asyncio.timeout(None if until is None else SILENCE_SECONDS):
+                received = await anext(units)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            if isinstance(error, ReelcastError):
+                raise
+            if unix_now() >= end:
+                return
+        else:
+            if (received.time or 0.0) >= end:
+                return
+            yield received
 
 
 def _target(order: _Order, tracks: list[Track]) -> Target:
