@@ -57,6 +57,16 @@ def test_a_new_segment_begins_anew() -> None:
     assert alignment.place(unit(AUDIO, 9.0, 2000.5, segment=1)) == pytest.approx(9.2)
 
 
+def test_the_gaps_of_a_recording_move_nothing() -> None:
+    """Tracks come to a gap one after the other."""
+    alignment = Alignment()
+    assert alignment.place(unit(VIDEO, 1.0, 1000.0, "camera")) == 1.0
+    assert alignment.place(unit(AUDIO, 1.0, 1000.5, "camera")) == 1.5
+    assert alignment.place(unit(VIDEO, 2.0, 1005.0, "camera")) == 2.0
+    assert alignment.place(unit(AUDIO, 1.5, 1001.0, "camera")) == 2.0
+    assert alignment.place(unit(AUDIO, 2.0, 1005.5, "camera")) == 2.5
+
+
 def test_camera_clocks_count_and_missing_ones_do_not() -> None:
     alignment = Alignment()
     alignment.place(unit(VIDEO, 1.0, 1000.0, "camera"))

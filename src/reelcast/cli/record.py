@@ -148,11 +148,12 @@ async def _record(stream: Stream, order: _Order, console: Console) -> None:
 
 
 async def _wanted(units: AsyncIterator[ReceivedUnit], until: datetime | None) -> AsyncGenerator[ReceivedUnit]:
-    """What comes up to a time: by its own clock, and by ours where nothing comes any more."""
+    """What comes up to a time: by its own clock; up to one to come, by ours where nothing comes any more."""
     end = math.inf if until is None else until.timestamp()
+    patience = SILENCE_SECONDS if unix_now() < end < math.inf else None
     while True:
         try:
-            async with asyncio.timeout(None if until is None else SILENCE_SECONDS):
+            async with asyncio.timeout(patience):
                 received = await anext(units)
         except StopAsyncIteration:
             return

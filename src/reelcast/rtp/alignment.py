@@ -45,7 +45,9 @@ class Alignment:
             self._reference = track
             self._moves.clear()
         if received.clock != "estimated" and received.time is not None:
-            self._offsets[track] = received.time - received.pts
+            # A camera's own times are right from the first on: where they leap, both tracks do, at a gap.
+            if received.clock == "sender" or track not in self._offsets:
+                self._offsets[track] = received.time - received.pts
             self._look(track)
         return received.pts + self._moves.get(track, 0.0)
 
