@@ -9,17 +9,25 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tests.archive.takes import NOON, Takes, Unit, units_in, units_of
+from tests.archive.tape import Tape, writer_into
+from tests.groups import packets_in
 from tests.media.conftest import RECIPES, make_movie
 from tests.server.virtual import in_virtual_time
 
 from reelcast.archive import footage as module
 from reelcast.archive.footage import Footage, FootageReader
+from reelcast.archive.index import Index
 from reelcast.errors import MediaError
 from reelcast.media.cache import GroupCache
 from reelcast.media.groups import GroupReader
 from reelcast.media.parameters import parameter_sets
+from reelcast.rtp.group import Group
+from reelcast.rtp.intake import ReceivedUnit
+from reelcast.rtp.payload import depacketizer_for
+from reelcast.track import AccessUnit, Codec, Track
 
 LATER = NOON + 1e6
 
@@ -45,6 +53,46 @@ def test_every_unit_is_there_once_and_in_its_time(takes: Takes, cuts: tuple[floa
     assert reader.first == 0
     assert reader.read(int(reader.duration) + 1) is None
     reader.close()
+
+
+@pytest.mark.parametrize("delay", [-0.3, 0.0, 0.3])
+@pytest.mark.parametrize(("codec", "rate"), [("l16", 44_100), ("pcmu", 8_000)])
+def test_sound_goes_on_to_the_sample(
+    tmp_path: Path, movie: Path, codec: Codec, rate: int, delay: float
+) -> None:
+    """Files part at keyframes, between which and the units of sound there is no relation."""
+    tape = Tape(movie)
+    pictures = [each for each in tape.units if each.track.kind == "video"]
+    track = Track("audio", codec, rate, 97, control="trackID=2", channels=1)
+    tape.tracks = pictures[0].track, track
+    length = rate // 50
+    samples = (np.arange(length * 290) * 7 % 120 + 128).astype(np.uint8 if codec == "pcmu" else ">i2")
+    sound: list[ReceivedUnit] = []
+    for number, data in enumerate(samples.reshape(-1, length)):
+        start, at = number * length, 0.007 + number * 0.02
+        unit = AccessUnit(data.tobytes(), start, start, True, length)
+        sound.append(ReceivedUnit(track, unit, at, tape.now + at, "sender", at + delay))
+    with Index(tmp_path) as index, writer_into(index, segment_seconds=1.0) as writer:
+        for taken in tape.taken(sorted([*pictures, *sound], key=lambda each: each.arrival)):
+            writer.write(taken)
+        writer.stop()
+        assert len(index.segments("/cam")) > 4
+        reader = FootageReader(index, "/cam", tape.tracks)
+        groups = [reader.read(number) for number in range(int(reader.duration) + 1)]
+        reader.close()
+    units = [unit for group in groups if group is not None for unit in sound_in(group, track)]
+    found = np.frombuffer(b"".join(unit.data for unit in units), samples.dtype)
+    np.testing.assert_array_equal(found, samples)
+    ends = [unit.pts + unit.duration for unit in units]
+    assert [unit.pts for unit in units[1:]] == pytest.approx(ends[:-1], abs=1)
+
+
+def sound_in(group: Group, track: Track) -> list[AccessUnit]:
+    """The units of track 1."""
+    depacketizer = depacketizer_for(track)
+    packets = [packet for number, packet in packets_in(group) if number == 1]
+    numbered = [replace(packet, sequence=place) for place, packet in enumerate(packets)]
+    return [unit for packet in numbered for unit in depacketizer.receive(packet)]
 
 
 def test_files_that_overlap_show_nothing_twice(takes: Takes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reelcast.media.plain_samples import TELEPHONY, Expander, compressor_for, expanded
+from reelcast.media.plain_samples import TELEPHONY, Expander, compressor_for, cut, expanded
 from reelcast.track import AccessUnit, Codec, Track
 
 OCTETS = bytes(range(256))
@@ -40,6 +40,27 @@ def test_other_samples_become_the_nearest(codec: Codec) -> None:
     away = np.abs(levels[np.frombuffer(coded, np.uint8)] - samples)
     nearest = np.abs(levels[:, np.newaxis] - samples).min(axis=0)
     assert (away == nearest).all()
+
+
+@pytest.mark.parametrize(
+    ("codec", "channels", "ticks", "octets"),
+    [("pcmu", 1, 3, 3), ("pcma", 2, 3, 6), ("l16", 1, 3, 6), ("l16", 2, 1, 4), ("g722", 1, 11, 11)],
+)
+def test_a_unit_is_cut_between_samples(codec: Codec, channels: int, ticks: int, octets: int) -> None:
+    track = telephone(codec, channels=channels)
+    parts = cut(track, AccessUnit(OCTETS, 160, 150), ticks)
+    assert parts is not None
+    first, second = parts
+    assert (first.pts, first.dts, first.duration, first.data) == (160, 150, ticks, OCTETS[:octets])
+    assert (second.pts, second.dts, second.data) == (160 + ticks, 150 + ticks, OCTETS[octets:])
+    assert second.duration == 256 * ticks // octets - ticks
+
+
+@pytest.mark.parametrize(
+    ("codec", "ticks"), [("l16", 0), ("l16", -5), ("l16", 128), ("pcmu", 256), ("aac", 5), ("opus", 5)]
+)
+def test_what_cannot_be_cut(codec: Codec, ticks: int) -> None:
+    assert cut(telephone(codec), AccessUnit(OCTETS, 160, 150), ticks) is None
 
 
 def test_tracks_as_plain_samples() -> None:

@@ -28,7 +28,7 @@ from reelcast.errors import MediaError
 from reelcast.media.cache import GroupCache
 from reelcast.media.demux import Demuxer, open_demuxer
 from reelcast.media.groups import GROUP_SECONDS, GroupReader, leading_track
-from reelcast.media.plain_samples import TELEPHONY, compressor_for, expanded
+from reelcast.media.plain_samples import TELEPHONY, compressor_for, cut, expanded
 from reelcast.rtp.group import Group
 from reelcast.server.file_source import FileSource
 from reelcast.track import AccessUnit, Track
@@ -256,18 +256,27 @@ class _Excerpt:
 
     def units(self) -> Iterator[tuple[int, AccessUnit]]:
         shifts = [round(self._piece.place * track.clock_rate) for track in self.tracks]
-        segment = self._piece.segment
-        # What is shown behind its end stands in the next segment as well.
-        end = float("inf") if segment.growing else segment.end - segment.start - SAME_TIME
         for place, unit in self._demuxer.units():
             number = self._numbers.get(place)
             if number is None:
                 continue
             if number in self._compressors:
                 unit = self._compressors[number](unit)
-            if unit.pts < end * self.tracks[number].clock_rate:
+            own = self._own(self.tracks[number], unit)
+            if own is not None:
                 shift = shifts[number]
-                yield number, replace(unit, pts=unit.pts + shift, dts=unit.dts + shift)
+                yield number, replace(own, pts=own.pts + shift, dts=own.dts + shift)
+
+    def _own(self, track: Track, unit: AccessUnit) -> AccessUnit | None:
+        """What of a unit comes before the segment's end; what comes behind it stands in the next one as well."""
+        segment = self._piece.segment
+        left = (segment.end - segment.start) * track.clock_rate - unit.pts
+        if segment.growing or left > unit.duration:
+            return unit
+        if left <= SAME_TIME * track.clock_rate:
+            return None
+        parts = cut(track, unit, round(left))
+        return unit if parts is None else parts[0]
 
     def close(self) -> None:
         self._demuxer.close()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reelcast.archive.spool import OVERHEAD_BYTES, Taken
+from reelcast.media.plain_samples import cut
 
 __all__ = ["Entry", "Held"]
 
@@ -25,6 +26,16 @@ class Entry:
     taken: Taken
     wall: float
     opens: bool
+
+    def since(self, wall: float) -> Entry | None:
+        """What of it is shown at a time or later: all, nothing, or some of its samples."""
+        if self.wall >= wall:
+            return self
+        received = self.taken.received
+        parts = cut(received.track, received.unit, round((wall - self.wall) * received.track.clock_rate))
+        if parts is None:
+            return None
+        return replace(self, taken=replace(self.taken, received=replace(received, unit=parts[1])), wall=wall)
 
 
 class Held:
@@ -46,7 +57,7 @@ class Held:
     def add(self, entry: Entry) -> bool:
         """Hold a unit; False where it belongs to no group that is held from its beginning."""
         if entry.opens:
-            early = [each for each in self._early if each.wall >= entry.wall]
+            early = _since(entry.wall, self._early)
             self._early.clear()
             self._groups.append([entry, *early])
             self._bytes += sum(map(_size, self._groups[-1]))
@@ -66,19 +77,23 @@ class Held:
         """
         while len(self._groups) > 1 and self._groups[1][0].wall <= wall:
             gone, kept = self._groups.popleft(), self._groups[0]
-            kept[1:1] = early = [entry for entry in gone if entry.wall >= kept[0].wall]
+            kept[1:1] = early = _since(kept[0].wall, gone)
             self._bytes -= sum(map(_size, gone)) - sum(map(_size, early))
 
     def before(self, opening: Entry) -> list[Entry]:
         """What came before the unit that a group begins with, and is shown with it or later."""
         came = itertools.takewhile(lambda entry: entry is not opening, self)
-        return [entry for entry in came if entry.wall >= opening.wall]
+        return _since(opening.wall, came)
 
     def clear(self) -> None:
         """Hold nothing."""
         self._groups.clear()
         self._early.clear()
         self._bytes = 0
+
+
+def _since(wall: float, entries: Iterable[Entry]) -> list[Entry]:
+    return [part for entry in entries if (part := entry.since(wall)) is not None]
 
 
 def _size(entry: Entry) -> int:

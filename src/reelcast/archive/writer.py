@@ -221,7 +221,11 @@ class Writer:
             self._cut(file, entry)
             return
         self._heard.add(track.control)
-        if self._old is None or not self._belongs_before(self._old, entry):
+        if self._old is not None and self._belongs_before(self._old, entry):
+            rest = entry.since(file.opened)
+            if rest is not None:
+                file.write(rest)
+        else:
             file.write(entry)
 
     def _belongs_before(self, old: SegmentFile, entry: Entry) -> bool:

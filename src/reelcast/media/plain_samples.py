@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 
 from reelcast.media.decode import AudioDecoder
 from reelcast.media.encode import create_encoder, start_encoder
+from reelcast.rtp.payload.pcm import frame_size
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["TELEPHONY", "Expander", "compressor_for", "expanded"]
+__all__ = ["PLAIN", "TELEPHONY", "Expander", "compressor_for", "cut", "expanded"]
 
 TELEPHONY: Final[frozenset[Codec]] = frozenset({"pcmu", "pcma", "g722"})
 """Codecs that become plain samples, and are made of them again."""
+PLAIN: Final[frozenset[Codec]] = TELEPHONY | {"l16"}
+"""Codecs of as many octets in each tick of the clock, between which a unit may be cut."""
 _BIG_ENDIAN: Final = ">i2"
 _G722_RATE: Final = 16_000
 _G722_CELL: Final = 320
@@ -35,6 +38,19 @@ _G722_CELL: Final = 320
 def expanded(track: Track) -> Track:
     """A track of TELEPHONY as plain samples."""
     return replace(track, codec="l16", clock_rate=_G722_RATE if track.codec == "g722" else track.clock_rate)
+
+
+def cut(track: Track, unit: AccessUnit, ticks: int) -> tuple[AccessUnit, AccessUnit] | None:
+    """A unit in two, the second so many ticks of its clock later; None where it cannot be cut there."""
+    size = frame_size(track)
+    length = len(unit.data) // size
+    if track.codec not in PLAIN or not 0 < ticks < length:
+        return None
+    first, second = unit.data[: ticks * size], unit.data[ticks * size :]
+    return (
+        replace(unit, data=first, duration=ticks),
+        replace(unit, data=second, pts=unit.pts + ticks, dts=unit.dts + ticks, duration=length - ticks),
+    )
 
 
 class Expander:

@@ -23,13 +23,13 @@ from reelcast.rtp.payload.base import (
 )
 from reelcast.track import AccessUnit, Codec, Track
 
-__all__ = ["FORMATS", "PcmDepacketizer", "PcmPacketizer"]
+__all__ = ["FORMATS", "PcmDepacketizer", "PcmPacketizer", "frame_size"]
 
 PACKETS_A_SECOND = 50
 """20 ms each, the default packetization interval of RFC 3551."""
 
 
-def _frame_size(track: Track) -> int:
+def frame_size(track: Track) -> int:
     """Bytes of one sample of all channels."""
     return max(track.channels, 1) * (2 if track.codec == "l16" else 1)
 
@@ -39,7 +39,7 @@ class PcmPacketizer:
 
     def __init__(self, track: Track, max_packet_size: int) -> None:
         self._payload_type = track.payload_type
-        self._frame = _frame_size(track)
+        self._frame = frame_size(track)
         room = payload_room(max_packet_size) // self._frame
         self._samples = max(min(track.clock_rate // PACKETS_A_SECOND, room), 1)
         self._waiting = b""
@@ -80,7 +80,7 @@ class PcmDepacketizer(OneByOne):
 
     def __init__(self, track: Track) -> None:
         self._continuity = Continuity()
-        self._frame = _frame_size(track)
+        self._frame = frame_size(track)
 
     def receive(self, packet: Packet) -> list[AccessUnit]:
         """Take the next packet; half a sample at its end is dropped."""
