@@ -201,7 +201,7 @@ def _is_intact(image: Image, originals: list[Image]) -> bool:
 def main(library: str, task: str, url: str, transport: str, seconds: str, movie: str = "") -> None:
     # What a library loads when it is first used is no part of any time.
     import_module("cv2" if library == OPENCV else "reelcast.client.sync")
-    import_module("reelcast.client.frames")
+    import_module("reelcast.client.decoding")
     watch = Watch(lambda: LIBRARIES[library](url, transport), float(seconds))
     figures = watch.run(TASKS[task])
     if movie:

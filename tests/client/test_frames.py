@@ -1,135 +1,26 @@
-"""From units to frames: what losses leave whole, the order of what is shown, and how much is kept."""
+"""Frames on their way to who takes them: how many are decoded ahead, what is forgotten, and how they end."""
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Iterator
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scripts.movies.marks import read_mark
+from tests.client.film import FILMS, Movie, mark, received
 from tests.server.raw import until
 
-from reelcast.client.frame import Frame
-from reelcast.client.frames import AHEAD, Frames, _Decoding, check_kinds
+from reelcast.client.frames import AHEAD, Frames, check_kinds
 from reelcast.client.queue import UnitQueue
 from reelcast.errors import MediaError, TransportError
-from reelcast.media.decode import decoder_for
-from reelcast.media.demux import open_demuxer
-from reelcast.rtp.intake import Intake, ReceivedUnit
-from reelcast.rtp.packet import Packet
-from reelcast.rtp.payload import packetizer_for
+from reelcast.rtp.intake import ReceivedUnit
 from reelcast.track import AccessUnit, Track
 
-WALL = 1_750_000_000.0
-COUNT = 200
-"""Frames of a movie that are looked at: four groups of pictures."""
 
-
-class Movie:
-    """The video of a sample movie, as packets, and as decoded without loss.
-
-    Timestamps wrap after some frames, and sequence numbers too.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.packets: list[tuple[float, bytes]] = []
-        demuxer = open_demuxer(path)
-        number = next(at for at, track in enumerate(demuxer.tracks) if track.kind == "video")
-        self.track = demuxer.tracks[number]
-        units = [unit for at, unit in demuxer.units() if at == number][:COUNT]
-        demuxer.close()
-        packetizer = packetizer_for(self.track)
-        sequence = 65_000
-        for unit in units:
-            for burst in packetizer.packetize(unit):
-                at = 0
-                for size in burst.sizes:
-                    packet = Packet.parse(burst.data[at : at + size])
-                    assert packet is not None
-                    at += size
-                    timestamp = packet.timestamp + 2**32 - 200_000 & 0xFFFFFFFF
-                    packet = replace(packet, sequence=sequence & 0xFFFF, timestamp=timestamp, ssrc=7)
-                    self.packets.append((burst.dts / self.track.clock_rate, packet.to_bytes()))
-                    sequence += 1
-        decoder = decoder_for(self.track)
-        pictures = [picture for unit in units for picture in decoder.decode(unit)] + [*decoder.flush()]
-        self.pixels = {mark(picture): pixels(picture) for picture in pictures}
-
-
-def mark(shown: Any) -> int | None:
-    return read_mark(shown.to_ndarray("gray8"))
-
-
-def pixels(shown: Any) -> NDArray[np.uint8]:
-    array: NDArray[np.uint8] = shown.to_ndarray("rgb24")
-    return array
-
-
-@pytest.fixture(scope="module", params=["movie.mp4", "movie-bframes.mp4"])
+@pytest.fixture(scope="module", params=FILMS)
 def movie(movies: Path, request: pytest.FixtureRequest) -> Movie:
     return Movie(movies / request.param)
-
-
-def received(movie: Movie, loss: float, *, segment: int = 0) -> Iterator[ReceivedUnit]:
-    """The units of a movie whose packets are lost by chance, always the same ones."""
-    chance = random.Random(7)
-    intake = Intake(movie.track, ordered=False, ssrc=9, cname="me")
-    for time, packet in movie.packets:
-        if chance.random() >= loss:
-            for unit in intake.take((packet,), time, WALL + time):
-                yield replace(unit, segment=segment)
-    yield from (replace(unit, segment=segment) for unit in intake.flush(math.inf, 0.0, WALL))
-
-
-def decoded(movie: Movie, loss: float, *, flag: bool = False) -> list[Frame]:
-    decoding = _Decoding(("video",), flag)
-    frames = [frame for unit in received(movie, loss) for frame in decoding.decode(unit)]
-    return frames + decoding.flush()
-
-
-def test_without_loss_all_of_it(movie: Movie) -> None:
-    frames = decoded(movie, 0.0)
-    assert [mark(frame) for frame in frames] == list(range(COUNT))
-    assert [frame.pts for frame in frames] == [pytest.approx(number / 25) for number in range(COUNT)]
-    assert all(frame.time == pytest.approx(WALL + frame.pts, abs=0.25) for frame in frames)
-    assert not any(frame.corrupt for frame in frames)
-
-
-def test_no_picture_is_lost_where_times_stand_still(movie: Movie) -> None:
-    decoding = _Decoding(("video",), False)
-    units = [replace(unit, pts=round(unit.pts * 25) // 2 / 12.5) for unit in received(movie, 0.0)]
-    frames = [frame for unit in units for frame in decoding.decode(unit)] + decoding.flush()
-    assert [mark(frame) for frame in frames] == list(range(COUNT))
-    assert [frame.pts for frame in frames] == [pytest.approx(number // 2 / 12.5) for number in range(COUNT)]
-
-
-@pytest.mark.parametrize("flag", [False, True], ids=["drop", "flag"])
-def test_what_is_not_called_corrupt_is_whole(movie: Movie, flag: bool) -> None:
-    """Two packets of a hundred are lost: each picture is as it was coded, to the pixel, or is said not to be."""
-    frames = decoded(movie, 0.02, flag=flag)
-    whole = [frame for frame in frames if not frame.corrupt]
-    assert len(whole) > 20
-    for frame in whole:
-        number = round(frame.pts * 25)
-        assert mark(frame) == number
-        assert np.array_equal(pixels(frame), movie.pixels[number])
-    times = [frame.pts for frame in frames]
-    assert times == sorted(set(times))
-    assert (len(frames) > len(whole)) is flag
-
-
-def test_what_a_decoder_holds_back_is_shown_when_another_session_begins(movie: Movie) -> None:
-    decoding = _Decoding(("video",), False)
-    units = [*received(movie, 0.0), *received(movie, 0.0, segment=1)]
-    frames = [frame for unit in units for frame in decoding.decode(unit)] + decoding.flush()
-    assert [mark(frame) for frame in frames] == [*range(COUNT), *range(COUNT)]
-    assert [frame.segment for frame in frames] == [0] * COUNT + [1] * COUNT
 
 
 async def test_what_a_decoder_holds_back_is_shown_before_an_error(movie: Movie) -> None:
@@ -186,11 +77,6 @@ async def test_what_is_forgotten_is_not_shown() -> None:
     frames.close()
 
 
-def test_what_is_printed_of_it() -> None:
-    (frame,) = _Decoding(("audio",), False).decode(sound(0))
-    assert repr(frame) == "<Frame of pcmu at 0.000 s, estimated time None key>"
-
-
 @pytest.mark.timeout(20)
 async def test_a_reader_that_was_replaced_before_it_began_has_nothing() -> None:
     queue = UnitQueue()
@@ -223,3 +109,31 @@ def test_kinds_that_are_not_there(
 def test_kinds_that_are_there() -> None:
     check_kinds(("video", "audio"), (AUDIO,), "rtsp://cam/")
     check_kinds(("video",), (), "rtsp://cam/")  # nothing is known of what is not open
+
+
+PROGRAM = """
+import asyncio, sys, threading
+import reelcast.client.stream
+from reelcast.client.frames import Frames
+from reelcast.client.queue import UnitQueue
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "av":
+            print(threading.current_thread().name)
+
+sys.meta_path.insert(0, Finder())
+
+async def main():
+    queue = UnitQueue()
+    queue.end(None)
+    async for _ in Frames(queue, ("video",), every=True, flag=False):
+        pass
+
+asyncio.run(main())
+"""
+
+
+def test_decoders_are_loaded_where_nobody_receives() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("reelcast-decode")

@@ -17,11 +17,12 @@ import logging
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from reelcast.client import events
 from reelcast.client.classroom import ClassroomSession
 from reelcast.client.continuity import Continuity
+from reelcast.client.frames import Frames, check_kinds
 from reelcast.client.lifetime import Outlets
 from reelcast.client.link import Link, Start
 from reelcast.client.options import Dialect, Moment, Options, Transport, check, moment, start_of
@@ -40,9 +41,6 @@ from reelcast.rtsp.authentication import Credentials
 from reelcast.rtsp.states import State
 from reelcast.rtsp.url import without_userinfo
 from reelcast.track import Kind, Track
-
-if TYPE_CHECKING:
-    from reelcast.client.frames import Frames
 
 __all__ = ["Stream", "TrackStatistics", "Transport", "connect"]
 
@@ -333,8 +331,6 @@ class Stream:
 
         Ends and raises as `units`; MediaError where there is no such track, or no decoder for a codec.
         """
-        from reelcast.client.frames import Frames, check_kinds
-
         check_kinds(kinds, self.tracks, self.url)
         choice("corrupt", corrupt, ("drop", "flag"))
         frames = Frames(self._queue, kinds, every=every, flag=corrupt == "flag")
