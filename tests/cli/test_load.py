@@ -48,16 +48,19 @@ def test_json_and_nothing_else(serving: tuple[str, IO[str]], tmp_path: Path) -> 
     _read_until(log, " TEARDOWN ", 3)
 
 
-def test_an_interruption_leaves_in_good_order(serving: tuple[str, IO[str]]) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_an_interruption_leaves_in_good_order(
+    serving: tuple[str, IO[str]], number: signal.Signals, code: int
+) -> None:
     url, log = serving
     command = [*LOAD, url, "-n", "2", "--duration", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         _read_until(log, " PLAY ", 2)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, _ = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "2 joined, 2 served" in output
     assert "interrupted" in output
     _read_until(log, " TEARDOWN ", 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -112,6 +113,29 @@ async def test_a_lost_connection(
     output = capsys.readouterr()
     assert output.err == f"reelcast: {server.url}: the server closed the connection\n"
     assert output.out.startswith("audio pcmu: 1 units")
+
+
+def test_sigterm_closes_a_window_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def run_window(*_: object, **__: object) -> int:
+        before = signal.signal(signal.SIGINT, lambda *_: told.append("closed"))
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return 0
+
+    monkeypatch.setattr(player, "check_installed", lambda: None)
+    monkeypatch.setattr(player, "available", lambda: None)
+    monkeypatch.setattr(player, "run", run_window)
+    before = signal.signal(signal.SIGTERM, lambda *_: told.append("terminated"))
+    try:
+        with pytest.raises(SystemExit):
+            module.show(Source("rtsp://host/movie"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == ["closed", "terminated"]
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reelcast.cli.verb import INTERRUPTED, TRUST, seconds_of, url_of
+from reelcast.cli.verb import INTERRUPTED, TRUST, seconds_of, terminated_in_order, url_of
 from reelcast.client.trust import Trust
 from reelcast.load.plot import check_plot, save_plot
 from reelcast.load.readers import MAX_TRACKS
@@ -87,13 +87,14 @@ def load(
     )
     notices = Console(stderr=True, highlight=False)
     _warn_of_files(plan, notices)
-    measurement = asyncio.run(_run(plan, notices))
-    if as_object:
-        print(json.dumps(as_json(measurement), indent=2))
-    else:
-        Console(highlight=False).print(as_text(measurement))
-    if plot is not None:
-        save_plot(measurement, plot)
+    with terminated_in_order():
+        measurement = asyncio.run(_run(plan, notices))
+        if as_object:
+            print(json.dumps(as_json(measurement), indent=2))
+        else:
+            Console(highlight=False).print(as_text(measurement))
+        if plot is not None:
+            save_plot(measurement, plot)
     if measurement.interrupted:
         raise typer.Exit(INTERRUPTED)
     if not measurement.served:

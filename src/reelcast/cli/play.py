@@ -14,7 +14,19 @@ from rich.live import Live
 
 from reelcast import player
 from reelcast.cli.progress import Progress, summary
-from reelcast.cli.verb import DURATION, FROM, START, TIMEOUT, TRANSPORT, TRUST, URL, Way, run, start_of
+from reelcast.cli.verb import (
+    DURATION,
+    FROM,
+    START,
+    TIMEOUT,
+    TRANSPORT,
+    TRUST,
+    URL,
+    Way,
+    run,
+    start_of,
+    terminated_in_order,
+)
 from reelcast.client.stream import Stream, connect
 from reelcast.errors import ReelcastError
 from reelcast.player.launcher import prompt
@@ -58,7 +70,8 @@ def show(source: Source | None, *, play_at_once: bool = False) -> None:
     player.check_installed()
     reason = player.available()
     if reason is None:
-        sys.exit(player.run(source, play=play_at_once))
+        with terminated_in_order():
+            sys.exit(player.run(source, play=play_at_once))
     if source is None and sys.stdin.isatty():
         source = prompt(input, print)
     if source is None:

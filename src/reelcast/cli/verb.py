@@ -34,6 +34,7 @@ __all__ = [
     "run",
     "seconds_of",
     "start_of",
+    "terminated_in_order",
     "url_of",
 ]
 
@@ -131,7 +132,7 @@ TIMEOUT = typer.Option(
 
 def run(work: Coroutine[object, object, None]) -> None:
     """Do the work of a verb in an event loop; Ctrl-C and SIGTERM end it, and the program, in good order."""
-    with _terminated_in_order():
+    with terminated_in_order():
         try:
             asyncio.run(work)
         except KeyboardInterrupt:
@@ -139,7 +140,7 @@ def run(work: Coroutine[object, object, None]) -> None:
 
 
 @contextmanager
-def _terminated_in_order() -> Iterator[None]:
+def terminated_in_order() -> Iterator[None]:
     """Let SIGTERM end what is being done as Ctrl-C does, and then the process, as whoever sent it expects."""
     if threading.current_thread() is not threading.main_thread():
         yield
