@@ -70,6 +70,8 @@ def test_a_password_that_is_typed(
     [
         ("secret", ("a:b",), "is no user"),
         ("secret", ("alice", "--read", "cam"), "is no pattern"),
+        ("secret", ("alice", "--publish", "/[x"), "is no pattern"),
+        ("secret", ("alice", "--realm", 'a"b'), "is no realm"),
         ("\n", ("alice",), "is not empty"),
         ("", ("alice",), "is not empty"),
     ],

@@ -32,6 +32,7 @@ def segments(path: str) -> tuple[str, ...]:
         ("/a**", ["/a", "/abc"], ["/a/b"]),
         ("/cam?", ["/cam1", "/camx"], ["/cam", "/cam12"]),
         ("/cam[12]", ["/cam1", "/cam2"], ["/cam3", "/cam12"]),
+        ("/cam[[]1", ["/cam[1"], ["/cam1"]),
         ("/a b", ["/a b", "/a%20b"], ["/a+b"]),
         ("/a.b", ["/a.b"], ["/axb"]),
         ("/x*x*x", ["/xxx", "/xaxbx"], ["/xx", "/x/xx"]),
@@ -57,7 +58,7 @@ def test_patterns_take_no_time() -> None:
     assert not PathPattern("/" + "*a" * 400 + "b").matches(["a" * 4000])
 
 
-@pytest.mark.parametrize("text", ["", "cam", "**", " /cam", "/" + "x" * MAX_PATTERN])
+@pytest.mark.parametrize("text", ["", "cam", "**", " /cam", "/" + "x" * MAX_PATTERN, "/a[b", "/[x/]"])
 def test_what_is_no_pattern(text: str) -> None:
     with pytest.raises(ValueError, match="no pattern of paths"):
         PathPattern(text)

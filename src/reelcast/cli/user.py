@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from reelcast.server.guard import User
+from reelcast.server.guard import Guard, User
 from reelcast.server.passwords import DEFAULT_REALM, Password, hash_password
 from reelcast.server.rights import Rights
 
@@ -40,8 +40,8 @@ def user(
     """
     try:
         rights = Rights(tuple(["/**"] if read is None else read), tuple(publish or ()))
-        # Before anybody types a password for what is no name.
-        User(name, Password.of(name, "", realm), rights)
+        # Before anybody types a password for what is no name, or no realm.
+        Guard([User(name, Password.of(name, "", realm), rights)], realm=realm)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     password = _ask()

@@ -15,6 +15,7 @@ __all__ = ["MAX_PATTERN", "READ_ALL", "PathPattern", "Right", "Rights"]
 MAX_PATTERN: Final = 1000
 """Characters of a pattern: no path is longer that a player can ask for."""
 _ANY_DEPTH: Final = "**"
+_OPEN: Final = re.compile(r"\[(?![^\]/]*\])")
 
 
 class Right(StrEnum):
@@ -41,6 +42,9 @@ class PathPattern:
         if not self.text.startswith("/") or len(self.text) > MAX_PATTERN:
             shown = repr(self.text[:60])
             raise ValueError(f'{shown} is no pattern of paths: it begins with "/", such as "/cam" or "/**"')
+        if _OPEN.search(self.text):
+            shown = repr(self.text[:60])
+            raise ValueError(f'{shown} is no pattern of paths: "[" has no "]"; itself is written "[[]"')
 
     @cached_property
     def _parts(self) -> list[re.Pattern[str] | None]:
