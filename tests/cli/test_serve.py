@@ -109,6 +109,7 @@ def test_a_udp_port_in_use(folder: Path) -> None:
             run("serve", folder, "--host", "127.0.0.1", "--port", "0", "--rtp-port", str(ports.pair[0]))
         )
     assert f"UDP port {ports.pair[0]}" in line
+    assert line.rstrip().endswith("choose another with --rtp-port")
 
 
 @pytest.mark.parametrize(

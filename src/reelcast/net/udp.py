@@ -130,7 +130,7 @@ class UdpPair:
 
         `port` is the RTP port, 0 for any free even one. Raises TransportError where there is none.
         """
-        rtp, rtcp = bind_pair(host, port)
+        rtp, rtcp = bind_pair(host, port, option="--rtp-port")
         pair = cls(
             Datagrams(rtp, on_datagram, on_unreachable),
             Datagrams(rtcp, on_datagram, on_unreachable),
@@ -153,12 +153,12 @@ class UdpPair:
         self.rtcp.close()
 
 
-def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def bind_pair(host: str, port: int, *, option: str = "") -> tuple[socket.socket, socket.socket]:
     """An RTP socket and an RTCP socket on the port above; 0 for any free even port.
 
-    Raises TransportError where there is none.
+    Raises TransportError where there is none, which names the option that chooses another.
     """
-    hint = "; choose another with --rtp-port" if port else ""
+    hint = f"; choose another{option and f' with {option}'}" if port else ""
     reason = "none is free"
     for _ in range(1 if port else PAIR_ATTEMPTS):
         try:
