@@ -456,6 +456,65 @@ async def test_what_another_connection_does_while_a_place_is_looked_for(
         assert not client.frames[2]
 
 
+async def test_who_plays_over_two_connections_does_so_in_turn(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance H20: none is answered from the middle of the other."""
+    start_before, looking = FileSource.start_before, 0
+
+    async def found_slowly(source: FileSource, seconds: float) -> tuple[Group, Run | None]:
+        nonlocal looking
+        looking += 1
+        assert looking == 1
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        looking -= 1
+        return await start_before(source, seconds)
+
+    monkeypatch.setattr(FileSource, "start_before", found_slowly)
+    async with await Client.connect(server.port) as client, await Client.connect(server.port) as other:
+        session = await set_up(client)
+        for number in range(10):
+            client.say("PLAY", "/short.mp4", session, f"Range: npt={number % 3}-")
+            other.say("PLAY", "/short.mp4", session, f"Range: npt={number % 2}-")
+        statuses = [(await one.answer()).status for _ in range(10) for one in (client, other)]
+        assert statuses == [200] * 20
+        await client.packets(0, 5)
+
+
+async def test_who_waits_for_its_turn_finds_what_has_become_of_the_session(
+    server: Server, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conformance H18, H20."""
+    start_before, found = FileSource.start_before, asyncio.Event()
+
+    async def found_slowly(source: FileSource, seconds: float) -> tuple[Group, Run | None]:
+        await found.wait()
+        return await start_before(source, seconds)
+
+    monkeypatch.setattr(FileSource, "start_before", found_slowly)
+    async with (
+        await Client.connect(server.port) as client,
+        await Client.connect(server.port) as other,
+        await Client.connect(server.port) as third,
+    ):
+        session = await set_up(client)
+        (turn,) = (each.turn for each in sessions)
+        client.say("PLAY", "/short.mp4", session)
+        await until(turn.locked)
+        other.say("PAUSE", "/short.mp4", session)
+        found.set()
+        assert [(await one.answer()).status for one in (client, other)] == [200, 200]
+        found.clear()
+        client.say("PLAY", "/short.mp4", session, "Range: npt=1-")
+        await until(turn.locked)
+        other.say("PLAY", "/short.mp4", session)
+        assert (await third.ask("GET_PARAMETER", "/short.mp4", session)).status == 200
+        assert (await third.ask("TEARDOWN", "/short.mp4", session)).status == 200
+        found.set()
+        assert [(await one.answer()).status for one in (client, other)] == [454, 454]
+
+
 async def test_play_while_playing_changes_nothing(server: Server) -> None:
     """Conformance P12."""
     async with await Client.connect(server.port) as client:

@@ -302,6 +302,22 @@ async def test_back_and_forth(transport: str) -> None:
         watcher.assert_numbers_go_on()
 
 
+@in_virtual_time
+async def test_what_was_prepared_and_never_begun() -> None:
+    """Its connection was lost with the answer: over another one, numbers go on all the same."""
+    async with watched("udp") as (_, _, watcher):
+        await asyncio.sleep(10.0)
+        await watcher.play(3.5)
+        await asyncio.sleep(2.0)
+        await watcher.player.play(math.inf, None)
+        await asyncio.sleep(2.0)
+        since = watcher.reader.count(0)
+        await watcher.play(6.5)
+        await asyncio.sleep(2.0)
+        assert watcher.frames(since)[0] == 60
+        watcher.assert_numbers_go_on()
+
+
 @TRANSPORTS
 @in_virtual_time
 async def test_a_closed_range_of_what_was(transport: str) -> None:

@@ -1,4 +1,4 @@
-"""What is settled of every request before its handler has it: who asks, and in which session."""
+"""What is settled of every request before its handler has it: who asks, in which session, and when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reelcast.server.call import Call
 from reelcast.server.guard import LoginError
 from reelcast.server.session import Session
 
-__all__ = ["identify", "join"]
+__all__ = ["check_state", "identify", "join"]
 
 
 async def identify(call: Call) -> None:
@@ -53,13 +53,20 @@ def join(call: Call) -> None:
         call.session = session
         if request.method != "TEARDOWN":
             session.touch()
-        session.refresh()
-        after(session.state, request.method)
         _check_place(call, session)
     elif request.method != "OPTIONS" and not call.services.guard.is_known(call.visitor):
         raise call.refusal(call.visitor)
     elif request.method in NEEDS_SESSION:
         raise ProtocolError(f"{request.method} needs a Session header", 454)
+
+
+def check_state(call: Call) -> None:
+    """See that the session, where one is named, is there and may be asked this; ProtocolError 454, 455."""
+    session = call.session
+    if session is not None:
+        call.services.sessions.find(session.id, session.host)
+        session.refresh()
+        after(session.state, call.request.method)
 
 
 def _check_place(call: Call, session: Session) -> None:

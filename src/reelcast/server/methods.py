@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -27,7 +28,7 @@ from reelcast.rtsp.message import Request, Response
 from reelcast.rtsp.ranges import Range, Unit
 from reelcast.rtsp.states import State, after, check_method
 from reelcast.rtsp.url import RtspUrl
-from reelcast.server.admission import identify, join
+from reelcast.server.admission import check_state, identify, join
 from reelcast.server.announce import announce, publication_of, record, set_up
 from reelcast.server.call import Call, Services
 from reelcast.server.connection import Connection, Reply
@@ -59,7 +60,7 @@ async def answer(services: Services, connection: Connection, request: Request) -
         _check(call)
         await identify(call)
         join(call)
-        reply = await METHODS[request.method](call)
+        reply = await _answer_in_turn(call)
         level = logging.DEBUG if request.method in _QUIET else logging.INFO
     except ProtocolError as error:
         reply, level = refuse(call, error, tuple(METHODS)), logging.INFO
@@ -77,6 +78,14 @@ async def answer(services: Services, connection: Connection, request: Request) -
     outcome += f", as {call.visitor.user}" if call.visitor.user else ""
     log.log(level, "%s %s %s -> %d%s", connection, request.method[:40], _path(call), status, outcome)
     return reply
+
+
+async def _answer_in_turn(call: Call) -> Reply:
+    """What changes a session waits for what does so already, whichever connections the two came over."""
+    session, method = call.session, call.request.method
+    async with contextlib.nullcontext() if session is None or method not in _IN_TURN else session.turn:
+        check_state(call)
+        return await METHODS[method](call)
 
 
 @lru_cache(maxsize=1)
@@ -375,3 +384,5 @@ METHODS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
 """What this server does, in the order in which it is told to clients."""
 _QUIET = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER"})
 """Clients send these to stay alive: not worth a line each."""
+_IN_TURN = frozenset({"SETUP", "PLAY", "PAUSE"})
+"""What is for a reader one after the other. TEARDOWN is not: it must not wait for a file that cannot be read."""

@@ -228,6 +228,8 @@ class Rewind:
         player = self._player
         if isinstance(player, Replay):
             numbers = player.hand_over()
+            # Who does not begin with it goes on from here, wherever it goes.
+            self._halt = _Halt(numbers, {}, numbers.reached)
             player = self._player = Follower(self._source.broadcast, numbers, self._carrier, self._pacer)
         return await player.play(None, None)
 

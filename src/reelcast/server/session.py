@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -82,6 +83,7 @@ class Session(ABC):
     state        where it stands
     deliveries   how each track is carried that is set up
     last_seen    when the client last showed that it is alive (monotonic seconds)
+    turn         held by the request that changes it: others may come over other connections meanwhile
     """
 
     foreign: ClassVar[frozenset[str]]
@@ -98,6 +100,7 @@ class Session(ABC):
         self.user = ""
         self.state = State.INIT
         self.deliveries: dict[int, Delivery] = {}
+        self.turn = asyncio.Lock()
         self.touch()
 
     @property
