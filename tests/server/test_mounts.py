@@ -19,6 +19,7 @@ from reelcast.media.groups import GroupReader
 from reelcast.net.carrier import Carrier
 from reelcast.server import file_source
 from reelcast.server import mounts as module
+from reelcast.server.disk import AT_ONCE
 from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.live import Live, LivePolicy
@@ -433,3 +434,20 @@ async def test_live_paths_that_publishers_make(mounts: Mounts) -> None:
     with pytest.raises(ProtocolError, match="/other is none of the paths that can be published to") as caught:
         mounts.publish_to("/other")
     assert caught.value.status == 403
+
+
+async def test_a_folder_that_does_not_answer_keeps_no_other_waiting(
+    mounts: Mounts, folder: Path, tmp_path: Path, gate: threading.Event
+) -> None:
+    """Conformance H35: many ask for what is on a share that has gone, and are patient."""
+    for number in range(50):
+        shutil.copy(folder / "brief.mp4", tmp_path / f"{number}.mp4")
+    mounts.add("/gone", tmp_path)
+    asking = [asyncio.create_task(find(mounts, f"/gone/{number}.mp4")) for number in range(50)]
+    await until(lambda: len(mounts._open) >= AT_ONCE)
+    mounts.add("/here", folder / "short.mp4")
+    assert await mounts.find_file(["here"]) is not None
+    assert await asyncio.to_thread(os.getpid) == os.getpid()
+    gate.set()
+    for number, task in enumerate(asking):
+        assert (await task).path == f"/gone/{number}.mp4"

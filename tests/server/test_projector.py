@@ -16,6 +16,7 @@ from reelcast.errors import MediaError
 from reelcast.media.frames import JpegFrames
 from reelcast.media.mjpeg import write_frames
 from reelcast.server.classroom import MAX_LAG, READ_FRAMES, Projector
+from reelcast.server.disk import Disk
 from reelcast.server.pacer import TICK, Pacer
 
 COUNT = 60
@@ -30,7 +31,7 @@ class Hall:
         self.pacer = Pacer(lambda: None)
         self.shown: list[tuple[float, int]] = []
         self.frames = frames
-        self.projector = Projector(frames, self._show, self.pacer)
+        self.projector = Projector(frames, self._show, self.pacer, Disk())
 
     @property
     def numbers(self) -> list[int]:

@@ -28,6 +28,7 @@ from reelcast.rtsp.states import after, check_method
 from reelcast.rtsp.url import RtspUrl
 from reelcast.server.call import Services
 from reelcast.server.connection import Connection, Reply
+from reelcast.server.disk import Disk
 from reelcast.server.guard import Visitor
 from reelcast.server.negotiation import LOWEST_PORT
 from reelcast.server.pacer import Pacer
@@ -89,13 +90,14 @@ async def _setup(services: Services, connection: Connection, request: Request) -
     # Its clients have no way to log in.
     if not services.guard.allows(Visitor(host=connection.peer[0]), Right.READ, segments):
         raise ProtocolError("a login is needed, which this dialect does not have", 401)
-    path = await services.mounts.find_file(segments)
-    if path is None:
+    found = await services.mounts.find_file(segments)
+    if found is None:
         raise ProtocolError("no such file is served", 404)
-    frames = await _open(path)
+    path, disk = found
+    frames = await _open(path, disk)
     # Media goes to the host that asked for it and nowhere else (RFC 2326 section 16).
     destination = Destination(connection.family, (connection.peer[0], port, *connection.peer[2:]))
-    film = Film(frames, pair, destination)
+    film = Film(frames, pair, destination, disk)
     former = _session_of(connection)
     if former is not None:
         services.sessions.end(former)
@@ -172,8 +174,8 @@ def _segments(uri: str) -> list[str]:
     return [segment for segment in uri.split("/") if segment]
 
 
-async def _open(path: Path) -> JpegFrames:
-    opening = asyncio.ensure_future(asyncio.to_thread(JpegFrames, path))
+async def _open(path: Path, disk: Disk) -> JpegFrames:
+    opening = asyncio.ensure_future(disk.run(JpegFrames, path))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -193,7 +195,7 @@ class Film:
     number    of the session, as its client knows it
     """
 
-    def __init__(self, frames: JpegFrames, pair: UdpPair, destination: Destination) -> None:
+    def __init__(self, frames: JpegFrames, pair: UdpPair, destination: Destination, disk: Disk) -> None:
         self.tracks: tuple[Track, ...] = (frames.track,)
         self.duration: float | None = None
         self.calendar: Calendar | None = None
@@ -202,6 +204,7 @@ class Film:
         self.frames = frames
         self._pair = pair
         self._destination = destination
+        self._disk = disk
 
     def ssrc(self, track: int) -> int | None:
         """The dialect's one SSRC."""
@@ -209,7 +212,7 @@ class Film:
 
     def player(self, ssrcs: Mapping[int, int], carrier: Carrier, pacer: Pacer) -> Projector:
         """The one player; what it sends goes neither by a carrier nor under an SSRC of its own."""
-        return Projector(self.frames, self.send, pacer)
+        return Projector(self.frames, self.send, pacer, self._disk)
 
     def send(self, number: int, jpeg: bytes) -> None:
         """Send a frame, now."""
@@ -225,12 +228,15 @@ class Projector:
 
     lead = None
 
-    def __init__(self, frames: JpegFrames, send: Callable[[int, bytes], None], pacer: Pacer) -> None:
-        """`send` is given a frame's number, from 1, and its image."""
+    def __init__(
+        self, frames: JpegFrames, send: Callable[[int, bytes], None], pacer: Pacer, disk: Disk
+    ) -> None:
+        """`send` is given a frame's number, from 1, and its image; `disk` is where the frames are read from."""
         self.ended = False
         self._frames = frames
         self._send = send
         self._pacer = pacer
+        self._disk = disk
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[float, int, bytes]] = deque()
         self._reading: asyncio.Task[None] | None = None
@@ -305,7 +311,7 @@ class Projector:
 
     async def _read_frames(self) -> None:
         try:
-            frames = await asyncio.to_thread(self._frames.read, READ_FRAMES, READ_BYTES)
+            frames = await self._disk.run(self._frames.read, READ_FRAMES, READ_BYTES)
         except MediaError as error:
             log.warning("%s", error)
             frames = []

@@ -12,6 +12,7 @@ from reelcast.media.cache import GroupCache
 from reelcast.media.groups import GROUP_SECONDS, GroupReader, leading_track
 from reelcast.net.carrier import Carrier
 from reelcast.rtp.group import Group, Run
+from reelcast.server.disk import Disk
 from reelcast.server.pacer import Pacer
 from reelcast.server.playhead import Playhead
 from reelcast.server.source import Calendar
@@ -50,18 +51,25 @@ class FileSource:
 
     calendar: Calendar | None = None
 
-    def __init__(self, reader: Readable, cache: GroupCache) -> None:
+    def __init__(self, reader: Readable, cache: GroupCache, disk: Disk | None = None) -> None:
+        """`disk` is where the files are that it is read from; None for one that nothing else is on."""
         self.tracks: tuple[Track, ...] = reader.tracks
         self.origin = secrets.randbits(62)
         self._leading = leading_track(reader.tracks)
         self._reader = reader
         self._cache = cache
+        self._disk = disk or Disk()
+        # A file is read by one at a time: others would wait in threads that its neighbours need.
+        self._turn = asyncio.Lock()
         self._loading: dict[int, asyncio.Task[Group | None]] = {}
 
     @classmethod
-    async def open(cls, path: Path, cache: GroupCache, *, whole_ts: bool = False) -> FileSource:
+    async def open(
+        cls, path: Path, cache: GroupCache, disk: Disk | None = None, *, whole_ts: bool = False
+    ) -> FileSource:
         """Open a file, a transport stream whole if that is wanted; MediaError where it cannot be served."""
-        return cls(await asyncio.to_thread(GroupReader, path, whole_ts=whole_ts), cache)
+        disk = disk or Disk()
+        return cls(await disk.run(GroupReader, path, whole_ts=whole_ts), cache, disk)
 
     @property
     def duration(self) -> float | None:
@@ -97,7 +105,8 @@ class FileSource:
         opening = self._reader.first
         found = self._keyframe(await self._group(wanted), seconds)
         if found is None:
-            due = await asyncio.to_thread(self._reader.keyframe_before, seconds)
+            async with self._turn:
+                due = await self._disk.run(self._reader.keyframe_before, seconds)
             nearest = max(opening, min(wanted, int(max(0.0, due) // GROUP_SECONDS)))
             for index in range(nearest, opening - 1, -1):
                 found = self._keyframe(await self._group(index), seconds)
@@ -122,7 +131,8 @@ class FileSource:
 
     async def _load(self, index: int) -> Group | None:
         try:
-            group = await asyncio.to_thread(self._reader.read, index)
+            async with self._turn:
+                group = await self._disk.run(self._reader.read, index)
             if group is not None:
                 self._cache.put(self, group)
             return group

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
+from weakref import WeakValueDictionary
 
 from reelcast.errors import MediaError, ProtocolError
 from reelcast.media.cache import DEFAULT_CACHE_BYTES, GroupCache
@@ -18,6 +19,7 @@ from reelcast.media.groups import GroupReader
 from reelcast.media.library import Library
 from reelcast.rtsp.authentication import unspeakable
 from reelcast.server.broadcast import Broadcast
+from reelcast.server.disk import Disk
 from reelcast.server.feed import Era
 from reelcast.server.file_source import FileSource
 from reelcast.server.live import Live, LivePolicy
@@ -108,6 +110,7 @@ class Mounts:
         self._whole: set[tuple[str, ...]] = set()
         self._open: OrderedDict[_Way, _Held] = OrderedDict()
         self._users: dict[Source, int] = {}
+        self._disks: WeakValueDictionary[Path, Disk] = WeakValueDictionary()
 
     def add(self, path: str, what: Source | Live | Library | Path, *, whole_ts: bool = False) -> None:
         """Serve a file, a folder (recursively) or a source at `path`, which may be "/".
@@ -219,13 +222,15 @@ class Mounts:
                     return Found("/" + "/".join(map(quote, names)), names, names[:-1], recorded, control)
         return None
 
-    async def find_file(self, segments: list[str]) -> Path | None:
-        """The file that is served at a path of these segments; None where there is nothing, or no file."""
+    async def find_file(self, segments: list[str]) -> tuple[Path, Disk] | None:
+        """The file that is served at a path of these segments, and where it is; None for nothing, or no file."""
         for cut in range(len(segments), -1, -1):
             what = self._mounted.get(tuple(segments[:cut]))
-            path = await _path(what, segments[cut:]) if isinstance(what, Path | Library) else None
-            if path is not None:
-                return path
+            if isinstance(what, Path | Library):
+                disk = self._disk(what)
+                path = await _path(what, segments[cut:], disk)
+                if path is not None:
+                    return path, disk
         return None
 
     def hold(self, source: Source) -> None:
@@ -265,15 +270,20 @@ class Mounts:
             return None if rest else await _live(what)
         if not isinstance(what, Path | Library):
             return None if rest else what
-        path = await _path(what, rest)
-        return None if path is None else await self._file(path, whole)
+        disk = self._disk(what)
+        path = await _path(what, rest, disk)
+        return None if path is None else await self._file(path, whole, disk)
 
-    async def _file(self, path: Path, whole: bool) -> FileSource:
+    def _disk(self, what: Path | Library) -> Disk:
+        """Where files are that are served together: what one of them keeps waiting keeps no other folder's."""
+        return self._disks.setdefault(what.root if isinstance(what, Library) else what.parent, Disk())
+
+    async def _file(self, path: Path, whole: bool, disk: Disk) -> FileSource:
         """Open a file, or take it as it is open; again where it has changed on disk."""
         way = path, whole
         held = self._open.get(way)
         if held is None or time.monotonic() - held.seen > FRESH:
-            held = await self._look(way)
+            held = await self._look(way, disk)
         self._open.move_to_end(way)
         held.wanted += 1
         try:
@@ -285,11 +295,11 @@ class Mounts:
         finally:
             held.wanted -= 1
 
-    async def _look(self, way: _Way) -> _Held:
+    async def _look(self, way: _Way, disk: Disk) -> _Held:
         """A file as it is now."""
         path, whole = way
         try:
-            status = await asyncio.to_thread(os.stat, path)
+            status = await disk.run(os.stat, path)
         except OSError as error:
             raise MediaError(f"{path.name}: {error.strerror}") from error
         stamp, now = (status.st_mtime_ns, status.st_size), time.monotonic()
@@ -301,7 +311,7 @@ class Mounts:
         if held is not None:
             log.info("%s has changed; it is opened again", path.name)
             self._drop(way)
-        opening = FileSource.open(path, self._cache, whole_ts=whole)
+        opening = FileSource.open(path, self._cache, disk, whole_ts=whole)
         held = self._open[way] = _Held(stamp, now, asyncio.get_running_loop().create_task(opening))
         self._tidy()
         return held
@@ -333,10 +343,10 @@ async def _live(live: Live) -> Source:
     return broadcast if live.history is None else Rewindable(broadcast, live.history)
 
 
-async def _path(what: Path | Library, rest: list[str]) -> Path | None:
+async def _path(what: Path | Library, rest: list[str], disk: Disk) -> Path | None:
     """The file that the rest of a path names, below what is mounted."""
     if isinstance(what, Library):
-        return await asyncio.to_thread(what.find, rest) if rest else None
+        return await disk.run(what.find, rest) if rest else None
     return None if rest else what
 
 
