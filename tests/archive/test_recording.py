@@ -205,6 +205,21 @@ async def test_a_disk_that_stays_full_does_not_keep_the_server_from_ending(
     assert gaps == [DISK_FAILED]
 
 
+async def test_a_disk_that_is_full_is_not_called_slow(
+    tape: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Disk(monkeypatch, 0)
+    length = sum(len(each.unit.data) + 600 for each in tape.units)
+    recording = recording_of(tape, tmp_path, RecordingPolicy(spool_bytes=length))
+    recording.start()
+    tape.play()
+    await until(lambda: "No space left on device" in recording.statistics().error)
+    tape.play(later(tape.units, 6.0))
+    await recording.stop()
+    assert any("the disk takes nothing" in message for message in caplog.messages)
+    assert not any("too slow" in message for message in caplog.messages)
+
+
 async def test_a_disk_that_hangs_costs_whole_groups_of_pictures(
     tape: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -192,8 +192,9 @@ class Recording:
         """In the event loop."""
         if self._spool.put(received, self._live.tracks, self._clock()):
             log.warning(
-                "%s: the disk is too slow: %d bytes wait for it; recording goes on at a keyframe",
+                "%s: %s: %d bytes wait for it; recording goes on at a keyframe",
                 self._live.name,
+                "the disk takes nothing" if self._error else "the disk is too slow",
                 self._spool.size,
             )
 

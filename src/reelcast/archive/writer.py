@@ -37,7 +37,7 @@ LINGER_SECONDS: Final = 2.0
 
 NEW_SOURCE: Final = "the source began anew"
 NOTHING_CAME: Final = "nothing came"
-TOO_SLOW: Final = "the disk was too slow"
+TOO_SLOW: Final = "the disk was too slow, or full"
 CLOCK_SET: Final = "the clock was set back"
 OTHER_TRACKS: Final = "the tracks changed"
 STOPPED: Final = "the recording was stopped"
