@@ -20,6 +20,8 @@ from reelcast.archive.index import CUT_OFF, FILE_NAME, Gap, Index, Segment
 from reelcast.archive.layout import place_of
 from reelcast.errors import MediaError
 
+PAGE = 4096
+"""Bytes, of SQLite."""
 NOON = 1_700_000_000.0
 
 
@@ -172,6 +174,22 @@ def test_an_index_that_is_none_is_made_anew(tmp_path: Path) -> None:
         index.put(segment(tmp_path, 0))
         assert index.names() == ["/cam"]
     assert (tmp_path / "index.broken").read_bytes().startswith(b"no database")
+
+
+def test_an_index_that_is_damaged_within_is_made_anew(tmp_path: Path) -> None:
+    """Its beginning is read at once, the rest when it is wanted."""
+    with Index(tmp_path) as index:
+        for number in range(400):
+            index.put(segment(tmp_path, number))
+    path = tmp_path / FILE_NAME
+    whole = path.read_bytes()
+    assert len(whole) > 4 * PAGE
+    path.write_bytes(whole[:PAGE] + bytes([0xA5]) * (len(whole) - PAGE))
+    with Index(tmp_path) as index:
+        index.recover("/cam")
+        index.put(segment(tmp_path, 0))
+        assert index.names() == ["/cam"]
+    assert (tmp_path / "index.broken").stat().st_size == len(whole)
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ create table if not exists gaps (
 ) without rowid;
 """
 
+_opening = threading.Lock()
+
 log = logging.getLogger(__name__)
 
 
@@ -106,7 +108,8 @@ class Index:
         self._path = self.folder / FILE_NAME
         # Of who only looks, as long as nobody has begun to record: another look may find more.
         self._unborn = read_only
-        with self._translated():
+        # One at a time: another that opens it may find it broken, and make it anew.
+        with _opening, self._translated():
             self._database = self._connect(":memory:") if read_only else self._open_to_write()
             if read_only:
                 self._database.executescript(TABLES)
@@ -313,6 +316,10 @@ class Index:
             database.execute("pragma synchronous = normal")
             self._is_made(database)
             database.executescript(f"begin immediate; {TABLES} pragma user_version = {VERSION}; commit;")
+            # Some milliseconds; damage that is met later would be met for ever.
+            ((found,),) = database.execute("pragma quick_check(1)").fetchall()
+            if found != "ok":
+                raise sqlite3.DatabaseError("database disk image is malformed")
         except BaseException:
             database.close()
             raise
