@@ -40,13 +40,14 @@ class Tape:
 
     over     when the recording came to its end, in seconds of the film; None while it grows
     oldest   what was before is not there any more
+    damaged  nothing of it can be read
     """
 
     def __init__(self, film: Film, began: float) -> None:
         self.tracks: tuple[Track, ...] = film.tracks
         self.over: float | None = None
         self.oldest = 0.0
-        self.broken = self.off = False
+        self.broken = self.off = self.damaged = False
         self._film = film
         self._began = began
 
@@ -77,12 +78,16 @@ class Tape:
         return clock - EPOCH
 
     def cached(self, index: int) -> Group | None:
+        if self.damaged:
+            return None
         return self._film.cached(index) if self.oldest <= index and index + 1 <= self.duration else None
 
     def load(self, index: int) -> asyncio.Task[Group | None]:
         return asyncio.get_running_loop().create_task(self._load(index))
 
     async def _load(self, index: int) -> Group | None:
+        if self.damaged:
+            raise MediaError("a bad sector")
         missing = index + 1 - self.duration
         if missing > 0 and self.over is None:
             await asyncio.sleep(missing + 0.01)
@@ -302,6 +307,29 @@ async def test_back_and_forth(transport: str) -> None:
         watcher.assert_numbers_go_on()
 
 
+@TRANSPORTS
+@in_virtual_time
+async def test_what_cannot_be_read_leaves_what_is_live_as_it_is(transport: str) -> None:
+    """Conformance H35."""
+    async with watched(transport) as (_, tape, watcher):
+        tape.damaged = True
+        with pytest.raises(MediaError, match="a bad sector"):
+            await watcher.play(1.5)
+        await asyncio.sleep(5.0)
+        assert_in_a_row(watcher.frames())
+        assert watcher.frames()[-1] >= 95
+        # Nor is a place lost by it where that was halted.
+        watcher.player.pause()
+        await asyncio.sleep(2 * HOLD_SECONDS)
+        with pytest.raises(MediaError, match="a bad sector"):
+            await watcher.play()
+        tape.damaged = False
+        await watcher.play()
+        await asyncio.sleep(5.0)
+        assert_in_a_row(watcher.frames())
+        watcher.assert_numbers_go_on()
+
+
 @in_virtual_time
 async def test_what_was_prepared_and_never_begun() -> None:
     """Its connection was lost with the answer: over another one, numbers go on all the same."""
@@ -347,10 +375,11 @@ async def test_faster_until_there_is_no_more() -> None:
 @in_virtual_time
 async def test_backwards_from_now() -> None:
     async with watched("tcp") as (_, _, watcher):
-        since = watcher.reader.count(0)
         answer = await watcher.play(None, None, Pace(-1.0))
         assert answer.start is not None
         assert answer.pace == Pace(-1.0)
+        # What is live has gone on until the place was found.
+        since = watcher.answers[-1][1]
         await asyncio.sleep(6.0)
         shown = watcher.frames(since)
         assert shown == sorted(shown, reverse=True)

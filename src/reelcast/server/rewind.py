@@ -135,9 +135,13 @@ class Rewind:
     async def play(self, start: float | None, end: float | None, pace: Pace | None = None) -> Playing:
         """See `Player.play`; an infinite `start` is now."""
         self._keep()
+        former = self._player
         try:
             return await self._turn(start, end, pace)
         except BaseException:
+            if isinstance(former, Subscription) and isinstance(self._player, Replay):
+                # What is recorded cannot be read: it stands where it was halted.
+                self._player = former
             if isinstance(self._player, Subscription) and not self._player.playing:
                 self._player.pause()
             raise
@@ -221,6 +225,9 @@ class Rewind:
         return _open(playing or await head.play(min(heard.values()), None))
 
     async def _play_past(self, past: Past, start: float, end: float | None, pace: Pace | None) -> Playing:
+        if not isinstance(self._player, Replay):
+            # What is live goes on until it is found, and where that cannot be read.
+            await past.start_before(start)
         playing = await self._head(past).play(start, end, pace)
         return playing if end is not None else _open(playing)
 
