@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from reelcast.errors import ReelcastError
 from reelcast.net import event_loop
 from reelcast.net.event_loop import PATIENCE, PatientSelector, defer
 
@@ -190,3 +191,15 @@ def test_in_every_loop_all_is_read(monkeypatch: pytest.MonkeyPatch, seconds: flo
         event_loop.run(ask())
     assert kinds[0] is not kinds[1]
     assert kinds[1] is kinds[2]
+
+
+async def test_a_loop_in_a_loop_is_refused_in_a_line() -> None:
+    ran: list[bool] = []
+
+    async def work() -> None:
+        ran.append(True)
+
+    with pytest.raises(ReelcastError, match="an event loop runs here already") as caught:
+        event_loop.run(work())
+    assert "async with" in caught.value.advice
+    assert not ran

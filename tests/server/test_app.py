@@ -7,9 +7,11 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -559,3 +561,42 @@ def test_a_whole_transport_stream_cannot_be_live(tmp_path: Path) -> None:
     server = Server("127.0.0.1", 0)
     with pytest.raises(MediaError, match=r"film\.ts: a whole transport stream cannot be live"):
         server.mount("/film", tmp_path / "film.ts", live=True, whole_ts=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"port": "8554"}, "port must be a number from 0 to 65535, not '8554'"),
+        ({"port": -1}, "port must be a number from 0 to 65535, not -1"),
+        ({"port": 65536}, "port must be a number from 0 to 65535, not 65536"),
+        ({"rtp_port": 65535}, "rtp_port must be a number from 0 to 65534, not 65535"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Server(**options)
+
+
+async def test_what_runs_is_not_started_again() -> None:
+    server = Server(host="127.0.0.1", port=0)
+    async with server:
+        with pytest.raises(TransportError, match="the server runs already"):
+            await server.start()
+        async with await Client.connect(server.port) as client:
+            assert (await client.ask("OPTIONS", "*")).status == 200
+    async with server:
+        assert server.port
+
+
+def test_in_another_thread_it_runs_without_signals() -> None:
+    ended = threading.Event()
+
+    async def serve(server: Server) -> None:
+        stop = asyncio.Event()
+        await server.serve_until_signal(stop.set, stop)
+        ended.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve(Server(host="127.0.0.1", port=0))))
+    thread.start()
+    thread.join()
+    assert ended.is_set()

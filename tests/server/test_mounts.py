@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -451,3 +452,26 @@ async def test_a_folder_that_does_not_answer_keeps_no_other_waiting(
     gate.set()
     for number, task in enumerate(asking):
         assert (await task).path == f"/gone/{number}.mp4"
+
+
+@pytest.mark.parametrize("what", [None, b"movie.mp4", 0, ["movie.mp4"]])
+def test_what_cannot_be_served(what: Any) -> None:
+    with pytest.raises(ValueError, match=f"/a: a file, a folder or a source .* not a {type(what).__name__}"):
+        Mounts().add("/a", what)
+
+
+def test_a_path_that_is_no_text(tmp_path: Path) -> None:
+    path: Any = Path("/a")
+    with pytest.raises(ValueError, match="a path to serve at is a string such as '/movie', not "):
+        Mounts().add(path, tmp_path)
+
+
+def test_what_another_server_has_is_relayed() -> None:
+    with pytest.raises(MediaError, match="no such file or folder") as caught:
+        Mounts().add("/a", Path("rtsp://127.0.0.1/cam"))
+    assert "reelcast.Relay" in caught.value.advice
+
+
+def test_what_is_not_there_is_not_removed() -> None:
+    with pytest.raises(KeyError, match="'/a/b'"):
+        Mounts().remove("/a/b")

@@ -14,6 +14,8 @@ from collections.abc import Coroutine, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
+from reelcast.errors import ReelcastError
+
 __all__ = ["PATIENCE", "PatientSelector", "defer", "run"]
 
 PATIENCE: Final = 0.05
@@ -123,7 +125,19 @@ class _PatientLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """As `asyncio.run`, in such a loop where there is epoll (Linux), else in asyncio's own."""
+    """As `asyncio.run`, in such a loop where there is epoll (Linux), else in asyncio's own.
+
+    ReelcastError where a loop runs in this thread already.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        main.close()
+        raise ReelcastError(
+            "an event loop runs here already", advice="use `async with` or `await` in it instead"
+        )
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(main)
 

@@ -33,7 +33,7 @@ from reelcast.server.methods import answer
 from reelcast.server.mounts import Mounts
 from reelcast.server.pacer import Pacer
 from reelcast.server.playback import Playback
-from reelcast.server.ports import Ports
+from reelcast.server.ports import Ports, port_number
 from reelcast.server.roster import Roster
 from reelcast.server.session import DEFAULT_TIMEOUT, Session, Sessions
 from reelcast.server.source import Recordings, Source
@@ -99,7 +99,7 @@ class Server:
         guard         who may do what, None for a server without users
         """
         self._ports = Ports(host, port, tls, reuse_port=reuse_port)
-        self._rtp_port = rtp_port
+        self._rtp_port = port_number("rtp_port", rtp_port, 65534)
         self._batching = batching
         self._era = era or Era.now()
         self._mounts = Mounts(cache_bytes)
@@ -245,7 +245,9 @@ class Server:
         self._ports.reload_certificate()
 
     async def start(self) -> None:
-        """Open the ports and serve. Raises TransportError where a port cannot be had."""
+        """Open the ports and serve. Raises TransportError where a port cannot be had, or it serves already."""
+        if self._services is not None:
+            raise TransportError("the server runs already", advice="`stop` it first")
         batching = self._batching or Batching.detect()
         log.info("datagrams are sent by %s", batching.value)
         pairs: dict[int, UdpPair] = {}
@@ -261,7 +263,8 @@ class Server:
             self._connections.fit()
             self._services = Services(self._mounts, self._sessions, Pacer(flush), pairs, self._guard)
             await self._ports.open(lambda: Connection(self, direct=batching is not Batching.PLAIN))
-        except TransportError:
+        except BaseException:
+            self._services = None
             for pair in pairs.values():
                 pair.close()
             raise
@@ -293,7 +296,7 @@ class Server:
         self._services = self._caring = None
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM. Raises what `start` raises."""
+        """Serve until SIGINT or SIGTERM; in any thread but the main one, for good. Raises what `start` raises."""
         event_loop.run(self.serve_until_signal())
 
     async def serve_until_signal(
@@ -310,8 +313,8 @@ class Server:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as handlers:
             for number, action in {**dict.fromkeys(_ending_signals(), stop.set), **signals}.items():
-                # Windows' loops have no signal handlers: there KeyboardInterrupt ends `run`.
-                with contextlib.suppress(NotImplementedError):
+                # Windows' loops have no signal handlers: there KeyboardInterrupt ends `run`. No more have threads.
+                with contextlib.suppress(NotImplementedError, RuntimeError):
                     loop.add_signal_handler(number, action)
                     handlers.callback(loop.remove_signal_handler, number)
             async with self:

@@ -89,7 +89,9 @@ def on_disk(path: Path) -> Path | Library:
             raise MediaError(f"{path}: no media files in this folder", advice=advice)
         return library
     if not is_file:
-        raise MediaError(f"{path}: no such file or folder")
+        elsewhere = str(path).startswith(("rtsp:", "rtsps:"))
+        advice = "what another server has is relayed: --relay, or reelcast.Relay" if elsewhere else ""
+        raise MediaError(f"{path}: no such file or folder", advice=advice)
     return path
 
 
@@ -116,9 +118,14 @@ class Mounts:
         """Serve a file, a folder (recursively) or a source at `path`, which may be "/".
 
         With `whole_ts`, files that are transport streams are one track, not what is in them.
-        Raises MediaError where the file or folder is missing, or a folder holds no media.
+        Raises MediaError where the file or folder is missing, or a folder holds no media; ValueError for what
+        cannot be served at all.
         """
         segments = _segments(path)
+        if not isinstance(what, Path | Library | Live) and not hasattr(what, "player"):
+            raise ValueError(
+                f"{path}: a file, a folder or a source can be served, not a {type(what).__name__}"
+            )
         self._mounted[segments] = on_disk(what) if isinstance(what, Path) else what
         self._whole.discard(segments)
         if whole_ts:
@@ -175,7 +182,8 @@ class Mounts:
 
     def remove(self, path: str) -> None:
         """No longer serve `path`; sessions that play it go on. Raises KeyError where nothing is there."""
-        del self._mounted[_segments(path)]
+        if self._mounted.pop(_segments(path), None) is None:
+            raise KeyError(path)
 
     def at(self, path: str) -> Source | Live | Path | Library | None:
         """What is served at exactly this path."""
@@ -334,6 +342,8 @@ class Mounts:
 
 
 def _segments(path: str) -> tuple[str, ...]:
+    if not isinstance(path, str):
+        raise ValueError(f"a path to serve at is a string such as '/movie', not {path!r}")
     return tuple(unquote(segment) for segment in path.split("/") if segment)
 
 

@@ -10,11 +10,12 @@ import ssl
 from collections.abc import Callable
 
 from reelcast.errors import TransportError
+from reelcast.given import is_whole
 from reelcast.net.listener import Listener
 from reelcast.net.tls import Tls
 from reelcast.server.connection import Connection
 
-__all__ = ["Ports"]
+__all__ = ["Ports", "port_number"]
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Ports:
 
     def __init__(self, host: str | None, port: int, tls: Tls | None, *, reuse_port: bool) -> None:
         """`host` is an address, None for all; with `reuse_port`, other processes may listen there too."""
-        self.port = port
+        self.port = port_number("port", port)
         self.tls_port = None if tls is None else tls.port
         self.listeners: list[Listener] = []
         self._host = host
@@ -115,6 +116,13 @@ class Ports:
         return TransportError(
             f"cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}"
         )
+
+
+def port_number(name: str, port: object, most: int = 65535) -> int:
+    """A port, 0 for any free one; ValueError for what is none."""
+    if not is_whole(port) or not 0 <= port <= most:
+        raise ValueError(f"{name} must be a number from 0 to {most}, not {port!r}")
+    return int(port)
 
 
 def _has_ipv6() -> bool:
