@@ -164,11 +164,13 @@ async def test_sound_of_telephones_comes_back_as_it_was(tmp_path: Path, marked: 
         start = place = said.index(whole[0].unit.data)
         gaps: list[int] = []
         for each in whole:
-            found = said.index(each.unit.data, place)
+            data = each.unit.data
+            found = place if said.startswith(data, place) else said.index(data, max(place - 160, 0))
             gaps.append(found - place)
-            place = found + len(each.unit.data)
-        # Where one file follows on another, a part of a packet may be missing.
-        assert max(gaps) < 160
+            place = found + len(data)
+        # Where one file follows on another, a part of a packet may be missing, or come twice: the wall clock is
+        # followed, by which a busy machine publishes late.
+        assert all(-160 < gap < 160 for gap in gaps)
         assert len([gap for gap in gaps if gap]) <= 2
         assert whole[0].time is not None
         began.append(whole[0].time - start / 8000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,9 @@ SLICES = "filter_units=pass_types=1-5"
 """What is compared of H.264: slices. Where parameter sets stand is another matter in MP4 than in RTP."""
 GOP_SECONDS = 2.0
 MILLISECOND = 0.001
+MAX_OVERTAKEN = 12
+"""Frames: ffmpeg reads reports before media, so that where it was held up it ends before what came with a goodbye.
+As many as there may be in a packet of sound."""
 MAX_HELD_UP = 5
 """Times that a machine may be held up; were it every frame, their times would be wrong."""
 
@@ -72,11 +75,17 @@ def contents(frames: list[Coded], stream: int) -> list[tuple[int, str]]:
     return [(frame.size, frame.digest) for frame in frames if frame.stream == stream]
 
 
-def assert_same(received: list[Coded], original: list[Coded]) -> None:
+def assert_same(received: list[Coded], original: list[Coded], transport: str = "tcp") -> None:
     """The same frames in the same order, and both tracks shifted by the same times."""
     for stream in (0, 1):
-        assert contents(received, stream) == contents(original, stream)
+        assert_all_came(contents(received, stream), contents(original, stream), transport)
     assert_shifted(received, original, MILLISECOND)
+
+
+def assert_all_came(received: Sequence[object], original: Sequence[object], transport: str) -> None:
+    """Each of them, in order, to the end; over UDP ffmpeg may not see the last of them."""
+    assert received == original[: len(received)]
+    assert len(received) >= len(original) - (MAX_OVERTAKEN if transport == "udp" else 0)
 
 
 def assert_shifted(
@@ -91,7 +100,7 @@ def assert_shifted(
         for ours, theirs in zip(
             (frame for frame in received if frame.stream == stream),
             (frame for frame in original if frame.stream == stream),
-            strict=True,
+            strict=False,
         ):
             if ours.pts is None or theirs.pts is None or theirs.pts < settled:
                 continue
@@ -116,13 +125,13 @@ async def test_whole_movies_arrive_unchanged(rtsp: str, movies: Path, tmp_path: 
     jpegs = [decode_jpegs(f"{rtsp}/movie.Mjpeg", tmp_path / transport, transport) for transport in TRANSPORTS]
     *copies, over_udp, over_tcp = await asyncio.gather(*mp4s.values(), *jpegs)
     originals = {name: await copy(movies / name, tmp_path / f"{name}.file") for name in MP4S}
-    for (name, _), received in zip(mp4s, copies, strict=True):
-        assert_same(received, originals[name])
+    for (name, transport), received in zip(mp4s, copies, strict=True):
+        assert_same(received, originals[name], transport)
     # The file is frames behind five digits; ffmpeg finds the JPEGs in it by itself.
     original = await decode_jpegs(movies / "movie.Mjpeg", tmp_path / "file", None)
-    for received in (over_udp, over_tcp):
-        assert len(received) == FRAMES
-        assert contents(received, 0) == contents(original, 0)
+    assert len(original) == FRAMES
+    for transport, received in zip(TRANSPORTS, (over_udp, over_tcp), strict=True):
+        assert_all_came(contents(received, 0), contents(original, 0), transport)
         times = [frame.pts for frame in received if frame.pts is not None]
         assert {round((later - earlier) * FRAME_RATE, 3) for earlier, later in pairwise(times)} == {1.0}
 
@@ -143,8 +152,8 @@ async def test_other_ways_to_send(batching: Batching, short_movie: Path, tmp_pat
         (url,) = server.urls()
         copies = [copy(url, tmp_path / transport, transport) for transport in TRANSPORTS]
         original = await copy(short_movie, tmp_path / "file")
-        for received in await asyncio.gather(*copies):
-            assert_same(received, original)
+        for transport, received in zip(TRANSPORTS, await asyncio.gather(*copies), strict=True):
+            assert_same(received, original, transport)
 
 
 @dataclass(frozen=True)

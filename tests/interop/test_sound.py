@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.interop.peers import DEBIAN_PYTHON, run, serving, waiting_lines
-from tests.interop.test_ffmpeg import Coded, assert_shifted, contents, parse_framemd5
+from tests.interop.test_ffmpeg import Coded, assert_all_came, assert_shifted, contents, parse_framemd5
 from tests.interop.test_readers import TRANSPORTS, receive
 
 from reelcast.rtp.intake import ReceivedUnit
@@ -29,6 +29,8 @@ SETTLED_SECONDS = 0.3
 RATE = 48_000
 TOLERANCE = 0.0015
 """Seconds: WebM and FLV count milliseconds."""
+OVERTAKEN = RATE // 4
+"""Samples that ffmpeg may not see in the end over UDP: see `MAX_OVERTAKEN`."""
 AT_ONCE = 3
 PICTURES = ("-f", "lavfi", "-i", f"testsrc2=size=160x120:rate=25:duration={SECONDS}")
 TONE = ("-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={RATE}:duration={SECONDS}")
@@ -126,9 +128,9 @@ async def test_ffmpeg_gets_every_packet(folder: Path, url: str, tmp_path: Path) 
     originals = await some_at_once(
         *(packets(folder / name, tmp_path / name, after=FILES[name].filters) for name in names)
     )
-    for (name, _), received in zip(calls, copies, strict=True):
+    for (name, transport), received in zip(calls, copies, strict=True):
         original = originals[names.index(name)]
-        assert contents(received, 0) == contents(original, 0), name
+        assert_all_came(contents(received, 0), contents(original, 0), transport)
         # ffmpeg reckons the first times of an RTSP stream back from later ones, not always well.
         assert_shifted(received, original, TOLERANCE, SETTLED_SECONDS)
 
@@ -140,8 +142,10 @@ async def test_ffmpeg_hears_every_sample(folder: Path, url: str, tmp_path: Path)
     copies = await some_at_once(
         *(samples(f"{url}/{name}", tmp_path / f"{name}-{way}", "-rtsp_transport", way) for name, way in calls)
     )
-    for (name, _), received in zip(calls, copies, strict=True):
-        np.testing.assert_array_equal(received, await samples(folder / name, tmp_path / name), name)
+    for (name, transport), received in zip(calls, copies, strict=True):
+        original = await samples(folder / name, tmp_path / name)
+        np.testing.assert_array_equal(received, original[: len(received)], name)
+        assert len(received) >= len(original) - (OVERTAKEN if transport == "udp" else 0)
 
 
 async def listen(url: str, transport: str, target: Path, step: str = "hear 1") -> NDArray[np.int16]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from scripts.movies.marks import read_mark
 from tests.interop.peers import DEBIAN_PYTHON, find_program, run, serving, waiting_lines
-from tests.interop.test_ffmpeg import parse_framemd5
+from tests.interop.test_ffmpeg import MAX_OVERTAKEN, parse_framemd5
 from tests.interop.test_gstreamer import play
 
 from reelcast.client.stream import connect
@@ -105,9 +105,15 @@ async def test_ffmpeg_decodes_what_the_file_holds(rtsp: str, folder: Path, tmp_p
         decode(f"{rtsp}/{name}", tmp_path / f"{name}.{transport}", transport) for name, transport in calls
     )
     originals = {name: await decode(folder / name, tmp_path / name) for name in FFMPEG_READS}
-    for (name, _), digests in zip(calls, received, strict=True):
-        assert len(digests) == FRAMES
-        assert digests == originals[name]
+    for (name, transport), digests in zip(calls, received, strict=True):
+        assert len(originals[name]) == FRAMES
+        assert_all_decoded(digests, originals[name], transport)
+
+
+def assert_all_decoded(found: Sequence[object], expected: Sequence[object], transport: str) -> None:
+    """In order; over UDP those that came last may be missing, which are not always those shown last."""
+    assert found == [each for each in expected if each in found]
+    assert len(found) >= len(expected) - (MAX_OVERTAKEN if transport == "udp" else 0)
 
 
 def marks_in(source: str, options: dict[str, str]) -> list[int | None]:
@@ -121,12 +127,13 @@ def marked(image: NDArray[Any]) -> int | None:
 
 
 async def test_libavformat_reads_them(rtsp: str) -> None:
+    calls = [(name, transport) for name in CODECS for transport in TRANSPORTS]
     found = await few_at_a_time(
         asyncio.to_thread(marks_in, f"{rtsp}/{name}", {"rtsp_transport": transport})
-        for name in CODECS
-        for transport in TRANSPORTS
+        for name, transport in calls
     )
-    assert found == [MARKS] * len(found)
+    for (_, transport), marks in zip(calls, found, strict=True):
+        assert_all_decoded(marks, MARKS, transport)
 
 
 async def test_gstreamer_plays_them(rtsp: str, tmp_path: Path) -> None:
