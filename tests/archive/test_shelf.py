@@ -221,7 +221,7 @@ async def test_our_client_knows_when_each_frame_was(
 ) -> None:
     """Conformance O5: behind a gap, too."""
     url = f"rtsp://127.0.0.1:{server.port}/cam?recorded"
-    async with connect(url, transport=transport, at=at, scale=scale, timeout=5.0) as stream:
+    async with connect(url, transport=transport, at=at, scale=scale, timeout=20.0) as stream:
         units = [received async for received in stream.units()]
         assert {track.latency for track in stream.statistics()} == {None}
     pictures = sorted((each for each in units if each.track.kind == "video"), key=lambda each: each.pts)
