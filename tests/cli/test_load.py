@@ -75,7 +75,11 @@ def test_nobody_joins_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as end:
         load("rtsp://127.0.0.1:1/x", readers=2, timeout=1.0)
     assert end.value.exit_code == 1
-    assert "2 could not join: URL: cannot connect" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert (
+        "2 could not join: URL: cannot connect: Connection refused; check the port, and that the server"
+        in shown
+    )
 
 
 def test_a_plot_that_cannot_be_saved_is_told_before_the_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def test_svg_has_its_words_as_text(tmp_path: Path) -> None:
     for words in ("Join time", "First packet", "jitter", "Latency", "not measured", "udp and tcp"):
         assert words in drawn
     assert "secret" not in drawn
+
+
+def test_who_was_dropped_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "load.svg"
+    save_plot(replace(measurement(), dropped=3), path)
+    assert "4 readers over udp and tcp, 3 dropped" in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["load.pdf", "load", "missing/load.png"])

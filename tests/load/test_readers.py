@@ -182,7 +182,8 @@ async def test_failures_are_counted_by_reason(
 async def test_nobody_listens(staged: Staged) -> None:
     stage = staged("rtsp://127.0.0.1:1/x", 1, "udp", timeout=1.0)
     await stage.crowd.join(FAST)
-    assert [*stage.crowd.failures] == ["URL: cannot connect: Connection refused"]
+    advice = "check the port, and that the server is running"
+    assert [*stage.crowd.failures] == [f"URL: cannot connect: Connection refused; {advice}"]
 
 
 @pytest.mark.parametrize("url", ["/movie", "http://host/movie", "rtsp://"])

@@ -82,6 +82,15 @@ def test_what_to_know_before_believing_it() -> None:
     assert "memory" not in shown
 
 
+def test_a_server_that_died_meanwhile() -> None:
+    shown = text(replace(measurement(), dropped=4, after=None, server_cpu=None))
+    assert "4 joined, 4 served, 4 dropped" in shown
+    assert "4 lost their connection: the figures are of what came until then" in shown
+    assert "the server's process ended before the measurement did" in shown
+    assert "lost their connection" not in text(measurement())
+    assert "ended before" not in text(measurement(server=False))
+
+
 def test_a_sender_that_tells_no_time() -> None:
     shown = text(replace(measurement(), latency=Histogram(0.0, 1.0, 0.1)))
     assert "latency: not known" in shown

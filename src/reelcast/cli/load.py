@@ -92,7 +92,7 @@ def load(
         if as_object:
             print(json.dumps(as_json(measurement), indent=2))
         else:
-            Console(highlight=False).print(as_text(measurement))
+            Console(highlight=False).print(as_text(measurement), soft_wrap=True)
         if plot is not None:
             save_plot(measurement, plot)
     if measurement.interrupted:

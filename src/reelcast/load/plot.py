@@ -81,8 +81,9 @@ def _headline(measurement: Measurement) -> str:
     plan = measurement.plan
     ways = "udp and tcp" if plan.transport == "both" else plan.transport
     lost, received = int(measurement.counters.lost.sum()), int(measurement.counters.received.sum())
+    dropped = f", {measurement.dropped:,} dropped" if measurement.dropped else ""
     return (
-        f"{without_userinfo(plan.url)}   ·   {measurement.joined:,} readers over {ways}   ·   "
+        f"{without_userinfo(plan.url)}   ·   {measurement.joined:,} readers over {ways}{dropped}   ·   "
         f"{received:,} packets in {measurement.seconds:.0f} s, {lost:,} lost"
     )
 

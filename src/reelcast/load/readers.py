@@ -199,7 +199,8 @@ class Crowd:
         try:
             await self._join(reader)
         except (ReelcastError, OSError) as error:
-            reader.failure = str(error).replace(without_userinfo(reader.url), "URL")
+            said = error.line if isinstance(error, ReelcastError) else str(error)
+            reader.failure = said.replace(without_userinfo(reader.url), "URL")
             if reader.connection is not None:
                 reader.connection.close()
             for port in reader.ports:

@@ -199,6 +199,11 @@ def _notes(measurement: Measurement) -> list[Text]:
         notes.append(Text("latency: not known, for no sender report has told the sender's clock", "dim"))
     if measurement.seconds and measurement.own_cpu > BUSY * measurement.seconds:
         notes.append(Text("this process was busy all the time: losses and delays may be its own", "yellow"))
+    if measurement.dropped:
+        lost = f"{measurement.dropped:,} lost their connection: the figures are of what came until then"
+        notes.append(Text(lost, "yellow"))
+    if measurement.before is not None and measurement.after is None:
+        notes.append(Text("the server's process ended before the measurement did", "yellow"))
     if measurement.interrupted:
         notes.append(Text("interrupted: the figures are of what was measured until then", "yellow"))
     return notes
