@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -109,6 +110,23 @@ async def test_no_pair_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
         async with opened():
             pass
     assert tried == udp_module.PAIR_ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("limit", "given"), [(1 << 30, 4 << 20), (2 << 20, 2 << 20), (70_000, 65_536), (9, 0)]
+)
+def test_a_system_that_refuses_large_buffers(limit: int, given: int) -> None:
+    class Strict(socket.socket):
+        granted = 0
+
+        def setsockopt(self, *args: Any) -> None:
+            if args[2] > limit:
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+            self.granted = args[2]
+
+    with Strict(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        udp_module.ask_for_buffer(sock, socket.SO_RCVBUF, 4 << 20)
+        assert sock.granted == given
 
 
 async def test_an_address_that_is_not_ours() -> None:

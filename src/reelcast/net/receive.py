@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 
 from reelcast.net.messages import Destination
-from reelcast.net.udp import DRAIN, Address, Datagrams, bind_pair
+from reelcast.net.udp import DRAIN, Address, Datagrams, ask_for_buffer, bind_pair
 from reelcast.rtp.rtcp import is_rtcp
 
 __all__ = ["RECEIVE_BUFFER", "MediaPorts", "without_zone"]
@@ -176,7 +176,7 @@ def _ignore(_: Address) -> None:
 
 
 def _enlarge(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    ask_for_buffer(sock, socket.SO_RCVBUF, RECEIVE_BUFFER)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if sys.platform.startswith("linux"):
         granted //= 2  # Linux counts its own bookkeeping in

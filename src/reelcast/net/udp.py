@@ -15,7 +15,7 @@ from reelcast.net.batch import batch_for
 from reelcast.net.event_loop import defer
 from reelcast.net.messages import Batching, Destination, MessageSocket
 
-__all__ = ["DRAIN", "Datagrams", "UdpPair", "bind_pair"]
+__all__ = ["DRAIN", "Datagrams", "UdpPair", "ask_for_buffer", "bind_pair"]
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ SEND_BUFFER = 4 << 20
 """Asked of the kernel for the sending side, so that a batch for many readers never waits."""
 RECEIVE_BUFFER = 1 << 20
 """For reports of many readers that arrive at once."""
+LEAST_BUFFER = 1 << 16
+"""What is less than that, every system has by itself."""
 PAIR_ATTEMPTS = 100
 """Free even ports tried before giving up."""
 DRAIN = 64
@@ -177,13 +179,27 @@ def bind_pair(host: str, port: int, *, option: str = "") -> tuple[socket.socket,
     raise TransportError(f"cannot bind {wanted} on {host}: {reason}{hint}")
 
 
+def ask_for_buffer(sock: socket.socket, option: int, size: int) -> None:
+    """Ask for `size` bytes of SO_SNDBUF or SO_RCVBUF, and make do with less.
+
+    Linux gives what it may; BSD and macOS refuse what is more than kern.ipc.maxsockbuf.
+    """
+    while size >= LEAST_BUFFER:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+        except OSError:
+            size //= 2
+        else:
+            return
+
+
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        ask_for_buffer(sock, socket.SO_SNDBUF, SEND_BUFFER)
+        ask_for_buffer(sock, socket.SO_RCVBUF, RECEIVE_BUFFER)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))
