@@ -209,11 +209,14 @@ async def test_a_camera_that_falls_silent(camera: ScriptedServer) -> None:
 async def test_a_login_that_is_refused_is_not_tried_on_and_on(
     camera: ScriptedServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "OCCUPIED_SECONDS", 0.01)
     camera.answers["DESCRIBE"] = reply(401, ("WWW-Authenticate", 'Basic realm="camera"'))
     relay = relay_of(camera)
     async with scene(relay) as here:
         await until(lambda: "user and password were refused: they are tried again in 300 s" in caplog.text)
+        await until(lambda: "Unauthorized to DESCRIBE; connecting again in " in caplog.text)
+        assert "connecting again in 0." not in caplog.text
         await until(lambda: here.state == "waiting")
         asked = camera.methods.count("DESCRIBE")
         # Nor by another reader.

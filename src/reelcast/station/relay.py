@@ -162,6 +162,7 @@ class Relay:
                 self._become("resting")
                 return
             delay = self._reconnect.delay(max(self._attempts, 1), random.random())
+            delay = max(delay, self._refused_until - time.monotonic())
             log.info("%s: %s; connecting again in %.1f s", live.name, self._error, delay)
             self._become("waiting")
             await asyncio.sleep(delay)
