@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import inspect
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from reelcast.client import events
 from reelcast.errors import DeadlineError, ReelcastError, RemoteError
 from reelcast.rtsp.states import State
 from reelcast.server.app import Server
+from reelcast.track import Kind
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,17 @@ def test_readers_of_what_is_not_there(url: str) -> None:
         with pytest.raises(ValueError, match="corrupt must be one of 'drop', 'flag', not 'keep'"):
             stream.frames(corrupt=corrupt)
         assert next(stream.frames(("audio",))).track.kind == "audio"
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_a_frame_stays_in_its_process(url: str, kind: Kind) -> None:
+    with reelcast.open(url) as stream:
+        frame = next(stream.frames((kind,)))
+    for take in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"cannot be pickled: send what (its|their) to_ndarray\(\) gives"):
+            take(frame)
+    assert copy.copy(frame) == frame
+    assert (pickle.loads(pickle.dumps(frame.to_ndarray())) == frame.to_ndarray()).all()
 
 
 def test_a_program_that_ends_where_it_watches(url: str) -> None:

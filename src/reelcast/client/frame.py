@@ -19,7 +19,7 @@ __all__ = ["Frame"]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture, or the samples of an audio unit.
+    """A picture, or the samples of an audio unit. It stays in its process: to another, send its array.
 
     track     that it belongs to
     pts       presentation time in seconds, one timeline over all reconnections

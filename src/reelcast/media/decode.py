@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import av.error
 import numpy as np
@@ -76,6 +76,9 @@ class Picture:
     key: bool
     corrupt: bool = False
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a picture cannot be pickled: send what its to_ndarray() gives")
+
     @property
     def width(self) -> int:
         """Pixels."""
@@ -124,6 +127,9 @@ class Samples:
     pts: int
     rate: int
     channels: int
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("samples cannot be pickled: send what their to_ndarray() gives")
 
     def to_ndarray(self) -> NDArray[np.float32]:
         """The samples between -1.0 and 1.0, shaped (samples, channels); a copy."""
