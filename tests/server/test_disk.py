@@ -22,12 +22,14 @@ class Share:
     def __init__(self) -> None:
         self.back = threading.Event()
         self.asked = 0
+        self._lock = threading.Lock()
 
     def was_asked(self, times: int) -> bool:
         return self.asked == times
 
     def read(self, number: int, *, twice: bool = False) -> int:
-        self.asked += 1
+        with self._lock:
+            self.asked += 1
         self.back.wait()
         return number * 2 if twice else number
 
