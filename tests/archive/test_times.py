@@ -41,6 +41,16 @@ def test_what_a_report_corrects_is_made_up_for_slowly() -> None:
     assert placed[-1] == pytest.approx(NOON + 99.7)
 
 
+def test_what_comes_out_of_order_is_made_up_for_no_faster() -> None:
+    times = WallTimes()
+    times.place(at(0.0, NOON), NOON)
+    for group in range(250):
+        for number in (3, 1, 2):
+            pts = 0.04 * (3 * group + number)
+            placed = times.place(at(pts, NOON + pts + 5.0), NOON + pts)
+    assert placed == pytest.approx(NOON + pts + RATE * 30, abs=0.01)
+
+
 def test_a_pause_is_as_long_as_it_was() -> None:
     times = WallTimes()
     times.place(at(0.0, NOON), NOON)

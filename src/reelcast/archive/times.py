@@ -53,10 +53,13 @@ class WallTimes:
         if self._offset is None or back or abs(target - self._target) > LEAP:
             behind = self.latest - time
             self._offset = target + behind if 0 < behind < MAX_AHEAD else target
+            self._pts = pts
         else:
+            # Pictures come in another order than they are shown in, and sound between them: no time counts twice.
             step = RATE * min(max(pts - self._pts, 0.0), 1.0)
             self._offset += min(max(target - self._offset, -step), step)
-        self._target, self._pts = target, pts
+            self._pts = max(self._pts, pts)
+        self._target = target
         placed = pts + self._offset
         self.latest = max(self.latest, placed)
         return placed
