@@ -163,15 +163,20 @@ async def test_sound_of_telephones_comes_back_as_it_was(tmp_path: Path, marked: 
         whole = list(dropwhile(lambda each: len(each.unit.data) < 160, part))
         start = place = said.index(whole[0].unit.data)
         gaps: list[int] = []
+        seams = 0
         for each in whole:
             data = each.unit.data
-            found = place if said.startswith(data, place) else said.index(data, max(place - 160, 0))
+            found = place if said.startswith(data, place) else said.find(data, max(place - 160, 0))
+            if found < 0 and len(data) < 160:
+                seams += 1
+                continue
             gaps.append(found - place)
             place = found + len(data)
-        # Where one file follows on another, a part of a packet may be missing, or come twice: the wall clock is
-        # followed, by which a busy machine publishes late.
+        # Where one file follows on another, a part of a packet may be missing, come twice or be of both: the wall
+        # clock is followed, by which a busy machine publishes late.
         assert all(-160 < gap < 160 for gap in gaps)
-        assert len([gap for gap in gaps if gap]) <= 2
+        assert seams <= 2
+        assert len([gap for gap in gaps if gap]) <= 2 + 2 * seams
         assert whole[0].time is not None
         began.append(whole[0].time - start / 8000)
     assert began[0] == pytest.approx(began[1], abs=0.9)
