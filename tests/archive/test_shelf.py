@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.archive.takes import NOON, Takes
-from tests.server.raw import Answer, Client, gaps
+from tests.server.raw import Answer, Client, gaps, until
 
 from reelcast import sdp
 from reelcast.archive import shelf as module
@@ -22,6 +23,7 @@ from reelcast.client.options import Moment, Transport
 from reelcast.client.stream import connect
 from reelcast.rtsp.ranges import Range
 from reelcast.server.app import Server
+from reelcast.server.disk import AT_ONCE
 
 FRAME = 3600
 NOON_TEXT = "20231114T221320"
@@ -244,4 +246,28 @@ async def test_who_asks_again_is_given_the_same(takes: Takes, monkeypatch: pytes
     assert await shelf.find("/cam") is not first
     shelf.close()
     assert await shelf.find("/cam") is not None
+    shelf.close()
+
+
+async def test_a_disk_that_has_gone_holds_up_nothing_else(
+    takes: Takes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes.take(NOON, 0.0, 1.6)
+    shelf, back = Shelf(takes.index), threading.Event()
+    asked: list[str] = []
+
+    def beginning(name: str) -> float | None:
+        asked.append(name)
+        back.wait()
+        return None
+
+    monkeypatch.setattr(takes.index, "beginning", beginning)
+    asking = [asyncio.create_task(shelf.find(f"/{number}")) for number in range(50)]
+    try:
+        await until(lambda: len(asked) == AT_ONCE)
+        assert await asyncio.to_thread(os.getpid) == os.getpid()
+        assert len(asked) == AT_ONCE
+    finally:
+        back.set()
+    assert await asyncio.gather(*asking) == [None] * 50
     shelf.close()

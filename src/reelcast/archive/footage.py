@@ -30,6 +30,7 @@ from reelcast.media.demux import Demuxer, open_demuxer
 from reelcast.media.groups import GROUP_SECONDS, GroupReader, leading_track
 from reelcast.media.plain_samples import TELEPHONY, compressor_for, cut, expanded
 from reelcast.rtp.group import Group
+from reelcast.server.disk import Disk
 from reelcast.server.file_source import FileSource
 from reelcast.track import AccessUnit, Track
 
@@ -180,18 +181,18 @@ class FootageReader:
 class Footage(FileSource):
     """A path's recordings, as sessions play them; see `reelcast.server.source.Source` and `Calendar`."""
 
-    def __init__(self, reader: FootageReader, cache: GroupCache) -> None:
-        super().__init__(reader, cache)
+    def __init__(self, reader: FootageReader, cache: GroupCache, disk: Disk | None = None) -> None:
+        super().__init__(reader, cache, disk)
         self.calendar = self
         self.closed = False
         self._footage = reader
 
     @classmethod
     async def develop(
-        cls, index: Index, name: str, cache: GroupCache, tracks: tuple[Track, ...] | None = None
+        cls, index: Index, name: str, cache: GroupCache, disk: Disk, tracks: tuple[Track, ...] | None = None
     ) -> Footage:
         """The film of a path; raises MediaError where nothing is recorded of it."""
-        return cls(await asyncio.to_thread(FootageReader, index, name, tracks), cache)
+        return cls(await disk.run(FootageReader, index, name, tracks), cache, disk)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -213,7 +214,7 @@ class Footage(FileSource):
 
     async def refresh(self) -> None:
         """Look what has been recorded, and removed, since. Raises MediaError."""
-        await asyncio.to_thread(self._footage.refresh)
+        await self._disk.run(self._footage.refresh)
 
     async def _load(self, index: int) -> Group | None:
         try:

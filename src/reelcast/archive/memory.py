@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 from reelcast.archive.footage import Footage
 from reelcast.archive.index import Index
 from reelcast.media.cache import GroupCache
+from reelcast.server.disk import Disk
 from reelcast.server.offer import same_kind
 from reelcast.track import Track
 
@@ -24,8 +24,9 @@ class Recorded(Protocol):
 class Memory:
     """The memory of one live path."""
 
-    def __init__(self, index: Index, name: str, recording: Recorded, cache: GroupCache) -> None:
+    def __init__(self, index: Index, name: str, recording: Recorded, cache: GroupCache, disk: Disk) -> None:
         self._index = index
+        self._disk = disk
         self._name = name
         self._recording = recording
         self._cache = cache
@@ -38,9 +39,9 @@ class Memory:
         if known is not None:
             await known.refresh()
             return known
-        if await asyncio.to_thread(self._index.beginning, self._name) is None:
+        if await self._disk.run(self._index.beginning, self._name) is None:
             return None
-        footage = await Footage.develop(self._index, self._name, self._cache, tracks)
+        footage = await Footage.develop(self._index, self._name, self._cache, self._disk, tracks)
         known = self._known(tracks)
         if known is not None:
             # Another has asked meanwhile.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from typing import Final
 
@@ -10,6 +9,7 @@ from reelcast.archive.footage import Footage
 from reelcast.archive.index import Index
 from reelcast.archive.memory import Memory, Recorded
 from reelcast.media.cache import GroupCache
+from reelcast.server.disk import Disk
 
 __all__ = ["Shelf"]
 
@@ -22,8 +22,10 @@ CACHE_BYTES: Final = 64 << 20
 class Shelf:
     """See `reelcast.server.source.Recordings`. Used in the event loop of its server."""
 
-    def __init__(self, index: Index, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, index: Index, disk: Disk | None = None, cache_bytes: int = CACHE_BYTES) -> None:
+        """`disk` is where the folder is; None for one that nothing else is on."""
         self._index = index
+        self._disk = disk or Disk()
         self._cache = GroupCache(cache_bytes)
         self._kept: OrderedDict[str, Footage] = OrderedDict()
 
@@ -33,9 +35,9 @@ class Shelf:
         if known is not None:
             await known.refresh()
             return known
-        if await asyncio.to_thread(self._index.beginning, name) is None:
+        if await self._disk.run(self._index.beginning, name) is None:
             return None
-        footage = await Footage.develop(self._index, name, self._cache)
+        footage = await Footage.develop(self._index, name, self._cache, self._disk)
         known = self._known(name)
         if known is not None:
             # Another has asked meanwhile.
@@ -55,7 +57,7 @@ class Shelf:
 
     def memory(self, name: str, recording: Recorded) -> Memory:
         """What a live path is given as its `history` while it is recorded: with it, it can be rewound."""
-        return Memory(self._index, name, recording, self._cache)
+        return Memory(self._index, name, recording, self._cache, self._disk)
 
     def close(self) -> None:
         """Close all files."""

@@ -18,6 +18,7 @@ from reelcast.archive.recording import Recording, RecordingPolicy, RecordingStat
 from reelcast.archive.retention import Retention
 from reelcast.archive.shelf import Shelf
 from reelcast.errors import MediaError
+from reelcast.server.disk import Disk
 from reelcast.server.live import Live
 
 __all__ = ["Recordings"]
@@ -98,6 +99,7 @@ class _Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._disk = Disk()
         self._shelf: Shelf | None = None
         self._index: Index | None = None
         # Whoever watches a path goes on with its memory when it is no longer recorded; with the last it is gone.
@@ -107,9 +109,9 @@ class _Folder:
     async def shelf(self, *, make: bool = False) -> Shelf | None:
         """What is in it; None where there is no index, and none is to be made. Raises MediaError."""
         async with self._opening:
-            if self._shelf is None and (make or await asyncio.to_thread((self.path / FILE_NAME).exists)):
-                self._index = await asyncio.to_thread(Index, self.path, read_only=not make)
-                self._shelf = Shelf(self._index)
+            if self._shelf is None and (make or await self._disk.run((self.path / FILE_NAME).exists)):
+                self._index = await self._disk.run(Index, self.path, read_only=not make)
+                self._shelf = Shelf(self._index, self._disk)
         return self._shelf
 
     async def memory(self, name: str, recording: Recording) -> Memory:
