@@ -123,7 +123,7 @@ def test_pictures_of_one_size() -> None:
     assert len(heard.units) == 1
 
 
-@pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, "1", clock.time() * 1000])
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, "1", 1.7e12])
 def test_what_is_no_time_ends_nothing(seconds: Any) -> None:
     heard = Heard()
     with a_studio(heard, sample_rate=8_000, audio_codec="pcmu") as studio:
