@@ -16,6 +16,8 @@ from reelcast.server.pacer import (
     FEW,
     FIRST_COST,
     FULL,
+    FULL_IN_STEP,
+    IN_STEP,
     LOOK_AHEAD,
     SLOT,
     STEP,
@@ -338,10 +340,10 @@ async def test_all_begin_in_step() -> None:
 async def test_where_many_begin_others_begin_behind_them() -> None:
     pacer, period = Pacer(lambda: None), LOOK_AHEAD
     first = pacer.good_moment(period)
-    enough = ceil(FULL * SLOT / FIRST_COST)
     slots = round(period / SLOT)
     for number in range(slots):
-        for _ in range(enough):
+        full = FULL_IN_STEP if number < IN_STEP else FULL
+        for _ in range(ceil(full * SLOT / FIRST_COST)):
             # The next frame's time is as good as this one's.
             assert (pacer.good_moment(period) - first) % period == pytest.approx(number * SLOT, abs=1e-6)
             pacer.add(Player(), first + number * SLOT)
@@ -379,7 +381,7 @@ async def test_where_frames_fall_later_than_playing_begins_that_counts(later: fl
     """Where it begins, nobody waits any more; what counts is where it is sent."""
     dues: list[float] = []
     pacer, period = Pacer(lambda: None, lambda due, begun, gone: dues.append(due)), LOOK_AHEAD
-    enough = ceil(FULL * SLOT / FIRST_COST)
+    enough = ceil(FULL_IN_STEP * SLOT / FIRST_COST)
     for _ in range(3 * enough):
         begin = pacer.good_moment(period, later)
         pacer.add(Film(begin, later, [], work=FIRST_COST), begin)

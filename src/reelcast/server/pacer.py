@@ -20,7 +20,7 @@ TICK = 0.008
 """Seconds: media leaves at most half of it early."""
 STEP = 0.001
 """Seconds: players are called at multiples of this; asyncio's own event loop does not wake up more exactly."""
-AHEAD = 4
+AHEAD = 3
 """Steps before their time at which players are called where somebody else is due: no more than half a tick. A
 wake-up costs as much as sending to a dozen readers."""
 TOGETHER = 64
@@ -28,8 +28,12 @@ TOGETHER = 64
 loop's next turn: 2 ms of work."""
 SLOT = 0.002
 """Seconds: players begin at multiples of this. Those of one slot are called together."""
-FULL = 0.9
-"""The part of a slot that calling its players may take before others rather begin in the next one."""
+FULL = 0.6
+"""The part of a slot that calling its players may take before others rather begin in the next one;"""
+IN_STEP = 2
+"""Slots at the beginning of a period that are one wake-up;"""
+FULL_IN_STEP = 0.9
+"""they hold more: so a hundred readers are called once in each frame's time."""
 LOOK_AHEAD = 0.04
 """Seconds within which a player may begin: a frame's time at 25 frames a second."""
 FIRST_COST = 33e-6
@@ -92,9 +96,10 @@ class Pacer:
         soon = int(self._loop.time() / SLOT) + 1
         slots = range(soon, soon + int(min(period, LOOK_AHEAD) / SLOT + 0.01))
         in_step = sorted((_slot(slot * SLOT + later, period), slot) for slot in slots)
-        enough = FULL * SLOT / self._cost
+        room = SLOT / self._cost
+        enough = [room * (FULL_IN_STEP if place < IN_STEP else FULL) for place in range(len(crowds))]
         _, chosen = next(
-            (place for place in in_step if crowds[place[0]] < enough),
+            (place for place in in_step if crowds[place[0]] < enough[place[0]]),
             min(in_step, key=lambda place: crowds[place[0]]),
         )
         return chosen * SLOT
