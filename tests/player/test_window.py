@@ -353,9 +353,9 @@ def test_a_password_is_shown_nowhere(window: Window, wait: Wait) -> None:
 def test_a_part_of_a_movie(window: Window, reel: Reel, wait: Wait) -> None:
     window.load(replace(SOURCE, at=4.0, duration=0.4), play=True)
     wait(partial(is_in, window, Phase.ENDED))
-    wait(lambda: window.controls.time.text() == "0:04")
+    wait(lambda: window.controls.seek_bar.value() in range(439, 442))
+    assert window.controls.time.text() == "0:04"
     assert reel.calls[1] == ("play", 4.0, None)
-    assert window.controls.seek_bar.value() == pytest.approx(440, abs=1)
     assert window.controls.seek_bar.maximum() == 1000
     assert enabled(window) == {"play", "teardown"}
 
